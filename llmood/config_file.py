@@ -1,0 +1,52 @@
+"""From a file's path, a built-in name or a mapping to a run's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmood.config import RunConfig, parse
+from llmood.errors import ConfigError
+from llmood.paths import builtin_root
+from llmood.registry import suggest
+from llmood.yaml_files import apply_overrides, read_yaml
+
+
+def load_config(
+    config: RunConfig | Mapping[str, Any] | str | Path, overrides: Sequence[str] = ()
+) -> tuple[RunConfig, Path | None, str]:
+    """A configuration from a YAML file, a built-in name ("demo"), a mapping, or as it is.
+
+    Returns:
+        (configuration, the folder where its relative paths start, its name).
+    """
+    if isinstance(config, RunConfig):
+        return config, None, _name_of(config)
+    if isinstance(config, Mapping):
+        parsed = parse(RunConfig, apply_overrides(config, overrides), place="configuration")
+        return parsed, None, _name_of(parsed)
+    path = _config_file(Path(config))
+    data = read_yaml(path)
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{path}: a mapping of keys is needed, see configs/demo.yaml")
+    return (
+        parse(RunConfig, apply_overrides(data, overrides), place=str(path)),
+        path.parent.resolve(),
+        path.stem,
+    )
+
+
+def _config_file(given: Path) -> Path:
+    if given.is_file():
+        return given
+    builtin = builtin_root() / "configs" / f"{given.name.removesuffix('.yaml')}.yaml"
+    if builtin.is_file() and given.parent == Path():
+        return builtin
+    known = [path.stem for path in (builtin_root() / "configs").glob("*.yaml")]
+    known += [str(path) for path in given.parent.glob("*.yaml")] if given.parent.is_dir() else []
+    raise ConfigError(f"no configuration file '{given}'", hint=suggest(str(given), known))
+
+
+def _name_of(config: RunConfig) -> str:
+    return config.benchmark if isinstance(config.benchmark, str) else config.benchmark.name

@@ -1,0 +1,58 @@
+"""The error tree. A user's mistake is one line with its place and its remedy; a bug keeps its traceback."""
+
+from __future__ import annotations
+
+
+class LlmoodError(Exception):
+    """Something that the user can put right.
+
+    Args:
+        message: one line that names the place and what is wrong there.
+        hint: one line that says what to do about it.
+    """
+
+    exit_code = 1
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(LlmoodError):
+    """A usage or configuration mistake, found before any model loads."""
+
+    exit_code = 2
+
+
+class UnknownNameError(ConfigError):
+    """A task, scorer, metric or engine that no registry knows."""
+
+
+class DataError(ConfigError):
+    """A task whose data can't be used at all: a missing file, an empty split, one class only."""
+
+
+class MissingExtraError(ConfigError):
+    """A package that an optional extra would have brought."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"the package '{package}' is not installed", hint=f"pip install 'llmood[{extra}]'")
+
+
+class EngineError(LlmoodError):
+    """A model could not be loaded or run."""
+
+
+class StoreError(LlmoodError):
+    """The observation store can't be read or written."""
+
+
+class NotFittedError(LlmoodError):
+    """A scorer or calibrator was used before it was fitted."""
+
+    exit_code = 2

@@ -1,0 +1,153 @@
+"""The files' columns, each with its schema version, and writing that a kill can't leave half done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llmood.errors import StoreError
+
+SCHEMA_VERSION = 1
+
+
+def _schema(name: str, *fields: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(
+        list(fields), metadata={"llmood.schema": name, "llmood.schema_version": str(SCHEMA_VERSION)}
+    )
+
+
+SAMPLES = _schema(
+    "samples",
+    ("sample_id", pa.string()),
+    ("task", pa.string()),
+    ("population", pa.string()),
+    ("split", pa.string()),
+    ("shift", pa.string()),
+    ("severity", pa.int16()),
+    ("domain", pa.string()),
+    ("label", pa.string()),
+    ("group", pa.string()),
+    ("parent_id", pa.string()),
+    ("language", pa.string()),
+    ("messages", pa.string()),
+    ("prompt", pa.string()),
+    ("prompt_hash", pa.string()),
+    ("references", pa.list_(pa.string())),
+    ("choices", pa.list_(pa.string())),
+    ("images", pa.list_(pa.string())),
+    ("meta", pa.string()),
+    ("source_line", pa.string()),
+    ("prompt_tokens", pa.int32()),
+)
+
+SCORES = _schema(
+    "scores",
+    ("sample_id", pa.string()),
+    ("scorer", pa.string()),
+    ("score", pa.float64()),
+    ("status", pa.string()),
+    ("reason", pa.string()),
+    ("fitted_on", pa.string()),
+)
+
+INDEX = _schema(
+    "observation_index",
+    ("sample_id", pa.string()),
+    ("capture", pa.string()),
+    ("key", pa.string()),
+    ("shard", pa.string()),
+    ("row", pa.int32()),
+    ("status", pa.string()),
+    ("reason", pa.string()),
+)
+
+SPAN = pa.struct([("name", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+
+_OUTCOME = (("key", pa.string()), ("status", pa.string()), ("reason", pa.string()))
+
+# What the store holds of each kind. The sample's own columns (sample_id, model, target, draw) are joined from
+# the run's index: one stored observation serves every sample and run with the same content.
+CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
+    "prompt_logprobs": _schema(
+        "prompt_logprobs",
+        *_OUTCOME,
+        ("token_ids", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("spans", pa.list_(SPAN)),
+    ),
+    "response": _schema(
+        "response",
+        *_OUTCOME,
+        ("text", pa.string()),
+        ("token_ids", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("finish", pa.string()),
+        ("temperature", pa.float32()),
+        ("top_p", pa.float32()),
+        ("seed", pa.int64()),
+    ),
+}
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed onto it when the block ends well, removed when it does not."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(
+            f"{path}: can't write: {reason}", hint="what is finished is kept; run it again"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write Parquet (zstd) atomically. The same table gives the same bytes."""
+    with atomic(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically; a non-finite number is a bug of ours and raises."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+    """Read Parquet, refusing a file of another schema version.
+
+    Raises:
+        StoreError: the file is missing, broken, or written by a newer llmood.
+    """
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{path}: can't be read as Parquet: {error}", hint="make it anew with 'llmood run'"
+        ) from error
+    if schema is not None:
+        found = (table.schema.metadata or {}).get(b"llmood.schema_version")
+        wanted = schema.metadata[b"llmood.schema_version"]
+        if found != wanted:
+            shown = found.decode() if found else "none"
+            raise StoreError(f"{path}: schema version {shown}, this llmood reads {wanted.decode()}")
+    return table

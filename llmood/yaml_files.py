@@ -1,0 +1,104 @@
+"""Reading YAML safely, and putting `--set` on top of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llmood.errors import ConfigError
+
+MAX_YAML_BYTES = 4_000_000
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice and reads 1e-3 as the number it looks like."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' is written twice", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, str | int) else id(key))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def _load(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with stricter mappings
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file safely.
+
+    Raises:
+        ConfigError: it is missing, too large, not UTF-8, or not YAML; with the line where YAML stops making sense.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_YAML_BYTES:
+            raise ConfigError(
+                f"{path}: {size} bytes is too large for a YAML file here (limit {MAX_YAML_BYTES})"
+            )
+        return _load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 (byte {error.start})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`--set a.b=c` on top of a configuration; values are YAML (`null`, `[a, b]`, `0.1`).
+
+    Raises:
+        ConfigError: an override without `=`, with an empty path, or through something that is no mapping.
+    """
+    result: dict[str, Any] = _copy(data)
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {override}: write it as key.path=value")
+        try:
+            value = _load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {override}: the value is not YAML", hint="quote it") from None
+        _assign(result, keys, value, override)
+    return result
+
+
+def _assign(target: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
+    for depth, key in enumerate(keys[:-1]):
+        inner = target.get(key)
+        if inner is None or isinstance(inner, str):
+            # A short form (`tuned: folder`) gives way to the long one that the override spells out.
+            inner = target[key] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {'.'.join(keys[: depth + 1])} is not a mapping")
+        target = inner
+    sibling = {"adapter": "model", "model": "adapter"}.get(keys[-1])
+    if sibling and keys[:-1] == ["models", "tuned"]:
+        target.pop(sibling, None)
+    target[keys[-1]] = value
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(inner) for key, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
