@@ -1,0 +1,46 @@
+"""Pure functions on arrays, and how sure they are. Higher scores are more OOD; OOD is the positive class."""
+
+from llmood.metrics.base import Bound, GroupCounts, Metric, metrics_registry, register_metric, resolve_metric
+from llmood.metrics.compare import (
+    Difference,
+    Ranked,
+    holm,
+    paired_difference,
+    rank_scorers,
+    smallest_detectable_difference,
+)
+from llmood.metrics.correlation import spearman
+from llmood.metrics.counts import Counts, Ranking
+from llmood.metrics.inputs import UndefinedMetric
+from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
+from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
+from llmood.metrics.resample import Resamples, metric_draws, resample_weights
+
+__all__ = [
+    "Bound",
+    "Counts",
+    "Difference",
+    "GroupCounts",
+    "Interval",
+    "Metric",
+    "Ranked",
+    "Ranking",
+    "Resamples",
+    "UndefinedMetric",
+    "auroc",
+    "average_precision",
+    "bootstrap_interval",
+    "bootstrap_intervals",
+    "fpr_at_tpr",
+    "holm",
+    "metric_draws",
+    "metrics_registry",
+    "paired_difference",
+    "precision_at_prevalence",
+    "rank_scorers",
+    "register_metric",
+    "resample_weights",
+    "resolve_metric",
+    "smallest_detectable_difference",
+    "spearman",
+]

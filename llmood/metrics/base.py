@@ -1,0 +1,109 @@
+"""What a metric is, and the registry that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from numpy.typing import ArrayLike
+
+from llmood.metrics.counts import Counts
+from llmood.metrics.inputs import FloatArray
+from llmood.registry import Registry
+
+MetricFunction = Callable[[ArrayLike, ArrayLike], float]
+F = TypeVar("F", bound=Callable[..., float])
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An interval from theory, for values where resampling shows no spread; `method` names the theory."""
+
+    low: float
+    high: float
+    method: str
+
+
+class GroupCounts(NamedTuple):
+    """How many independent groups of samples hold ID, and how many hold OOD."""
+
+    n_id: int
+    n_ood: int
+
+
+ExactBound = Callable[[Counts, GroupCounts, float], Bound | None]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that a population has, and how to read it.
+
+    Attributes:
+        id: its name in metrics.json and on the command line.
+        question: what it answers ("ood_detection").
+        function: (scores (n,), labels (n,)) to the value; raises `UndefinedMetric` where there is none.
+        higher_is_better: the direction of a good scorer.
+        positive_class: the class that counts as a hit ("ood" or "id").
+        bounds: the smallest and the largest value that it can take.
+        description: one line for tables and `llmood ls metrics`.
+        vectorised: the same number from `Counts`, (..., T) to (...); None sends the bootstrap down the slow
+            path.
+        exact: (counts, groups, level) to a bound where the value sits at an end of its range
+            and resampling would show no spread, else None.
+    """
+
+    id: str
+    question: str
+    function: MetricFunction
+    higher_is_better: bool
+    positive_class: str
+    bounds: tuple[float, float]
+    description: str
+    vectorised: Callable[[Counts], FloatArray] | None = None
+    exact: ExactBound | None = None
+
+    def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
+        """The value of `function`."""
+        return self.function(scores, labels)
+
+
+metrics_registry: Registry[Metric] = Registry("metric", "llmood.metrics", "llmood.metrics")
+
+
+def register_metric(
+    name: str,
+    *,
+    question: str,
+    higher_is_better: bool,
+    positive_class: str,
+    description: str,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    vectorised: Callable[[Counts], FloatArray] | None = None,
+    exact: ExactBound | None = None,
+) -> Callable[[F], F]:
+    """Decorator that lists a function of (scores, labels) as a metric; see `Metric` for the fields."""
+
+    def decorate(function: F) -> F:
+        metrics_registry.add(
+            name,
+            Metric(
+                id=name,
+                question=question,
+                function=function,
+                higher_is_better=higher_is_better,
+                positive_class=positive_class,
+                bounds=bounds,
+                description=description,
+                vectorised=vectorised,
+                exact=exact,
+            ),
+        )
+        return function
+
+    return decorate
+
+
+def resolve_metric(metric: str | Metric) -> Metric:
+    """The metric itself, or the registered one of that id; `UnknownNameError` suggests another."""
+    return metrics_registry.get(metric) if isinstance(metric, str) else metric

@@ -1,0 +1,31 @@
+"""Do two scores order the samples alike?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from llmood.metrics.inputs import UndefinedMetric, check_values
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's rank correlation of two arrays (n,), tied values sharing their mean rank; in [−1, 1].
+
+    Infinities rank. Source: Spearman, American Journal of Psychology 15 (1904).
+
+    Raises:
+        ValueError: NaN, or shapes that differ.
+        UndefinedMetric: fewer than two samples, or an array that is constant.
+    """
+    from scipy.stats import rankdata  # here, so that importing metrics doesn't load scipy
+
+    first, second = check_values(x, "x"), check_values(y, "y")
+    if first.shape != second.shape:
+        raise ValueError(f"x and y differ in shape: {first.shape} and {second.shape}")
+    if len(first) < 2:
+        raise UndefinedMetric("fewer than two samples")
+    # Twice the distance from the mean rank is an integer: the sums below are exact for any order of the rows.
+    a, b = (2.0 * rankdata(values) - (len(values) + 1) for values in (first, second))
+    if not a.any() or not b.any():
+        raise UndefinedMetric("a constant score has no order to compare")
+    return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
