@@ -1,0 +1,1 @@
+"""What runs a model, and the store of what it gave."""

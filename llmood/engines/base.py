@@ -1,0 +1,135 @@
+"""What every engine is: a tokenizer, identities that are content, and captures of token ids.
+
+An engine never sees text to score: llmood tokenises once and sends token ids (`Tokenizer.encode`), so that two
+models, two engines or two runs can't silently read a text differently.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from llmood.config import EngineConfig, Models
+from llmood.records import OK, CaptureSpec, Message, Status
+from llmood.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Token ids to run. `spans` name their parts as (name, start, end)."""
+
+    token_ids: tuple[int, ...]
+    spans: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What an engine gives for one request: the columns of the capture's kind, or why there are none."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: Status = OK
+    reason: str | None = None
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back, for one model role."""
+
+    @property
+    def identity(self) -> str:
+        """Digest of all that decides the ids, chat template included."""
+
+    @property
+    def has_chat_template(self) -> bool: ...
+
+    @property
+    def prefix_ids(self) -> tuple[int, ...]:
+        """What the tokenizer puts before every text by itself (`<s>`), maybe nothing."""
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The ids that end a response."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt text under the chat template, up to where the model answers."""
+
+    def encode(self, texts: Sequence[str], *, rendered: bool) -> list[tuple[int, ...]]:
+        """Ids of each text; special tokens are added unless the chat template `rendered` them already."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens left out."""
+
+
+class Engine(ABC):
+    """Runs the model roles of one run.
+
+    Args:
+        config: the run's `engine` section.
+        models: the run's `models` section.
+        folder: where relative paths of the configuration start.
+
+    Making one reads configurations and hashes weights; it loads no model. `load` does, on the first `capture`.
+    """
+
+    kind: ClassVar[str]
+    captures: ClassVar[frozenset[tuple[str, str]]]
+    """The (kind, target) pairs it can capture."""
+
+    def __init__(self, config: EngineConfig, models: Models, folder: Path | None = None) -> None:
+        self.config = config
+        self.models = models
+        self.folder = folder
+
+    @property
+    @abstractmethod
+    def roles(self) -> tuple[str, ...]:
+        """The model roles that this run configured."""
+
+    @abstractmethod
+    def identity(self, role: str) -> dict[str, Any]:
+        """All that decides this role's numbers, as JSON: weights, adapter, dtype, engine and version."""
+
+    @abstractmethod
+    def describe(self, role: str) -> dict[str, Any]:
+        """What a person wants to read of a role in the report: names, folders, revision, sizes."""
+
+    @abstractmethod
+    def tokenizer(self, role: str) -> Tokenizer: ...
+
+    @abstractmethod
+    def context_length(self, role: str) -> int:
+        """The most tokens that one request may hold, response included."""
+
+    @abstractmethod
+    def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
+        """Batches as indices into `requests`, each index once. The same requests give the same batches."""
+
+    @abstractmethod
+    def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        """Run one batch; results in the order of the requests."""
+
+    def close(self) -> None:  # noqa: B027 - an engine that holds nothing has nothing to free
+        """Free what `capture` loaded."""
+
+    def supports(self, spec: CaptureSpec) -> bool:
+        return (spec.kind, spec.target) in self.captures and spec.model in self.roles
+
+
+engines: Registry[type[Engine]] = Registry("engine", "llmood.engines", "llmood.engines")
+
+
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Batches of similar lengths under a budget of padded tokens, longest first; one too long is alone in its batch.
+
+    Longest first, so that a batch that doesn't fit in memory shows at once and the time left is overestimated rather
+    than under.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batches: list[list[int]] = []
+    for index in order:
+        if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > batch_tokens:
+            batches.append([])
+        batches[-1].append(index)
+    return batches

@@ -1,0 +1,42 @@
+"""Which captures a set of scorers needs, and in which order they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from typing import Any, Protocol
+
+from llmood.records import CaptureSpec
+
+
+class Needs(Protocol):
+    """What declares captures: a scorer."""
+
+    @property
+    def needs(self) -> Sequence[CaptureSpec]: ...
+
+
+def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> list[CaptureSpec]:
+    """The union of what scorers need, and what that needs in turn, in the order to run it.
+
+    Responses come before what scores them; within that, one role's captures stand together, so that two full models
+    load one after the other and each once.
+    """
+    needed = {spec for scorer in scorers for spec in scorer.needs}
+    if any(spec.needs_response for spec in needed):
+        needed.add(CaptureSpec.of("response", "tuned", **response_params))
+    responses = {spec for spec in needed if spec.kind == "response"}
+    graph = {spec: responses if spec.needs_response else set() for spec in needed}
+    sorter = TopologicalSorter(graph)
+    sorter.prepare()
+    order: list[CaptureSpec] = []
+    ready: list[CaptureSpec] = []
+    while sorter.is_active():
+        ready += sorter.get_ready()
+        # Stay with the model that is loaded; else a response first: others wait for it.
+        current = order[-1].model if order else "tuned"
+        chosen = min(ready, key=lambda spec: (spec.model != current, spec.kind != "response", spec))
+        ready.remove(chosen)
+        order.append(chosen)
+        sorter.done(chosen)
+    return order

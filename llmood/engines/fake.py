@@ -1,0 +1,135 @@
+"""A deterministic engine without a model: for tests, dry runs and trying a configuration.
+
+Log-probabilities are hashes of (model, the last few tokens), so they are causal, differ between models, and never
+change. A model's name may end in words that it knows, `fake:bank card payment`: their letters get likelier, so that
+a "tuned" fake model can tell its domain from others. Tokens are UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from llmood.config import Adapter
+from llmood.engines.base import Captured, Engine, Request, batches_by_length, engines
+from llmood.errors import ConfigError
+from llmood.identity import digest
+from llmood.records import CaptureSpec, Message
+
+BEGIN, END, FIRST_BYTE = 0, 1, 2
+VERSION = "1"
+CONTEXT = 4096
+WINDOW = 4  # tokens that a log-probability depends on
+LEXICON = ("yes", "no", "seven", "the red one", "nobody knows", "a small town", "", "twelve")
+
+
+class FakeTokenizer:
+    """UTF-8 bytes behind a begin token."""
+
+    identity = digest(["fake", VERSION])
+    has_chat_template = True
+    prefix_ids: tuple[int, ...] = (BEGIN,)
+    end_ids = frozenset({END})
+
+    def render(self, messages: Sequence[Message]) -> str:
+        return "".join(f"[{message.role}] {message.content}\n" for message in messages) + "[assistant] "
+
+    def encode(self, texts: Sequence[str], *, rendered: bool) -> list[tuple[int, ...]]:
+        return [(BEGIN, *(byte + FIRST_BYTE for byte in text.encode("utf-8", "replace"))) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return bytes(token - FIRST_BYTE for token in ids if token >= FIRST_BYTE).decode("utf-8", "replace")
+
+
+class FakeModel:
+    """Log-probabilities and answers by hash of a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.known = tuple(word for word in re.split(r"[\s,]+", name.partition(":")[2].lower()) if word)
+
+    def logprobs(self, ids: Sequence[int]) -> list[float | None]:
+        """One a token; the first has none."""
+        letters = bytes(max(token - FIRST_BYTE, 0) for token in ids).lower()
+        familiar = self._familiar(letters)
+        return [None] + [self._one(ids, i) * (0.25 if familiar[i] else 1.0) for i in range(1, len(ids))]
+
+    def answer(self, ids: Sequence[int]) -> tuple[str, list[int]]:
+        """The greedy answer and its ids, the end token with it."""
+        text = LEXICON[self._hash("answer", ids) % len(LEXICON)]
+        return text, [byte + FIRST_BYTE for byte in text.encode()] + [END]
+
+    def _one(self, ids: Sequence[int], position: int) -> float:
+        share = self._hash("token", ids[max(0, position + 1 - WINDOW) : position + 1]) / 2**64
+        return -(0.05 + 4.0 * share)
+
+    def _familiar(self, letters: bytes) -> list[bool]:
+        # A letter is familiar when the word so far begins a known word: only what stands before it counts.
+        inside, word = [], b""
+        for letter in letters:
+            word = word + bytes([letter]) if chr(letter).isalnum() else b""
+            inside.append(len(word) > 1 and any(known.encode().startswith(word) for known in self.known))
+        return inside
+
+    def _hash(self, purpose: str, ids: Sequence[int]) -> int:
+        text = f"{self.name}|{purpose}|{','.join(map(str, ids))}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+@engines.register("fake")
+class FakeEngine(Engine):
+    """Base and tuned model by hash of their names."""
+
+    kind: ClassVar[str] = "fake"
+    captures: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        {
+            ("prompt_logprobs", "prompt"),
+            ("prompt_logprobs", "response"),
+            ("prompt_logprobs", "prompt_response"),
+            ("response", "prompt"),
+        }
+    )
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(role for role in ("base", "tuned") if getattr(self.models, role) is not None)
+
+    def identity(self, role: str) -> dict[str, Any]:
+        return {"engine": self.kind, "version": VERSION, "model": self._name(role)}
+
+    def describe(self, role: str) -> dict[str, Any]:
+        return {"name": self._name(role), "parameters": 0}
+
+    def tokenizer(self, role: str) -> FakeTokenizer:
+        return FakeTokenizer()
+
+    def context_length(self, role: str) -> int:
+        return min(self.config.max_length or CONTEXT, CONTEXT)
+
+    def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
+        return batches_by_length([len(request.token_ids) for request in requests], self.config.batch_tokens)
+
+    def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        model = FakeModel(self._name(spec.model))
+        if spec.kind == "response":
+            return [self._respond(model, spec, request) for request in requests]
+        return [Captured({"logprobs": model.logprobs(request.token_ids)}) for request in requests]
+
+    def _respond(self, model: FakeModel, spec: CaptureSpec, request: Request) -> Captured:
+        text, ids = model.answer(request.token_ids)
+        room = min(
+            int(dict(spec.params)["max_new_tokens"]), self.context_length(spec.model) - len(request.token_ids)
+        )
+        kept = ids[:room]
+        logprobs = model.logprobs([*request.token_ids, *kept])[len(request.token_ids) :]
+        finish = "stop" if kept and kept[-1] == END else "length"
+        text = text if finish == "stop" else FakeTokenizer().decode(kept)
+        return Captured({"text": text, "token_ids": kept, "logprobs": logprobs, "finish": finish})
+
+    def _name(self, role: str) -> str:
+        model = getattr(self.models, role)
+        if model is None:
+            raise ConfigError(f"models.{role}: is missing")
+        return str(model.adapter if isinstance(model, Adapter) else model.model)

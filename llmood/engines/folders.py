@@ -1,0 +1,175 @@
+"""From a model's name to its folder and its identity; nothing is loaded here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from llmood.config import Adapter, FullModel
+from llmood.errors import ConfigError
+from llmood.identity import FileDigests
+from llmood.paths import find_model_folder
+
+# Pickled weights are left where they are: safetensors only.
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A local folder of weights, and how it was named."""
+
+    place: str
+    name: str
+    folder: Path
+    commit: str | None = None
+
+    @cached_property
+    def weights(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"))
+
+    @cached_property
+    def digest(self) -> str:
+        """Content of weights and configuration."""
+        config = [
+            path for name in ("config.json", "adapter_config.json") if (path := self.folder / name).is_file()
+        ]
+        return FileDigests().of_all([*self.weights, *config])
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            raise ConfigError(f"{self.place}: {self.folder} holds no {name}") from None
+        except ValueError as error:
+            raise ConfigError(f"{self.place}: {path} is not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise ConfigError(f"{self.place}: {path} is not a JSON object")
+        return value
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor's name and shape, from the files' headers."""
+        return {name: shape for path in self.weights for name, shape in _shapes(self.place, path).items()}
+
+
+def resolve_model(model: FullModel, *, place: str, relative_to: Path | None) -> ModelFolder:
+    """The folder of full weights.
+
+    Raises:
+        ConfigError: there is no such folder and no such hub repository here, or it holds no safetensors weights.
+    """
+    found = _resolve(model.model, model.revision, place=place, relative_to=relative_to)
+    found.read_json("config.json")
+    _need_weights(found)
+    return found
+
+
+def resolve_adapter(adapter: Adapter, *, place: str, relative_to: Path | None) -> ModelFolder:
+    """The folder of a LoRA adapter in peft's form."""
+    found = _resolve(adapter.adapter, adapter.revision, place=place, relative_to=relative_to)
+    found.read_json("adapter_config.json")
+    _need_weights(found)
+    return found
+
+
+def _need_weights(model: ModelFolder) -> None:
+    if not model.weights:
+        raise ConfigError(
+            f"{model.place}: {model.folder} holds no .safetensors weights",
+            hint="llmood loads no pickles: save the model with safe_serialization=True",
+        )
+
+
+def _resolve(name: str, revision: str | None, *, place: str, relative_to: Path | None) -> ModelFolder:
+    local = find_model_folder(name, relative_to=relative_to)
+    if local is not None:
+        return ModelFolder(place, name, local)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
+        raise ConfigError(f"{place}: no folder '{name}'")
+    return _from_hub(name, revision, place)
+
+
+def _from_hub(name: str, revision: str | None, place: str) -> ModelFolder:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    hint = "give a folder, or a hub name whose files are in the hub cache or reachable"
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConfigError(
+            f"{place}: no folder '{name}' here, and the hub says: {reason}", hint=hint
+        ) from error
+    # The hub cache names a snapshot's folder by its commit.
+    return ModelFolder(place, name, folder, commit=folder.name)
+
+
+def _shapes(place: str, path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a safetensors file's tensors; the tensors stay on disk."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as tensors:
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{place}: {path} is no safetensors file: {error}") from None
+
+
+def check_adapter(adapter: ModelFolder, base: ModelFolder) -> None:
+    """Refuse an adapter that was made for another base, before anything loads.
+
+    peft applies what fits and only warns about the rest, so an adapter of a deeper, a shallower or a differently shaped
+    model would score as if it had been tuned less.
+
+    Raises:
+        ConfigError: the adapter's tensors don't fit the base's, or it names another hub model.
+    """
+    config = adapter.read_json("adapter_config.json")
+    named = str(config.get("base_model_name_or_path") or "")
+    hint = f"the adapter was made for '{named}'" if named else "give the base that the adapter was made for"
+    if base.commit and "/" in named and not Path(named).exists() and named.lower() != base.name.lower():
+        raise ConfigError(f"{adapter.place}: {adapter.name} is an adapter of '{named}', not of '{base.name}'")
+    problem = lora_mismatch(adapter.shapes(), base.shapes(), config)
+    if problem:
+        raise ConfigError(
+            f"{adapter.place}: {adapter.name} is no adapter of {base.name}: {problem}", hint=hint
+        )
+
+
+def lora_mismatch(
+    adapter: dict[str, tuple[int, ...]], base: dict[str, tuple[int, ...]], config: dict[str, Any]
+) -> str | None:
+    """What doesn't fit between LoRA tensors and base weights, in words, or None.
+
+    Names that the base's files spell in another way altogether can't be compared; those are left to peft.
+    """
+    prefix, suffix = "base_model.model.", ".lora_A.weight"
+    tuned = {
+        name.removeprefix(prefix).removesuffix(suffix): name for name in adapter if name.endswith(suffix)
+    }
+    known = {module for module in tuned if f"{module}.weight" in base}
+    if not known:
+        same_leaf = {name.rsplit(".", 2)[-2] for name in base if "." in name} & {
+            m.rsplit(".", 1)[-1] for m in tuned
+        }
+        return None if same_leaf or not tuned else "the base has none of the layers that it tunes"
+    for module in sorted(tuned):
+        if module not in known:
+            return f"the base has no layer {module}"
+        inner = adapter[tuned[module]][-1]
+        outer = adapter[tuned[module].replace("lora_A", "lora_B")][0]
+        shape = base[f"{module}.weight"]
+        if tuple(sorted(shape)) != tuple(sorted((outer, inner))):
+            return f"{module} is {outer}×{inner} in the adapter and {'×'.join(map(str, shape))} in the base"
+    targets = config.get("target_modules")
+    everywhere = not (config.get("layers_to_transform") or config.get("exclude_modules"))
+    if isinstance(targets, list) and everywhere:
+        for name in sorted(base):
+            module = name.removesuffix(".weight")
+            if name.endswith(".weight") and module.rsplit(".", 1)[-1] in targets and module not in tuned:
+                return f"it tunes no {module}"
+    return None

@@ -1,0 +1,223 @@
+"""From capture specs to observations: each capture once, each model loaded once, in dependency order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.store import Context, Location, Store
+from llmood.progress import Advance, Progress
+from llmood.records import FAILED, OK, UNSCORED, CaptureSpec, Status
+from llmood.tables import INDEX
+
+SHARD_ROWS = 4096
+SHARD_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A tokenised sample."""
+
+    sample_id: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """Why a sample has no observation of a capture."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One capture of one run, before anything is run: each sample's request, or why there is none."""
+
+    spec: CaptureSpec
+    context: Context
+    requests: dict[str, Request]
+    keys: dict[str, str]
+    unmade: dict[str, Unmade]
+
+
+def request_of(
+    engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+) -> Request | Unmade:
+    """What to send for one sample, or why nothing can be sent."""
+    limit = engine.context_length(spec.model)
+    ids = prompt.token_ids
+    spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
+    if spec.needs_response:
+        if isinstance(response, Unmade):
+            return response
+        if response is None:
+            raise ValueError(f"{spec.id} was asked for before the response it needs")
+        # An answer of the end token alone says nothing: it has no likelihood worth comparing.
+        if not response["text"].strip():
+            return Unmade(UNSCORED, "empty answer")
+        answer = tuple(response["token_ids"])
+        before = ids if spec.target == "prompt_response" else engine.tokenizer(spec.model).prefix_ids
+        ids = (*before, *answer)
+        name = "prompt" if spec.target == "prompt_response" else "prefix"
+        spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
+    needed = len(ids) + (1 if spec.kind == "response" else 0)
+    if needed > limit:
+        return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
+    return Request(ids, spans)
+
+
+class Observer:
+    """Captures specs of prompts through an engine into a store, and remembers where each observation is."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: Sequence[Prompt],
+        store: Store,
+        *,
+        private: bool,
+        progress: Progress | None = None,
+    ) -> None:
+        self.engine = engine
+        self.prompts = prompts
+        self.store = store
+        self.private = private
+        self.progress = progress or Progress()
+        self._responses: dict[str, Mapping[str, Any] | Unmade] = {}  # by sample id
+        self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
+        self._rows: list[dict[str, Any]] = []
+
+    def context(self, spec: CaptureSpec) -> Context:
+        """The store's context of a capture: all that decides its numbers, but for the token ids."""
+        identity: dict[str, Any] = {
+            "engine": self.engine.identity(spec.model),
+            "target": spec.target,
+            "params": dict(spec.params),
+            "private": self.private,
+        }
+        if spec.kind == "response":
+            identity["tokenizer"] = self.engine.tokenizer(spec.model).identity
+        return self.store.context(spec.kind, identity)
+
+    def want(self, spec: CaptureSpec) -> Wanted:
+        """The requests of a capture. What needs a response can be asked only after `run` of the response."""
+        context = self.context(spec)
+        wanted = Wanted(spec, context, {}, {}, {})
+        for prompt in self.prompts:
+            request = request_of(self.engine, spec, prompt, self._responses.get(prompt.sample_id))
+            if isinstance(request, Unmade):
+                wanted.unmade[prompt.sample_id] = request
+                continue
+            key = context.key(request.token_ids)
+            wanted.keys[prompt.sample_id] = key
+            wanted.requests[key] = request
+        return wanted
+
+    def run(self, spec: CaptureSpec) -> None:
+        """Capture what the store lacks, and index it all."""
+        wanted = self.want(spec)
+        located = self._located(wanted)
+        failed = self._capture_missing(wanted, located)
+        for sample_id in (prompt.sample_id for prompt in self.prompts):
+            key = wanted.keys.get(sample_id)
+            unmade = failed.get(key) if key else wanted.unmade[sample_id]
+            place = located.get(key) if key else None
+            self._rows.append(
+                {
+                    "sample_id": sample_id,
+                    "capture": spec.id,
+                    "key": key,
+                    "shard": place.shard if place else None,
+                    "row": place.row if place else None,
+                    "status": unmade.status if unmade else OK,
+                    "reason": unmade.reason if unmade else None,
+                }
+            )
+            if spec.kind == "response" and unmade:
+                self._responses[sample_id] = unmade
+        if spec.kind == "response":
+            self._load_responses(wanted, located)
+
+    def index(self) -> pa.Table:
+        """Where each sample's observation of each capture is."""
+        return pa.Table.from_pylist(self._rows, schema=INDEX)
+
+    def _located(self, wanted: Wanted) -> dict[str, Location]:
+        # A private response is stored without its text, so what depends on it can only be made by decoding again.
+        if self.private and wanted.spec.kind == "response":
+            return {}
+        return wanted.context.locate(set(wanted.requests))
+
+    def _capture_missing(self, wanted: Wanted, located: dict[str, Location]) -> dict[str, Unmade]:
+        """Run the batches that the store lacks; fills `located`, returns the keys that failed."""
+        spec, keys = wanted.spec, list(wanted.requests)
+        failed: dict[str, Unmade] = {}
+        if len(located) == len(keys):
+            return failed
+        # The plan is made over all requests, so that a resumed run sends the same batches as an undisturbed one.
+        plan = self.engine.plan(spec, [wanted.requests[key] for key in keys])
+        batches = [[keys[index] for index in batch if keys[index] not in located] for batch in plan]
+        with self.progress.track(spec.id, len(keys), done=len(located)) as advance:
+            self._run_batches(wanted, [batch for batch in batches if batch], located, failed, advance)
+        return failed
+
+    def _run_batches(
+        self,
+        wanted: Wanted,
+        batches: list[list[str]],
+        located: dict[str, Location],
+        failed: dict[str, Unmade],
+        advance: Advance,
+    ) -> None:
+        pending: list[dict[str, Any]] = []
+        started = written = time.monotonic()
+        tokens = 0
+        try:
+            for batch in batches:
+                results = self.engine.capture(wanted.spec, [wanted.requests[key] for key in batch])
+                for key, captured in zip(batch, results, strict=True):
+                    if captured.status == FAILED:
+                        failed[key] = Unmade(FAILED, captured.reason or "the engine gave no reason")
+                    else:
+                        pending.append(self._row(wanted.spec, key, wanted.requests[key], captured))
+                advance(len(batch))
+                tokens += sum(len(wanted.requests[key].token_ids) for key in batch)
+                if pending and (len(pending) >= SHARD_ROWS or time.monotonic() - written > SHARD_SECONDS):
+                    full, pending = pending, []
+                    located.update(wanted.context.append(full))
+                    written = time.monotonic()
+        finally:
+            # Also when interrupted or when a batch fails: nothing that is finished is lost.
+            if pending:
+                located.update(wanted.context.append(pending))
+        wanted.context.note_rate(tokens / max(time.monotonic() - started, 1e-6))
+
+    def _row(self, spec: CaptureSpec, key: str, request: Request, captured: Captured) -> dict[str, Any]:
+        row = {"key": key, "status": captured.status, "reason": captured.reason, **captured.values}
+        if spec.kind == "prompt_logprobs":
+            spans = [{"name": name, "start": start, "end": end} for name, start, end in request.spans]
+            row |= {"token_ids": list(request.token_ids), "spans": spans}
+        if spec.kind == "response":
+            row |= {"temperature": 0.0, "top_p": 1.0, "seed": None}
+            self._decoded[key] = row
+        return row | ({"token_ids": None, "text": None} if self.private else {})
+
+    def _load_responses(self, wanted: Wanted, located: Mapping[str, Location]) -> None:
+        """Remember each sample's response for the captures that depend on it."""
+        by_shard: dict[str, list[tuple[str, int]]] = {}
+        for key in wanted.requests:
+            if key not in self._decoded and key in located:
+                by_shard.setdefault(located[key].shard, []).append((key, located[key].row))
+        for shard, rows in by_shard.items():
+            table = self.store.read(shard, ["text", "token_ids"]).take(pa.array([row for _, row in rows]))
+            self._decoded |= {key: value for (key, _), value in zip(rows, table.to_pylist(), strict=True)}
+        self._responses |= {
+            name: self._decoded[key] for name, key in wanted.keys.items() if key in self._decoded
+        }
+        self._decoded = {}

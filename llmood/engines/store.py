@@ -1,0 +1,202 @@
+"""The one observation store: Parquet shards under a folder per (kind, context), named by their content.
+
+A context is all that decides a capture's numbers except the token ids: weights, adapter, tokenizer, engine, version,
+dtype, capture spec. An observation's key hashes its context and its token ids. A shard appears by rename, whole or
+not at all, and its name is the digest of its bytes: concurrent runs can't damage each other's, a kill loses only the
+shard in flight, and `verify` needs nothing but the files.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llmood.errors import StoreError
+from llmood.identity import canonical_json, digest, digest_bytes
+from llmood.paths import cache_root
+from llmood.records import FAILED
+from llmood.tables import CAPTURE_SCHEMAS, atomic, read_table, write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where an observation is: a shard's path relative to the store, and the row in it."""
+
+    shard: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One context, for people."""
+
+    capture: str
+    engine: str
+    weights: str
+    adapter: str
+    rows: int
+    shards: int
+    size: int
+    modified: str
+    folder: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Store:
+    """The store under a folder (default: `observations/` of the cache)."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root() / "observations"
+
+    def context(self, kind: str, identity: Mapping[str, Any]) -> Context:
+        return Context(self, kind, identity)
+
+    def shards(self) -> list[Path]:
+        return sorted(self.root.glob("*/*/*.parquet"))
+
+    def summaries(self) -> Iterator[Summary]:
+        """What each context holds.
+
+        Raises:
+            StoreError: a context's description is damaged.
+        """
+        for path in sorted(self.root.glob("*/*/context.json")):
+            try:
+                yield _summary(path.parent, json.loads(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError) as error:
+                raise StoreError(f"{path}: can't be read: {error}", hint="remove that folder") from error
+
+    def older_than(self, days: float) -> list[Path]:
+        """The shards that were written before so many days."""
+        limit = time.time() - days * 86_400
+        return [shard for shard in self.shards() if shard.stat().st_mtime <= limit]
+
+    def remove(self, files: Iterable[Path]) -> None:
+        """Remove files of the store, and the contexts that are empty then."""
+        for path in files:
+            path.unlink(missing_ok=True)
+            left = [
+                entry for entry in path.parent.iterdir() if entry.name not in ("context.json", "rate.json")
+            ]
+            if not left:
+                for entry in path.parent.iterdir():
+                    entry.unlink()
+                path.parent.rmdir()
+
+    def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
+        kind = shard.split("/", 1)[0]
+        return read_table(self.root / shard, CAPTURE_SCHEMAS.get(kind), columns)
+
+    def broken(self) -> Iterator[tuple[Path, str]]:
+        """Every shard whose bytes are not those that its name promises, with the reason; partial files too."""
+        for shard in self.shards():
+            if f"{digest_bytes(shard.read_bytes())}.parquet" != shard.name:
+                yield shard, "its content is not what its name says"
+        for partial in sorted(self.root.glob("*/*/.*.partial")):
+            if not _is_running(partial):
+                yield partial, "left by a run that was killed"
+
+
+class Context:
+    """The observations of one context."""
+
+    def __init__(self, store: Store, kind: str, identity: Mapping[str, Any]) -> None:
+        self.store = store
+        self.kind = kind
+        self.identity = dict(identity)
+        self.digest = digest({"kind": kind, **self.identity})
+        self.folder = store.root / kind / self.digest
+
+    def key(self, token_ids: Iterable[int]) -> str:
+        """The key of one observation: what was sent, in this context."""
+        return digest_bytes(f"{self.digest}:{','.join(map(str, token_ids))}".encode())
+
+    def locate(self, keys: set[str]) -> dict[str, Location]:
+        """Where the wanted observations are. Failed ones count as missing: they are tried again.
+
+        A shard that can't be read is passed over: its observations are made anew (`cache verify` names it).
+        """
+        found: dict[str, Location] = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            shard = f"{self.kind}/{self.digest}/{path.name}"
+            try:
+                table = self.store.read(shard, ["key", "status"])
+            except StoreError:
+                continue
+            rows = zip(table["key"].to_pylist(), table["status"].to_pylist(), strict=True)
+            for row, (key, status) in enumerate(rows):
+                if status != FAILED and key in keys:
+                    found.setdefault(key, Location(shard, row))
+        return found
+
+    def rate(self) -> float | None:
+        """Tokens a second of the last capture in this context, for forecasts."""
+        try:
+            return float(json.loads((self.folder / "rate.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def note_rate(self, tokens_per_second: float) -> None:
+        """Remember how fast a capture was."""
+        write_text(self.folder / "rate.json", f"{tokens_per_second:.6g}\n")
+
+    def append(self, rows: list[dict[str, Any]]) -> dict[str, Location]:
+        """Write rows as one shard and say where each key now is.
+
+        Raises:
+            StoreError: the disk is full or not writable; what was finished before stays usable.
+        """
+        described = self.folder / "context.json"
+        if not described.exists():
+            write_text(described, canonical_json({"kind": self.kind, **self.identity}) + "\n")
+        buffer = pa.BufferOutputStream()
+        pq.write_table(
+            pa.Table.from_pylist(rows, schema=CAPTURE_SCHEMAS[self.kind]), buffer, compression="zstd"
+        )
+        content = buffer.getvalue().to_pybytes()
+        name = f"{digest_bytes(content)}.parquet"
+        with atomic(self.folder / name) as partial:
+            partial.write_bytes(content)
+        shard = f"{self.kind}/{self.digest}/{name}"
+        return {row["key"]: Location(shard, index) for index, row in enumerate(rows)}
+
+
+def _summary(folder: Path, described: Mapping[str, Any]) -> Summary:
+    shards = sorted(folder.glob("*.parquet"))
+    engine = described["engine"]
+    params = ",".join(f"{name}={value}" for name, value in sorted(described["params"].items()))
+    latest = max((shard.stat().st_mtime for shard in shards), default=0.0)
+    return Summary(
+        capture=f"{described['kind']}/{described['target']}{'?' + params if params else ''}",
+        engine=str(engine["engine"]),
+        weights=str(engine.get("weights") or engine.get("model") or "–"),
+        adapter=str(engine.get("adapter") or "–"),
+        rows=sum(_rows(shard) for shard in shards),
+        shards=len(shards),
+        size=sum(shard.stat().st_size for shard in shards),
+        modified=datetime.fromtimestamp(latest, UTC).strftime("%Y-%m-%d %H:%M"),
+        folder=str(folder),
+    )
+
+
+def _rows(shard: Path) -> int:
+    try:
+        return int(pq.read_metadata(shard).num_rows)
+    except (OSError, pa.ArrowException):
+        return 0  # damaged: `cache verify` names it
+
+
+def _is_running(partial: Path) -> bool:
+    """Whether the process whose number stands in a partial file's name still runs."""
+    number = partial.name.rsplit(".", 2)[-2]
+    return number.isdigit() and Path(f"/proc/{number}").exists()

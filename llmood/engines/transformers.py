@@ -1,0 +1,218 @@
+"""The engine on transformers and peft: right on a CPU in float32, the reference for every other engine."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from llmood.config import Adapter, FullModel
+from llmood.engines.base import Captured, Engine, Request, batches_by_length, engines
+from llmood.engines.folders import ModelFolder, check_adapter, resolve_adapter, resolve_model
+from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
+from llmood.errors import ConfigError, MissingExtraError
+from llmood.records import FAILED, CaptureSpec
+
+if TYPE_CHECKING:
+    from llmood.engines.models.causal_lm import CausalLM
+
+DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")
+
+
+@engines.register("transformers")
+class TransformersEngine(Engine):
+    """Base and tuned model through transformers; an adapter is switched on one loaded base."""
+
+    kind: ClassVar[str] = "transformers"
+    captures: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        {
+            ("prompt_logprobs", "prompt"),
+            ("prompt_logprobs", "response"),
+            ("prompt_logprobs", "prompt_response"),
+            ("response", "prompt"),
+        }
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _need("torch", "transformers")
+        self._base: ModelFolder | None = None
+        self._tuned: ModelFolder | None = None
+        self._adapter: ModelFolder | None = None
+        if self.models.base is not None:
+            self._base = resolve_model(self.models.base, place="models.base", relative_to=self.folder)
+        if isinstance(self.models.tuned, Adapter):
+            self._attach(self.models.tuned)
+        elif isinstance(self.models.tuned, FullModel):
+            self._tuned = resolve_model(self.models.tuned, place="models.tuned", relative_to=self.folder)
+        self._tokenizers: dict[str, FolderTokenizer] = {}
+        self._loaded: tuple[str, CausalLM] | None = None
+        self.device = _device(self.config.device)
+
+    def _attach(self, tuned: Adapter) -> None:
+        if self._base is None:
+            raise ConfigError("models.base: is missing, and models.tuned is an adapter on it")
+        _need("peft")
+        self._adapter = resolve_adapter(tuned, place="models.tuned.adapter", relative_to=self.folder)
+        check_adapter(self._adapter, self._base)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(role for role in ("base", "tuned") if getattr(self.models, role) is not None)
+
+    def identity(self, role: str) -> dict[str, Any]:
+        adapter = self._adapter if role == "tuned" else None
+        packages = ("transformers", "torch", "peft") if adapter else ("transformers", "torch")
+        return {
+            "engine": self.kind,
+            "version": {name: version(name) for name in packages},
+            "weights": self._weights(role).digest,
+            "adapter": adapter.digest if adapter else None,
+            "dtype": self.dtype(role),
+            "device": self.device.split(":")[0],
+        }
+
+    def describe(self, role: str) -> dict[str, Any]:
+        weights = self._weights(role)
+        adapter = self._adapter if role == "tuned" else None
+        shapes = weights.shapes().values()
+        return {
+            "name": (adapter or weights).name,
+            "base": weights.name if adapter else None,
+            "commit": (adapter or weights).commit,
+            "parameters": int(sum(np.prod(shape) for shape in shapes)),
+            "adapter_parameters": int(sum(np.prod(s) for s in adapter.shapes().values()))
+            if adapter
+            else None,
+            "context": self.context_length(role),
+        }
+
+    def tokenizer(self, role: str) -> FolderTokenizer:
+        if role not in self._tokenizers:
+            weights = self._weights(role)
+            adapter = self._adapter if role == "tuned" else None
+            folder = adapter.folder if adapter and tokenizer_files(adapter.folder) else weights.folder
+            self._tokenizers[role] = FolderTokenizer(
+                folder,
+                weights.folder,
+                place=f"models.{role}",
+                trust_remote_code=self.config.trust_remote_code,
+            )
+        return self._tokenizers[role]
+
+    @cache  # noqa: B019 - an engine lives as long as its run
+    def context_length(self, role: str) -> int:
+        config = self._weights(role).read_json("config.json")
+        nested = config.get("text_config")
+        for source in (config, nested if isinstance(nested, dict) else {}):
+            for key in CONTEXT_KEYS:
+                if isinstance(source.get(key), int):
+                    return min(int(source[key]), self.config.max_length or int(source[key]))
+        return self.config.max_length or DEFAULT_CONTEXT
+
+    @cache  # noqa: B019
+    def dtype(self, role: str) -> str:
+        """Float32 on a CPU, whatever the checkpoint; the checkpoint's own on an accelerator."""
+        if self.config.dtype != "auto":
+            return self.config.dtype
+        if self.device == "cpu":
+            return "float32"
+        config = self._weights(role).read_json("config.json")
+        stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+        return "bfloat16" if stored in ("bfloat16", "float16") else "float32"
+
+    def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
+        lengths = [len(request.token_ids) for request in requests]
+        if spec.kind != "response":
+            return batches_by_length(lengths, self.config.batch_tokens)
+        wanted, limit = _max_new_tokens(spec), self.context_length(spec.model)
+        # Where the context cuts an answer short depends on its own prompt alone, so such a prompt has no batch mates.
+        roomy = [index for index, length in enumerate(lengths) if length + wanted <= limit]
+        batches = batches_by_length([lengths[index] + wanted for index in roomy], self.config.batch_tokens)
+        crowded = [[index] for index, length in enumerate(lengths) if length + wanted > limit]
+        return [[roomy[index] for index in batch] for batch in batches] + crowded
+
+    def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        model, adapted = self._model(spec.model), spec.model == "tuned"
+        rows = [request.token_ids for request in requests]
+        if spec.kind == "response":
+            return self._respond(spec, model, rows, adapted)
+        return [_logprobs(values) for values in model.token_logprobs(rows, adapted=adapted)]
+
+    def close(self) -> None:
+        self._loaded = None
+        gc.collect()
+
+    def _respond(
+        self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapted: bool
+    ) -> list[Captured]:
+        tokenizer = self.tokenizer(spec.model)
+        room = self.context_length(spec.model) - max(len(row) for row in rows)
+        answers = model.greedy(
+            rows,
+            max_new_tokens=min(_max_new_tokens(spec), room),
+            end_ids=sorted(tokenizer.end_ids),
+            adapted=adapted,
+        )
+        return [_response(ids, logprobs, tokenizer) for ids, logprobs in answers]
+
+    def _weights(self, role: str) -> ModelFolder:
+        weights = self._tuned if role == "tuned" and self._tuned else self._base
+        if weights is None or role not in self.roles:
+            raise ConfigError(f"models.{role}: is missing")
+        return weights
+
+    def _model(self, role: str) -> CausalLM:
+        """The loaded model that serves a role; another one that is loaded goes first."""
+        from llmood.engines.models.causal_lm import CausalLM
+
+        holder = "tuned" if role == "tuned" and self._tuned else "base"
+        if self._loaded is None or self._loaded[0] != holder:
+            self.close()
+            model = CausalLM(
+                self._weights(role).folder,
+                self._adapter.folder if self._adapter and holder == "base" else None,
+                dtype=self.dtype(role),
+                device=self.device,
+                trust_remote_code=self.config.trust_remote_code,
+            )
+            self._loaded = (holder, model)
+        return self._loaded[1]
+
+
+def _max_new_tokens(spec: CaptureSpec) -> int:
+    return int(dict(spec.params)["max_new_tokens"])
+
+
+def _logprobs(values: Any) -> Captured:
+    if np.isnan(values).any():
+        return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
+    return Captured({"logprobs": [None, *values.tolist()]})
+
+
+def _response(ids: list[int], logprobs: list[float], tokenizer: FolderTokenizer) -> Captured:
+    if np.isnan(logprobs).any():
+        return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
+    finish = "stop" if ids and ids[-1] in tokenizer.end_ids else "length"
+    return Captured({"text": tokenizer.decode(ids), "token_ids": ids, "logprobs": logprobs, "finish": finish})
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _need(*packages: str) -> None:
+    for package in packages:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            raise MissingExtraError(package, "hf") from None

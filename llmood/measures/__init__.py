@@ -1,0 +1,1 @@
+"""Pure functions on arrays: the formulas that scorers are made of."""
