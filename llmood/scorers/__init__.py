@@ -1,0 +1,1 @@
+"""Observations in, one float a sample out. One idea a file."""

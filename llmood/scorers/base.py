@@ -1,0 +1,93 @@
+"""What every scorer is, in scikit-learn's manner, and how one is registered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.engines.observations import Block
+from llmood.records import OK, UNSCORED, CaptureSpec, Scores
+from llmood.registry import Registry
+
+
+class Scorer(ABC):
+    """Observations in, one float a sample out; higher = more OOD / more uncertain.
+
+    The constructor takes keyword arguments and only stores them. A scorer that learns sets `fitted_on` and has
+    `fit(train, validation=None) -> self`; what it learns ends in `_`.
+    """
+
+    fitted_on: ClassVar[str | None] = None
+    """The split that `fit` learns from; None for a scorer that needs no fitting."""
+
+    columns: ClassVar[Mapping[str, list[str]]] = {}
+    """The columns it reads of each capture kind (all by default): what isn't named isn't loaded."""
+
+    @property
+    def needs(self) -> tuple[CaptureSpec, ...]:
+        """The captures that it reads."""
+        return ()
+
+    @abstractmethod
+    def score(self, block: Block) -> Scores:
+        """One score a row, by that row alone: blocks concatenated equal the whole. NaN comes with a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerEntry:
+    """A registered scorer id: the class and the arguments that make this variant."""
+
+    id: str
+    factory: Callable[..., Scorer]
+    arguments: Mapping[str, Any]
+    summary: str
+
+    def make(self) -> Scorer:
+        return self.factory(**self.arguments)
+
+
+scorers: Registry[ScorerEntry] = Registry("scorer", "llmood.scorers", "llmood.scorers")
+
+
+def register(
+    name: str, variants: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[type[Scorer]], type[Scorer]]:
+    """List a scorer class under `name`, and under `name + suffix` for each variant's constructor arguments."""
+
+    def decorate(scorer: type[Scorer]) -> type[Scorer]:
+        summary = (scorer.__doc__ or "").strip().splitlines()[0]
+        for suffix, arguments in (variants or {"": {}}).items():
+            entry = ScorerEntry(name + suffix, scorer, arguments, summary)
+            scorers.add(entry.id, entry)
+        return scorer
+
+    return decorate
+
+
+def with_reasons(
+    values: NDArray[np.float64], status: Iterable[str], reasons: Iterable[str | None], undefined: str
+) -> Scores:
+    """Scores of rows whose observation is there; elsewhere NaN with the observation's own status and reason.
+
+    Args:
+        values: float64 (n,), maybe NaN.
+        status, reasons: of the observations that the values came from.
+        undefined: why a value is NaN although its observation is there.
+    """
+    shown: list[str | None] = []
+    kept = np.array(values, dtype=np.float64)
+    for row, (state, reason) in enumerate(zip(status, reasons, strict=True)):
+        if state != OK:
+            kept[row] = np.nan
+            shown.append(reason or state)
+        else:
+            shown.append(undefined if np.isnan(kept[row]) else None)
+    return Scores(kept, shown)
+
+
+__all__ = ["OK", "UNSCORED", "Scorer", "ScorerEntry", "register", "scorers", "with_reasons"]
