@@ -1,0 +1,5 @@
+"""`python -m llmood`."""
+
+from llmood.cli import main
+
+main()

@@ -1,0 +1,61 @@
+"""What a check sees, and how one is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.engines.observations import Observations
+from llmood.questions.populations import ScoredBenchmark
+from llmood.records import Check
+from llmood.registry import Registry
+from llmood.scoring import ScorerColumn
+
+
+@dataclass(frozen=True)
+class CheckInput:
+    """Everything that a run knows when its metrics are made.
+
+    Attributes:
+        scored: populations and scores as arrays.
+        columns: the same scores with status and reasons.
+        records: the records of `metrics.json`.
+        tasks: each task's entry in `run.json`.
+        models: each role's entry in `run.json`.
+        observations: for the checks that look at tokens.
+    """
+
+    scored: ScoredBenchmark
+    columns: Sequence[ScorerColumn]
+    records: Sequence[Mapping[str, Any]]
+    tasks: Sequence[Mapping[str, Any]]
+    models: Mapping[str, Mapping[str, Any]]
+    observations: Observations
+
+    def value(self, scorer: str, ood_task: str, metric: str = "auroc") -> float | None:
+        """One metric's value."""
+        for record in self.records:
+            if (record["metric"], record["scorer"], record["ood_task"]) == (metric, scorer, ood_task):
+                found = record["value"]
+                return None if found is None else float(found)
+        return None
+
+    def rows(self, task: str) -> NDArray[np.int64]:
+        """Where a task's samples stand."""
+        populations = (self.scored.id, *self.scored.ood)
+        return next(population.rows for population in populations if population.task == task)
+
+
+CheckFunction = Callable[[CheckInput], Iterable[Check]]
+checks: Registry[CheckFunction] = Registry("check", "llmood.checks", "llmood.checks")
+
+
+def run_checks(given: CheckInput) -> list[Check]:
+    """Every registered check, the gravest first."""
+    found = [check for _, function in checks for check in function(given)]
+    gravity = {"error": 0, "warning": 1, "info": 2}
+    return sorted(found, key=lambda check: gravity[check.severity])

@@ -1,0 +1,22 @@
+"""Can somebody else load the same things?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmood.checks.base import CheckInput, checks
+from llmood.records import Check
+
+
+@checks.register("unpinned")
+def unpinned(given: CheckInput) -> Iterator[Check]:
+    """A hub model whose revision the configuration leaves open: next month's may be another."""
+    for role, model in given.models.items():
+        if model.get("commit") and not model.get("revision"):
+            yield Check(
+                code="unpinned",
+                severity="info",
+                title="Unpinned revision",
+                detail=f"models.{role} names no revision; this run loaded commit {model['commit']}.",
+                values={"commit": model["commit"]},
+            )

@@ -1,0 +1,5 @@
+"""The command line: parse, call the public function, print. One file a command."""
+
+from llmood.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,46 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from llmood.cli import cache, demo, doctor, ls, report, rescore, run, validate
+from llmood.cli.errors import handled
+
+app = typer.Typer(
+    name="llmood",
+    help="Tells when a fine-tuned language model has left the domain it knows, and how far to trust it there.",
+    epilog="Start with `llmood demo`; then `llmood ls benchmarks`, and a configuration of your own.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("llmood"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
+) -> None:
+    pass
+
+
+for module in (demo, run, rescore, report, validate, doctor):
+    app.command(module.NAME, epilog=module.EPILOG)(handled(module.command))
+app.add_typer(ls.app, name="ls")
+app.add_typer(cache.app, name="cache")
+
+
+def main() -> None:
+    """The entry point of the `llmood` command."""
+    app()

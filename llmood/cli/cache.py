@@ -1,0 +1,120 @@
+"""`llmood cache`: the one store of all observations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmood.cli import options
+from llmood.cli.errors import FAILED, handled
+from llmood.errors import ConfigError
+
+app = typer.Typer(help="Look at, check, thin out or export the observation store.", no_args_is_help=True)
+
+
+@app.command("ls")
+@handled
+def ls(as_json: options.AsJson = False) -> None:
+    """What the store holds: one line for each model, engine, capture and its settings."""
+    from llmood.cli.printing import print_json, print_table
+    from llmood.engines.store import Store
+
+    store = Store()
+    summaries = list(store.summaries())
+    if as_json:
+        print_json([summary.to_json() for summary in summaries])
+        return
+    rows = [
+        [
+            s.capture,
+            s.engine,
+            s.weights[:8],
+            s.adapter[:8],
+            str(s.rows),
+            str(s.shards),
+            _size(s.size),
+            s.modified,
+        ]
+        for s in summaries
+    ]
+    print_table(
+        ["capture", "engine", "weights", "adapter", "rows", "shards", "size", "last written (UTC)"], rows
+    )
+    print(f"{store.root}: {_size(sum(summary.size for summary in summaries))}")
+
+
+@app.command("verify")
+@handled
+def verify(as_json: options.AsJson = False) -> None:
+    """Read every shard and compare it with the digest in its name; exit 1 if one is damaged."""
+    from llmood.cli.printing import print_json
+    from llmood.engines.store import Store
+
+    store = Store()
+    shards = len(store.shards())
+    broken = list(store.broken())
+    if as_json:
+        print_json(
+            {"shards": shards, "broken": [{"file": str(path), "reason": reason} for path, reason in broken]}
+        )
+    else:
+        for path, reason in broken:
+            print(f"{path}: {reason}")
+        print(f"{shards} shards, {len(broken)} damaged files")
+    if broken:
+        typer.echo("llmood: 'llmood cache prune --broken' removes them; runs make them anew", err=True)
+        raise typer.Exit(FAILED)
+
+
+@app.command("prune")
+@handled
+def prune(
+    older_than: Annotated[
+        float | None,
+        typer.Option("--older-than", metavar="DAYS", min=0, help="What was written before that many days."),
+    ] = None,
+    broken: Annotated[bool, typer.Option("--broken", help="Damaged and half-written files.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Everything.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove observations. Runs keep their scores; scoring them again needs the observations."""
+    from llmood.engines.store import Store
+
+    if not (older_than is not None or broken or everything):
+        raise ConfigError("cache prune: say what to remove", hint="--older-than DAYS, --broken or --all")
+    store = Store()
+    chosen = [path for path, _ in store.broken()] if broken else []
+    if everything or older_than is not None:
+        chosen += store.older_than(0.0 if everything or older_than is None else older_than)
+    chosen = sorted(set(chosen))
+    size = sum(path.stat().st_size for path in chosen)
+    if not dry_run:
+        store.remove(chosen)
+    print(f"{'would remove' if dry_run else 'removed'} {len(chosen)} files, {_size(size)}")
+
+
+@app.command("export")
+@handled
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "-o", help="Where to write. [default: RUN/observations/export]"),
+    ] = None,
+) -> None:
+    """Write a run's observations as Parquet, one file a capture, with their samples' ids: they need no store."""
+    from llmood.export import export_run
+
+    for path, rows in export_run(run, output_dir or run / "observations" / "export"):
+        print(f"{path}: {rows} rows")
+
+
+def _size(size: int) -> str:
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -1,0 +1,125 @@
+"""`llmood run --dry-run`: what would be run, and how long it may take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llmood.cli.printing import print_json, print_table
+from llmood.config_file import load_config
+from llmood.forecast import Forecast, forecast
+from llmood.plan import Plan, make_plan
+from llmood.run_folder import RunFolder, default_folder
+from llmood.tokenise import PlannedTask
+
+PROMPTS_SHOWN = 2
+PROMPT_CHARACTERS = 300
+
+
+def print_dry_run(
+    config: str, overrides: list[str], include: list[Path], output_dir: Path | None, *, as_json: bool
+) -> None:
+    """Resolve and check everything that a run would, load no model, and print what it found."""
+    parsed, folder, name = load_config(config, overrides)
+    target = output_dir or default_folder(parsed, name)
+    RunFolder(target).claim(parsed)
+    plan = make_plan(parsed, folder=folder, include=include)
+    costs = forecast(plan)
+    if as_json:
+        print_json(
+            {"run": str(target), "tasks": _tasks_json(plan), "captures": [asdict(cost) for cost in costs]}
+        )
+        return
+    _print_tasks(plan)
+    print_captures(costs)
+    print(f"scorers: {', '.join(plan.scorers)}")
+    print(f"run folder: {target}")
+    for check in plan.checks:
+        print(f"{check.severity}: {check.detail}")
+    if plan.rejects:
+        first = plan.rejects[0]
+        print(
+            f"warning: {len(plan.rejects)} rows can't be read, the first: {first.file}:{first.line}: {first.reason}"
+        )
+
+
+def _print_tasks(plan: Plan) -> None:
+    header = ["task", "population", "shift", "samples", "tokens", "longest", "rejects"]
+    tokens = _tokens_by_task(plan)
+    rows = [
+        [
+            task.name,
+            task.population,
+            task.shift,
+            str(len(task.samples)),
+            str(sum(tokens[task.name])),
+            str(max(tokens[task.name])),
+            str(len(task.loaded.rejects)),
+        ]
+        for task in plan.tasks
+    ]
+    print_table(header, rows)
+    print()
+    for task in plan.tasks:
+        for prompt in _prompts(plan, task):
+            print(f"--- {task.name}\n{prompt}")
+    print("---\n")
+
+
+def print_captures(costs: list[Forecast]) -> None:
+    """The table of captures, and the time they may take together."""
+    header = ["capture", "requests", "in store", "tokens to run", "about"]
+    rows = [
+        [
+            cost.capture,
+            str(cost.requests),
+            "?" if cost.cached is None else str(cost.cached),
+            str(cost.tokens),
+            f"{duration(cost.seconds)}{'' if cost.measured else ' (guessed from the size)'}",
+        ]
+        for cost in costs
+    ]
+    print_table(header, rows)
+    print(f"in all about {duration(sum(cost.seconds for cost in costs))}, metrics and report not counted")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _tokens_by_task(plan: Plan) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {task.name: [] for task in plan.tasks}
+    for name, count in zip(
+        plan.samples["task"].to_pylist(), plan.samples["prompt_tokens"].to_pylist(), strict=True
+    ):
+        found[name].append(count)
+    return found
+
+
+def _prompts(plan: Plan, task: PlannedTask) -> list[str]:
+    names, prompts = plan.samples["task"].to_pylist(), plan.samples["prompt"].to_pylist()
+    chosen = [prompt for name, prompt in zip(names, prompts, strict=True) if name == task.name][
+        :PROMPTS_SHOWN
+    ]
+    return [text if len(text) <= PROMPT_CHARACTERS else text[:PROMPT_CHARACTERS] + " …" for text in chosen]
+
+
+def _tasks_json(plan: Plan) -> list[dict[str, Any]]:
+    tokens = _tokens_by_task(plan)
+    return [
+        {
+            "name": task.name,
+            "population": task.population,
+            "shift": task.shift,
+            "samples": len(task.samples),
+            "tokens": sum(tokens[task.name]),
+            "longest": max(tokens[task.name]),
+            "rejects": len(task.loaded.rejects),
+            "prompts": _prompts(plan, task),
+        }
+        for task in plan.tasks
+    ]

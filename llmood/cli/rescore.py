@@ -1,0 +1,36 @@
+"""`llmood rescore`: scores, metrics and report again, from what the run stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmood.cli import options
+from llmood.cli.errors import FAILED, GATE_MISSED
+
+NAME = "rescore"
+EPILOG = "Example: llmood rescore runs/mine --set 'scorers=[likelihood.mean]' --set bootstrap.draws=5000"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    sets: options.Set = None,
+    as_json: options.AsJson = False,
+    gate: options.GateOption = None,
+) -> None:
+    """Score a run's stored observations again, and everything after; no model loads."""
+    from llmood.cli.printing import print_run
+    from llmood.cli.progress import Bars
+    from llmood.gates import judge, parse_gate
+    from llmood.run import rescore
+
+    parsed = [parse_gate(text) for text in gate or []]
+    scored = rescore(run, overrides=sets or [], progress=Bars())
+    results = judge(parsed, scored.records())
+    print_run(scored, results, as_json=as_json)
+    if scored.status != "complete":
+        raise typer.Exit(FAILED)
+    if not all(result.held for result in results):
+        raise typer.Exit(GATE_MISSED)

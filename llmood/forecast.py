@@ -1,0 +1,69 @@
+"""What a plan will cost: requests, tokens, cache hits and a time, without loading a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmood.engines.observe import Observer
+from llmood.engines.store import Store
+from llmood.plan import Plan
+
+# What a model does where nothing was measured yet: useful operations a second, for one token's 2 · parameters.
+# A modest machine each; a forecast that is too long disappoints nobody.
+GUESSED_FLOPS: Mapping[str, float] = {"cpu": 3e10, "cuda": 3e13, "mps": 1e12}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One capture's cost.
+
+    Attributes:
+        capture: its id.
+        requests: different inputs (the same text is run once); at most so many where they need a response.
+        cached: how many of them the store already holds; None where that isn't known before the responses are.
+        tokens: of the requests that the store lacks.
+        seconds: how long that may take.
+        measured: whether the rate was measured in an earlier run, or guessed from the model's size.
+    """
+
+    capture: str
+    requests: int
+    cached: int | None
+    tokens: int
+    seconds: float
+    measured: bool
+
+
+def forecast(plan: Plan) -> list[Forecast]:
+    """The cost of each capture, in the order in which it is run."""
+    store = Store()
+    observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text)
+    prompt_tokens = sum(len(prompt.token_ids) for prompt in plan.prompts)
+    found = []
+    for spec in plan.captures:
+        context = observer.context(spec)
+        cached: int | None = None
+        requests, tokens = len(plan.prompts), prompt_tokens
+        if not spec.needs_response:
+            wanted = observer.want(spec)
+            located = context.locate(set(wanted.requests))
+            requests, cached = len(wanted.requests), len(located)
+            tokens = sum(
+                len(request.token_ids) for key, request in wanted.requests.items() if key not in located
+            )
+        if spec.kind == "response" or spec.needs_response:
+            tokens += (requests - (cached or 0)) * plan.config.response.max_new_tokens
+        rate = context.rate()
+        seconds = tokens / (
+            rate or _guessed_rate(plan.engine.describe(spec.model), plan.engine.identity(spec.model))
+        )
+        found.append(Forecast(spec.id, requests, cached, tokens, seconds, rate is not None))
+    return found
+
+
+def _guessed_rate(described: Mapping[str, Any], identity: Mapping[str, Any]) -> float:
+    """Tokens a second."""
+    operations = 2.0 * max(int(described["parameters"]), 100_000)
+    return GUESSED_FLOPS.get(str(identity.get("device")), GUESSED_FLOPS["cpu"]) / operations

@@ -1,0 +1,114 @@
+"""Gates: conditions on a run's records that a pipeline stops at, `auroc[scorer=likelihood_ratio] >= 0.80`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmood.errors import ConfigError
+from llmood.registry import suggest
+
+_GATE = re.compile(
+    r"^\s*(?P<metric>\w+)\s*(?:\[(?P<filters>[^\]]*)\])?\s*(?P<relation>>=|<=|==|>|<)\s*(?P<limit>\S+)\s*$"
+)
+_RELATIONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+_KEYS = (
+    *(
+        "benchmark",
+        "question",
+        "scorer",
+        "calibrator",
+        "correctness",
+        "population",
+        "id_task",
+        "ood_task",
+        "shift",
+    ),
+    *("severity", "slice", "split"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One parsed gate: every record that it matches must hold."""
+
+    text: str
+    metric: str
+    filters: Mapping[str, str]
+    relation: str
+    limit: float
+
+    def matches(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record is meant: its metric, the gate's filters, and no slice unless the gate names one."""
+        if record["metric"] != self.metric:
+            return False
+        if "slice" not in self.filters and record["slice"] is not None:
+            return False
+        return all(_same(record[key], wanted) for key, wanted in self.filters.items())
+
+    def holds(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record satisfies it; an undefined value never does."""
+        value = record["value"]
+        return value is not None and _RELATIONS[self.relation](value, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """How a gate fared: how many records it looked at, and those that missed it."""
+
+    gate: Gate
+    matched: int
+    missed: Sequence[Mapping[str, Any]]
+
+    @property
+    def held(self) -> bool:
+        return self.matched > 0 and not self.missed
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a gate.
+
+    Raises:
+        ConfigError: it is not `metric[key=value,…] relation number`, or filters by a key that records don't have.
+    """
+    found = _GATE.match(text)
+    form = "write it as 'auroc[scorer=likelihood_ratio,shift=near] >= 0.80'"
+    if found is None:
+        raise ConfigError(f"--gate {text!r}: can't be read", hint=form)
+    try:
+        limit = float(found["limit"])
+    except ValueError:
+        raise ConfigError(f"--gate {text!r}: '{found['limit']}' is not a number", hint=form) from None
+    filters = {"question": "ood_detection"}
+    for part in filter(None, (piece.strip() for piece in (found["filters"] or "").split(","))):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not value:
+            raise ConfigError(f"--gate {text!r}: '{part}' is not key=value", hint=form)
+        if key not in _KEYS:
+            raise ConfigError(f"--gate {text!r}: records have no '{key}'", hint=suggest(key, _KEYS))
+        filters[key] = value
+    return Gate(text, found["metric"], filters, found["relation"], limit)
+
+
+def judge(gates: Sequence[Gate], records: Sequence[Mapping[str, Any]]) -> list[GateResult]:
+    """Each gate against all records. A gate that no record matches is missed."""
+    results = []
+    for gate in gates:
+        matching = [record for record in records if gate.matches(record)]
+        results.append(
+            GateResult(gate, len(matching), [record for record in matching if not gate.holds(record)])
+        )
+    return results
+
+
+def _same(value: Any, wanted: str) -> bool:
+    return ("null" if value is None else str(value)) == wanted

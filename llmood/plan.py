@@ -1,0 +1,133 @@
+"""What a run will do, resolved and checked before any model loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from llmood.config import BenchmarkSpec, RunConfig
+from llmood.engines.base import Engine, engines
+from llmood.engines.captures import required_captures
+from llmood.engines.observe import Prompt
+from llmood.errors import ConfigError
+from llmood.records import CaptureSpec, Check, Reject
+from llmood.scorers.base import Scorer, scorers
+from llmood.scorers.baselines import BASELINES
+from llmood.tasks import LoadedTask, TaskSpec, find_benchmark, find_task, load_task
+from llmood.tokenise import EVALUATED, PlannedTask, tokenise
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run before it runs: names resolved, data read, prompts tokenised, nothing computed."""
+
+    config: RunConfig
+    folder: Path | None
+    benchmark: BenchmarkSpec
+    tasks: tuple[PlannedTask, ...]
+    engine: Engine
+    scorers: dict[str, Scorer]
+    captures: list[CaptureSpec]
+    samples: pa.Table
+    prompts: tuple[Prompt, ...]
+
+    @property
+    def rejects(self) -> list[Reject]:
+        return [reject for task in self.tasks for reject in task.loaded.rejects]
+
+    @property
+    def checks(self) -> list[Check]:
+        """What the tasks themselves have to say."""
+        return [check for task in self.tasks for check in task.loaded.checks]
+
+
+def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequence[Path] = ()) -> Plan:
+    """Resolve a configuration.
+
+    Args:
+        folder: where the configuration's relative paths start.
+        include: folders with further tasks and benchmarks.
+
+    Raises:
+        ConfigError: any mistake that can be found without a model, with its place and remedy.
+    """
+    chosen = make_scorers(config.scorers)
+    engine = make_engine(config, folder)
+    captures = required_captures(chosen.values(), {"max_new_tokens": config.response.max_new_tokens})
+    _check_captures(engine, chosen, captures)
+    benchmark = (
+        config.benchmark
+        if isinstance(config.benchmark, BenchmarkSpec)
+        else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
+    )
+    tasks = _load_tasks(benchmark, config, folder, include)
+    prompts, samples = tokenise(tasks, engine, config)
+    return Plan(config, folder, benchmark, tasks, engine, chosen, captures, samples, prompts)
+
+
+def make_scorers(names: Sequence[str]) -> dict[str, Scorer]:
+    """The named scorers, each once, and the baselines behind them."""
+    for position, name in enumerate(names):
+        scorers.get(name, place=f"scorers[{position}]")
+    return {name: scorers.get(name).make() for name in dict.fromkeys((*names, *BASELINES))}
+
+
+def make_engine(config: RunConfig, folder: Path | None) -> Engine:
+    """The engine of a configuration, its models found and checked, none loaded."""
+    if config.models.base is None and config.models.tuned is None:
+        raise ConfigError("models: is empty", hint="name at least models.base or models.tuned")
+    kind = "transformers" if config.engine.kind == "auto" else config.engine.kind
+    return engines.get(kind, place="engine.kind")(config.engine, config.models, folder)
+
+
+def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[CaptureSpec]) -> None:
+    for name, scorer in chosen.items():
+        for spec in scorer.needs:
+            if spec.model not in engine.roles:
+                raise ConfigError(f"scorers: {name} needs models.{spec.model}, which the configuration lacks")
+    for spec in captures:
+        if not engine.supports(spec):
+            needed_by = next(
+                (name for name, scorer in chosen.items() if spec in scorer.needs), "a response scorer"
+            )
+            raise ConfigError(
+                f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture"
+            )
+
+
+def _load_tasks(
+    benchmark: BenchmarkSpec, config: RunConfig, folder: Path | None, include: Sequence[Path]
+) -> tuple[PlannedTask, ...]:
+    wanted = [("benchmark.id", benchmark.id)]
+    wanted += [(f"benchmark.ood[{index}].task", ood.task) for index, ood in enumerate(benchmark.ood)]
+    specs = [
+        find_task(name, include_paths=include, relative_to=folder, place=place) for place, name in wanted
+    ]
+    names = [spec.name for spec in specs]
+    if names[0] in names[1:]:
+        raise ConfigError(f"benchmark {benchmark.name}: the task '{names[0]}' is both ID and OOD")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"benchmark {benchmark.name}: the OOD task '{repeated[0]}' stands there twice")
+    planned = []
+    for position, spec in enumerate(specs):
+        if position == 0:
+            planned.append(PlannedTask(_load_id(spec, config), "id", "none", None, None))
+        else:
+            ood = benchmark.ood[position - 1]
+            loaded = load_task(spec, (EVALUATED,), limit=config.limit, seed=config.seed)
+            planned.append(PlannedTask(loaded, "ood", ood.shift, ood.severity, ood.note))
+    return tuple(planned)
+
+
+def _load_id(spec: TaskSpec, config: RunConfig) -> LoadedTask:
+    """The ID task with all its splits: what its test rows share with the tuning's rows is checked."""
+    loaded = load_task(spec, None, limit=config.limit, seed=config.seed)
+    return (
+        loaded
+        if EVALUATED in loaded.samples
+        else load_task(spec, (EVALUATED,), limit=config.limit, seed=config.seed)
+    )

@@ -1,0 +1,81 @@
+"""What follows the observations, the same for a run and for scoring it again: scores, metrics, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from llmood.checks import CheckInput, run_checks
+from llmood.config import RunConfig
+from llmood.engines.observations import Observations
+from llmood.progress import Progress
+from llmood.questions.length_confound import length_confound
+from llmood.questions.ood_detection import ood_detection
+from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.records import FAILED, Check, MetricRecord
+from llmood.run_folder import RunFolder, RunStatus
+from llmood.scorers.base import Scorer
+from llmood.scoring import ScorerColumn, score_all, scores_table
+from llmood.tables import write_json, write_table
+
+
+def write_results(
+    folder: RunFolder,
+    config: RunConfig,
+    observations: Observations,
+    scorers: Mapping[str, Scorer],
+    progress: Progress,
+) -> RunStatus:
+    """Write `scores.parquet`, `metrics.json` and `checks.json`, and say how the run ended.
+
+    What the benchmark, the tasks and the models are is read from the folder's `run.json`.
+    """
+    manifest = folder.manifest
+    columns = score_all(observations, scorers)
+    ids = observations.samples["sample_id"].to_pylist()
+    write_table(folder.file("scores.parquet"), scores_table(columns, ids))
+    scored = _benchmark(manifest, observations, columns)
+    records = [asdict(record) for record in _measure(scored, config, progress)]
+    write_json(folder.file("metrics.json"), records)
+    given = CheckInput(scored, columns, records, manifest["tasks"], manifest["models"], observations)
+    found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
+    write_json(folder.file("checks.json"), [asdict(check) for check in found])
+    if any(check.severity == "error" for check in found):
+        return "failed"
+    incomplete = any((column.status == FAILED).any() for column in columns) or _has_rejects(manifest["tasks"])
+    return "partial" if incomplete else "complete"
+
+
+def _measure(scored: ScoredBenchmark, config: RunConfig, progress: Progress) -> list[MetricRecord]:
+    steps = len(scored.ood) * (len(scored.scores) + 1)
+    with progress.track("metrics and intervals", steps, unit="tables") as advance:
+        detection = list(ood_detection(scored, config.bootstrap, config.seed, lambda: advance(1)))
+    return [*detection, *length_confound(scored)]
+
+
+def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:
+    return any(task["rejects"] for task in tasks)
+
+
+def _benchmark(
+    manifest: Mapping[str, Any], observations: Observations, columns: Sequence[ScorerColumn]
+) -> ScoredBenchmark:
+    samples = observations.samples
+    names = np.array(samples["task"].to_pylist())
+    populations = [
+        Population(task["name"], task["shift"], task["severity"], np.flatnonzero(names == task["name"]))
+        for task in manifest["tasks"]
+    ]
+    # A sample without a group is a group of its own, whatever a named group is called.
+    pairs = zip(samples["group"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
+    groups = [f"sample:{sample_id}" if group is None else f"group:{group}" for group, sample_id in pairs]
+    return ScoredBenchmark(
+        manifest["benchmark"]["name"],
+        populations[0],
+        tuple(populations[1:]),
+        {column.scorer: column.values for column in columns},
+        np.array(groups),
+    )

@@ -1,0 +1,218 @@
+"""A run: everything that an evaluation made, in one folder. `evaluate` makes one, `rescore` scores one again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmood.config import RunConfig, parse
+from llmood.config_file import load_config
+from llmood.engines.observations import Observations
+from llmood.engines.observe import Observer
+from llmood.engines.store import Store
+from llmood.errors import ConfigError
+from llmood.plan import Plan, make_plan, make_scorers
+from llmood.progress import Progress
+from llmood.report import write_report
+from llmood.results import write_results
+from llmood.run_folder import RunFolder, RunStatus, default_folder, provenance
+from llmood.scorers.base import Scorer
+from llmood.tables import INDEX, SAMPLES, SCORES, read_table, write_table, write_text
+from llmood.tokenise import PlannedTask, without_text
+from llmood.yaml_files import apply_overrides
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """A run folder, read.
+
+    Args:
+        folder: where `run.json` is.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest = RunFolder(self.folder).manifest
+
+    @property
+    def status(self) -> str:
+        """`running`, `complete`, `partial`, `failed` or `interrupted`."""
+        return str(self.manifest["status"])
+
+    @property
+    def config(self) -> RunConfig:
+        return parse(RunConfig, self.manifest["config"], place=f"{self.folder}/run.json: config")
+
+    def samples(self) -> pd.DataFrame:
+        """One row a sample."""
+        return read_table(self.folder / "samples.parquet", SAMPLES).to_pandas()
+
+    def scores(self) -> pd.DataFrame:
+        """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
+        return read_table(self.folder / "scores.parquet", SCORES).to_pandas()
+
+    def metrics(self) -> pd.DataFrame:
+        """One row a record of `metrics.json`."""
+        import pandas as pd
+
+        return pd.DataFrame(self.records())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of `metrics.json` as they stand there."""
+        return list(_read_json(self.folder / "metrics.json"))
+
+    def checks(self) -> list[dict[str, Any]]:
+        return list(_read_json(self.folder / "checks.json"))
+
+
+def evaluate(
+    config: RunConfig | Mapping[str, Any] | str | Path,
+    *,
+    output_dir: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    include: Sequence[Path] = (),
+    progress: Progress | None = None,
+    command: Sequence[str] | None = None,
+) -> Run:
+    """Run a configuration, or go on with it where it stopped.
+
+    Args:
+        config: a YAML file, a built-in configuration's name, a mapping, or a `RunConfig`.
+        output_dir: the run folder; by default `runs/<config name>-<8 hex of the configuration>`.
+        overrides: `key.path=value` on top of the configuration.
+        include: folders with further tasks and benchmarks.
+        progress: shows how far it is; silent by default.
+        command: what to record as the command.
+
+    Raises:
+        ConfigError: a mistake found before any model loads; nothing is written.
+    """
+    parsed, folder, name = load_config(config, overrides)
+    progress = progress or Progress()
+    target = RunFolder(Path(output_dir) if output_dir else default_folder(parsed, name))
+    target.claim(parsed)
+    plan = make_plan(parsed, folder=folder, include=include)
+    with target.locked():
+        target.write_manifest(
+            "running", config=parsed.model_dump(mode="json"), name=name, **provenance(command)
+        )
+        try:
+            status = _execute(plan, target, progress)
+        except KeyboardInterrupt:
+            target.write_manifest("interrupted")
+            raise
+        except BaseException as error:
+            target.write_manifest("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        target.write_manifest(status, error=None)
+    return Run(target.path)
+
+
+def rescore(
+    run: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Score a run's stored observations again, and everything after; no model loads.
+
+    Args:
+        overrides: `scorers=[…]`, `bootstrap.draws=…` on top of the run's own configuration.
+
+    Raises:
+        ConfigError: a scorer needs what the run didn't capture.
+        StoreError: the store no longer has the run's observations.
+    """
+    folder = RunFolder(Path(run))
+    manifest = folder.manifest
+    config = parse(RunConfig, apply_overrides(manifest["config"], overrides), place=f"{run}: configuration")
+    chosen = make_scorers(config.scorers)
+    samples = read_table(folder.file("samples.parquet"), SAMPLES)
+    observations = Observations(
+        samples, read_table(folder.file("observations/index.parquet"), INDEX), Store()
+    )
+    _check_captured(chosen, observations, folder)
+    with folder.locked():
+        status = write_results(folder, config, observations, chosen, progress or Progress())
+        folder.write_manifest(status, rescored=config.model_dump(mode="json") if overrides else None)
+        write_report([folder.path], folder.file("report.html"))
+    return Run(folder.path)
+
+
+def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
+    target.write_manifest(
+        "running",
+        benchmark=plan.benchmark.model_dump(mode="json"),
+        tasks=[_describe_task(task) for task in plan.tasks],
+        models={role: _describe_model(plan, role) for role in plan.engine.roles},
+        captures=[spec.id for spec in plan.captures],
+    )
+    samples = plan.samples if plan.config.text else without_text(plan.samples)
+    write_table(target.file("samples.parquet"), samples)
+    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(r)) + "\n" for r in plan.rejects))
+    store = Store()
+    observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text, progress=progress)
+    try:
+        for spec in plan.captures:
+            observer.run(spec)
+    finally:
+        plan.engine.close()
+    index = observer.index()
+    write_table(target.file("observations/index.parquet"), index)
+    status = write_results(target, plan.config, Observations(samples, index, store), plan.scorers, progress)
+    target.write_manifest(status)
+    write_report([target.path], target.file("report.html"))
+    return status
+
+
+def _describe_task(task: PlannedTask) -> dict[str, Any]:
+    spec = task.loaded.spec
+    return {
+        "name": task.name,
+        "version": spec.version,
+        "population": task.population,
+        "shift": task.shift,
+        "severity": task.severity,
+        "note": task.note,
+        "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
+        "evaluated": len(task.samples),
+        "rejects": len(task.loaded.rejects),
+        "carved": task.loaded.carved,
+        "source": task.loaded.source,
+        "licence": spec.licence,
+        "citation": spec.citation,
+        "known_flaws": list(spec.known_flaws),
+        "checks": [asdict(check) for check in task.loaded.checks],
+    }
+
+
+def _describe_model(plan: Plan, role: str) -> dict[str, Any]:
+    return {
+        **plan.engine.describe(role),
+        "identity": plan.engine.identity(role),
+        "tokenizer": plan.engine.tokenizer(role).identity,
+    }
+
+
+def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, folder: RunFolder) -> None:
+    for name, scorer in chosen.items():
+        for spec in scorer.needs:
+            if not observations.has(spec):
+                raise ConfigError(
+                    f"scorers: {name} needs {spec.id}, which {folder.path} didn't capture",
+                    hint="'llmood run' with that scorer in the configuration captures it",
+                )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ConfigError(
+            f"{path}: is not there yet", hint="the run didn't get that far: run it again"
+        ) from None

@@ -1,0 +1,147 @@
+"""The run folder: which files it holds, whose it is, and how far it got."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from llmood.config import RunConfig
+from llmood.errors import ConfigError
+from llmood.identity import canonical_json
+from llmood.tables import SCHEMA_VERSION, write_json
+
+RunStatus = Literal["running", "complete", "partial", "failed", "interrupted"]
+
+PACKAGES = ("llmood", "torch", "transformers", "peft", "numpy", "pyarrow", "datasets", "scikit-learn")
+
+
+def config_hash(config: RunConfig) -> str:
+    """8 hex digits of the resolved configuration."""
+    return hashlib.sha256(canonical_json(config.model_dump(mode="json")).encode()).hexdigest()[:8]
+
+
+def default_folder(config: RunConfig, name: str) -> Path:
+    """Where a run goes that names no folder."""
+    return Path("runs") / f"{name}-{config_hash(config)}"
+
+
+class RunFolder:
+    """One run's folder on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """`run.json`.
+
+        Raises:
+            ConfigError: the folder is no run.
+        """
+        try:
+            value = json.loads(self.file("run.json").read_text(encoding="utf-8"))
+        except OSError:
+            raise ConfigError(f"{self.path}: is no run folder (it holds no run.json)") from None
+        except ValueError as error:
+            raise ConfigError(f"{self.path}/run.json: is not JSON: {error}") from None
+        if value.get("schema_version") != SCHEMA_VERSION:
+            raise ConfigError(
+                f"{self.path}/run.json: schema version {value.get('schema_version')}, "
+                f"this llmood reads {SCHEMA_VERSION}"
+            )
+        return dict(value)
+
+    def claim(self, config: RunConfig) -> None:
+        """Make sure that this folder may hold a run of this configuration.
+
+        Raises:
+            ConfigError: it holds another configuration's run, or files that are no run's.
+        """
+        if self.file("run.json").exists():
+            if self.manifest["config"] != config.model_dump(mode="json"):
+                raise ConfigError(
+                    f"{self.path}: holds the run of another configuration",
+                    hint="choose another folder with -o",
+                )
+        elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+            raise ConfigError(
+                f"{self.path}: is not empty and holds no run", hint="choose another folder with -o"
+            )
+        elif self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path}: is a file, not a folder")
+
+    def write_manifest(self, status: RunStatus, **entries: Any) -> None:
+        """Write `run.json`; entries that are not named stay as they are."""
+        known = self.manifest if self.file("run.json").exists() else {}
+        write_json(
+            self.file("run.json"), {**known, "schema_version": SCHEMA_VERSION, "status": status, **entries}
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second process out while one writes. The system lets go of the lock when a process dies.
+
+        Raises:
+            ConfigError: another run is writing here, or the folder can't be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = self.file(".lock").open("w")
+        except OSError as error:
+            raise ConfigError(f"{self.path}: can't be written: {error.strerror}") from None
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(
+                    f"{self.path}: another run is writing here", hint="wait for it to end"
+                ) from None
+            yield
+
+
+def provenance(command: Sequence[str] | None) -> dict[str, Any]:
+    """What made a run: command, time, versions, hardware."""
+    return {
+        "command": list(command) if command else None,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "hardware": _hardware(),
+    }
+
+
+def _versions() -> Mapping[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "accelerators": _accelerators(),
+    }
+
+
+def _accelerators() -> list[str]:
+    torch = sys.modules.get("torch")  # not imported for this alone
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -1,0 +1,102 @@
+"""All scorers over all observations, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from llmood.engines.observations import Block, Observations
+from llmood.records import FAILED, OK, UNSCORED
+from llmood.scorers.base import Scorer
+from llmood.tables import SCORES
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerColumn:
+    """One scorer's scores of all samples, in the samples' order.
+
+    Attributes:
+        values: float64 (n,), NaN where `status` is not ok.
+        status, reasons: object arrays of (n,) strings; a reason is None where the score is ok.
+    """
+
+    scorer: str
+    values: NDArray[np.float64]
+    status: NDArray[np.object_]
+    reasons: NDArray[np.object_]
+    fitted_on: str | None
+
+
+def score_all(observations: Observations, scorers: Mapping[str, Scorer]) -> list[ScorerColumn]:
+    """Score every sample under every scorer; the observations are read once, block by block."""
+    total = observations.samples.num_rows
+    columns = [_empty(name, scorer, total) for name, scorer in scorers.items()]
+    captures = sorted({spec for scorer in scorers.values() for spec in scorer.needs})
+    for block in observations.blocks(captures, _columns_read(scorers)):
+        for column, (name, scorer) in zip(columns, scorers.items(), strict=True):
+            _score_block(column, name, scorer, block)
+    return columns
+
+
+def scores_table(columns: list[ScorerColumn], sample_ids: list[str]) -> pa.Table:
+    """The long table of `scores.parquet`: scorers in their order, samples in theirs."""
+    parts = [
+        pa.table(
+            {
+                "sample_id": pa.array(sample_ids, pa.string()),
+                "scorer": pa.array([column.scorer] * len(sample_ids), pa.string()),
+                # NaN is no score: it is stored as null, so that no reader can rank it.
+                "score": pa.array(column.values, pa.float64(), from_pandas=True),
+                "status": pa.array(column.status, pa.string()),
+                "reason": pa.array(column.reasons, pa.string()),
+                "fitted_on": pa.array([column.fitted_on] * len(sample_ids), pa.string()),
+            }
+        ).cast(SCORES)
+        for column in columns
+    ]
+    return pa.concat_tables(parts).replace_schema_metadata(SCORES.metadata)
+
+
+def _empty(name: str, scorer: Scorer, total: int) -> ScorerColumn:
+    return ScorerColumn(
+        name,
+        np.full(total, np.nan),
+        np.full(total, UNSCORED, object),
+        np.full(total, None, object),
+        scorer.fitted_on,
+    )
+
+
+def _columns_read(scorers: Mapping[str, Scorer]) -> dict[str, list[str]] | None:
+    """The union of what the scorers read of each capture kind; None where one of them wants all."""
+    wanted: dict[str, set[str]] = {}
+    for scorer in scorers.values():
+        for spec in scorer.needs:
+            if spec.kind not in scorer.columns:
+                return None
+            wanted.setdefault(spec.kind, set()).update(scorer.columns[spec.kind])
+    return {kind: sorted(names) for kind, names in wanted.items()}
+
+
+def _score_block(column: ScorerColumn, name: str, scorer: Scorer, block: Block) -> None:
+    scores = scorer.score(block)
+    values = np.asarray(scores.values, dtype=np.float64)
+    if values.shape != (len(block),):
+        raise ValueError(f"{name}: {values.shape} scores for a block of {len(block)} rows")
+    missing = np.isnan(values)
+    unexplained = missing & np.array([reason is None for reason in scores.reasons], dtype=bool)
+    if unexplained.any():
+        raise ValueError(f"{name}: a score that is not a number, without a reason")
+    failed = np.zeros(len(block), dtype=bool)
+    for spec in scorer.needs:
+        failed |= np.array([status == FAILED for status in block[spec]["status"].to_pylist()], dtype=bool)
+    rows = block.positions
+    column.values[rows] = values
+    column.status[rows] = np.where(missing, np.where(failed, FAILED, UNSCORED), OK)
+    column.reasons[rows] = [
+        reason if gone else None for reason, gone in zip(scores.reasons, missing, strict=True)
+    ]

@@ -1,0 +1,133 @@
+"""Every prompt's text and token ids, made once and sent to every model alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from llmood.config import RunConfig
+from llmood.engines.base import Engine, Tokenizer
+from llmood.engines.observe import Prompt
+from llmood.errors import ConfigError
+from llmood.identity import digest
+from llmood.records import Population, Sample, Shift, Split
+from llmood.tables import SAMPLES
+from llmood.tasks import LoadedTask
+
+EVALUATED: Split = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """One task of the benchmark, loaded."""
+
+    loaded: LoadedTask
+    population: Population
+    shift: Shift
+    severity: int | None
+    note: str | None
+
+    @property
+    def name(self) -> str:
+        return self.loaded.spec.name
+
+    @property
+    def samples(self) -> list[Sample]:
+        """What is evaluated of it."""
+        return self.loaded.samples[EVALUATED]
+
+
+def tokenise(
+    tasks: Sequence[PlannedTask], engine: Engine, config: RunConfig
+) -> tuple[tuple[Prompt, ...], pa.Table]:
+    """Every prompt's text and ids, once, by the tuned model's tokenizer (the base's where there is no tuned one)."""
+    role = "tuned" if "tuned" in engine.roles else "base"
+    tokenizer = engine.tokenizer(role)
+    other = engine.tokenizer("base") if "base" in engine.roles else tokenizer
+    prompts: list[Prompt] = []
+    rows: list[dict[str, Any]] = []
+    for task in tasks:
+        texts = [_prompt_text(sample, tokenizer, config.chat, f"models.{role}") for sample in task.samples]
+        rendered = [_is_chat(sample, config.chat) for sample in task.samples]
+        ids = _encode(tokenizer, texts, rendered)
+        if other.identity != tokenizer.identity:
+            _check_same_ids(task, ids, _encode(other, texts, rendered))
+        for sample, text, row in zip(task.samples, texts, ids, strict=True):
+            if not row:
+                raise ConfigError(
+                    f"{sample.source_line}: the tokenizer of models.{role} makes no token of this text"
+                )
+            prompts.append(Prompt(sample.sample_id, row))
+            rows.append(_sample_row(task, sample, text, len(row)))
+    return tuple(prompts), pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def _is_chat(sample: Sample, chat: bool | None) -> bool:
+    return sample.chat if chat is None else chat
+
+
+def _prompt_text(sample: Sample, tokenizer: Tokenizer, chat: bool | None, place: str) -> str:
+    if not _is_chat(sample, chat):
+        return sample.text
+    if not tokenizer.has_chat_template:
+        raise ConfigError(
+            f"{place}: its tokenizer has no chat template, and the task {sample.task} is made of chat messages",
+            hint="set 'chat: false' to send the messages' plain text",
+        )
+    return tokenizer.render(sample.messages)
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str], rendered: list[bool]) -> list[tuple[int, ...]]:
+    if len(set(rendered)) == 1:
+        return tokenizer.encode(texts, rendered=rendered[0])
+    return [tokenizer.encode([text], rendered=chat)[0] for text, chat in zip(texts, rendered, strict=True)]
+
+
+def _check_same_ids(task: PlannedTask, tuned: list[tuple[int, ...]], base: list[tuple[int, ...]]) -> None:
+    for sample, ours, theirs in zip(task.samples, tuned, base, strict=True):
+        if ours != theirs:
+            raise ConfigError(
+                f"models: base and tuned read the same text as different tokens ({sample.source_line}: "
+                f"{len(theirs)} tokens by base, {len(ours)} by tuned), so their likelihoods don't compare",
+                hint="give both models the same tokenizer files",
+            )
+
+
+def _sample_row(task: PlannedTask, sample: Sample, prompt: str, tokens: int) -> dict[str, Any]:
+    return {
+        "sample_id": sample.sample_id,
+        "task": sample.task,
+        "population": task.population,
+        "split": sample.split,
+        "shift": task.shift,
+        "severity": task.severity if task.severity is not None else sample.severity,
+        "domain": sample.domain,
+        "label": sample.label,
+        "group": sample.group,
+        "parent_id": sample.parent_id,
+        "language": sample.language,
+        "messages": json.dumps([message.to_json() for message in sample.messages], ensure_ascii=False),
+        "prompt": prompt,
+        "prompt_hash": digest(prompt),
+        "references": list(sample.references),
+        "choices": list(sample.choices),
+        "images": list(sample.images),
+        "meta": json.dumps(dict(sample.meta), ensure_ascii=False, sort_keys=True),
+        "source_line": sample.source_line,
+        "prompt_tokens": tokens,
+    }
+
+
+def without_text(samples: pa.Table) -> pa.Table:
+    """The samples table with every column that could hold a user's words emptied (`--no-text`)."""
+    private = ("messages", "prompt", "references", "choices", "images", "meta")
+    for name in private:
+        position = samples.schema.get_field_index(name)
+        samples = samples.set_column(
+            position, samples.schema.field(name), pa.nulls(samples.num_rows, samples.schema.field(name).type)
+        )
+    return samples
