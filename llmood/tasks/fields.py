@@ -1,0 +1,198 @@
+"""From a row to a sample: the mapped columns, checked cell by cell."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llmood.errors import ConfigError
+from llmood.records import Message, Sample, Split
+from llmood.registry import suggest
+from llmood.tasks.prompt import MAX_TEXT, MissingColumnError, RowError, Template
+from llmood.tasks.spec import Cell, FileSource, HubSource, TaskSpec
+
+Row = Mapping[str, Any]
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,4}")
+
+
+class Column:
+    """A field that is one column as it stands; read like a `Template`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.columns = frozenset([name])
+
+    def read(self, row: Row) -> Any:
+        """The row's cell.
+
+        Raises:
+            MissingColumnError: the row has none.
+        """
+        if self._name not in row:
+            raise MissingColumnError(self._name)
+        return row[self._name]
+
+
+class RowReader:
+    """A task's prompt and fields for one of its sources, compiled once and applied row by row.
+
+    Raises:
+        ConfigError: a template of the YAML is wrong, or the prompt uses no column.
+    """
+
+    def __init__(self, spec: TaskSpec, source: FileSource | HubSource) -> None:
+        self._spec = spec
+        self._at = f"sources.{spec.sources.index(source)}"
+        # Every key of the YAML that reads columns, with the columns it reads: what errors name.
+        self._places: dict[str, frozenset[str]] = {}
+        self._turns = self._read_prompt()
+        if not any(self._places.values()):
+            raise ConfigError(
+                f"{spec.file}: {next(iter(self._places))}: uses no column", hint="write one as {{ text }}"
+            )
+        self._fields = self._read_fields(source)
+        self._where = self._read_filter("where", source.where)
+        self._where_not = self._read_filter("where_not", source.where_not)
+        self._columns = frozenset().union(*self._places.values())
+
+    def sample(self, row: Row, split: Split, source_line: str) -> Sample | None:
+        """The row's sample, without its id; None where the source's filters leave the row out.
+
+        Raises:
+            RowError: the row can't be used, and why.
+        """
+        for column in sorted(self._columns & set(row)):
+            _refuse_unusable(column, row[column])
+        if not self._kept(row):
+            return None
+        messages = tuple(Message(role, template.read(row)) for role, template in self._turns)
+        if not all(message.content.strip() for message in messages):
+            raise RowError("no text: the prompt is blank")
+        values = {name: _attribute(name, field.read(row)) for name, field in self._fields.items()}
+        given = {name: value for name, value in values.items() if value is not None}
+        return Sample(
+            sample_id="",
+            task=self._spec.name,
+            split=split,
+            messages=messages,
+            chat=self._spec.chat,
+            language=self._spec.language,
+            meta={
+                name.removeprefix("meta."): value for name, value in given.items() if name.startswith("meta.")
+            },
+            source_line=source_line,
+            **{name: value for name, value in given.items() if not name.startswith("meta.")},
+        )
+
+    def missing_everywhere(self, column: str, found: Iterable[str]) -> ConfigError:
+        """The error for a column that no row has: where the YAML names it, and the nearest right name."""
+        key = next(key for key, columns in self._places.items() if column in columns)
+        return ConfigError(f"{self._spec.file}: {key}: no column '{column}'", hint=suggest(column, found))
+
+    def _kept(self, row: Row) -> bool:
+        if any(_as_text(column.read(row)) not in values for column, values in self._where):
+            return False
+        return not any(_as_text(column.read(row)) in values for column, values in self._where_not)
+
+    def _read_prompt(self) -> list[tuple[str, Template]]:
+        if self._spec.prompt is not None:
+            return [("user", self._template("prompt", self._spec.prompt))]
+        turns = enumerate(self._spec.messages or ())
+        return [(turn.role, self._template(f"messages.{n}.content", turn.content)) for n, turn in turns]
+
+    def _read_fields(self, source: FileSource | HubSource) -> dict[str, Template | Column]:
+        given: dict[str, Any] = dict(self._spec.fields_of(source))
+        given |= {f"meta.{name}": value for name, value in given.pop("meta").items()}
+        fields: dict[str, Template | Column] = {}
+        for name, value in given.items():
+            if value is None:
+                continue
+            overridden = name.partition(".")[0] in source.fields.model_fields_set
+            key = f"{self._at}.fields.{name}" if overridden else f"fields.{name}"
+            is_template = "{{" in value or "{%" in value
+            fields[name] = self._template(key, value) if is_template else self._column(key, value)
+        return fields
+
+    def _read_filter(
+        self, key: str, wanted: Mapping[str, Cell | list[Cell]]
+    ) -> list[tuple[Column, set[str | None]]]:
+        return [
+            (self._column(f"{self._at}.{key}", column), {_as_text(cell) for cell in _as_list(cells)})
+            for column, cells in wanted.items()
+        ]
+
+    def _template(self, key: str, text: str) -> Template:
+        template = Template(text, place=f"{self._spec.file}: {key}")
+        self._places[key] = template.columns
+        return template
+
+    def _column(self, key: str, name: str) -> Column:
+        self._places[key] = self._places.get(key, frozenset()) | {name}
+        return Column(name)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _as_text(value: Any) -> str | None:
+    """The one spelling of a cell: CSV knows only text, so 1 and "1" are the same label."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _attribute(name: str, value: Any) -> Any:
+    """A mapped cell as the sample's attribute wants it; null stays null."""
+    if value is None or name.startswith("meta."):
+        return value
+    if name == "severity":
+        return _severity(value)
+    if name in ("references", "choices"):
+        return tuple(_text(name, item) for item in _as_list(value))
+    return _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise RowError(f"wrong type: {name} is a {type(value).__name__}, not text")
+    text = str(_as_text(value))
+    if not text.strip():
+        raise RowError(f"{name} is empty")
+    return text
+
+
+def _severity(value: Any) -> int:
+    if isinstance(value, bool) or not _WHOLE_NUMBER.fullmatch(str(value)):
+        raise RowError(f"wrong type: severity is {str(value)[:40]!r}, not a whole number")
+    return int(value)
+
+
+def _refuse_unusable(column: str, value: Any) -> None:
+    """Refuse what no tokenizer, Parquet or JSON file downstream could take."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            _refuse_unusable_text(column, item)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise RowError(f"{column}: {item} is not a number that JSON knows")
+        elif isinstance(item, Mapping):
+            pending += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple):
+            pending += item
+        elif item is not None and not isinstance(item, int | float):
+            raise RowError(f"wrong type: {column} is a {type(item).__name__}")
+
+
+def _refuse_unusable_text(column: str, text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise RowError(f"{column}: over {MAX_TEXT} characters of text")
+    if "\0" in text:
+        raise RowError(f"{column}: holds a NUL character")
+    if _SURROGATE.search(text):
+        raise RowError(f"{column}: holds half of a surrogate pair (broken Unicode)")

@@ -1,0 +1,130 @@
+"""Templates over a row's columns: sandboxed Jinja that prints text and nothing else, the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from llmood.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MAX_TEXT = 1_000_000  # characters of one cell, and of one prompt
+
+
+class RowError(Exception):
+    """Why one row can't be used; it becomes that row's `Reject`."""
+
+
+class MissingColumnError(RowError):
+    """The row lacks a column. Where every row does, the task's YAML is wrong rather than the row."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"no column '{column}'")
+        self.column = column
+
+
+class Template:
+    """One compiled template; `columns` are the row's columns that it uses.
+
+    Args:
+        source: the Jinja text. Undefined columns are errors, a trailing newline stays, nothing is escaped.
+        place: the file and key it stands at, for messages.
+
+    Raises:
+        ConfigError: it is no valid template, or asks for other files.
+    """
+
+    def __init__(self, source: str, *, place: str) -> None:
+        from jinja2 import TemplateSyntaxError, meta, nodes
+
+        self._place = place
+        try:
+            tree = _environment().parse(source)
+            self._template = _environment().from_string(source)
+        except TemplateSyntaxError as error:
+            raise ConfigError(f"{place}: line {error.lineno} of the template: {error.message}") from None
+        if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+            raise ConfigError(f"{place}: a template here can't include or import another")
+        self.columns = frozenset(meta.find_undeclared_variables(tree))
+
+    def read(self, row: Mapping[str, Any]) -> str:
+        """The template's text for one row.
+
+        Raises:
+            RowError: the row lacks a column, has a wrong type in it, or gives too long a text.
+            ConfigError: the template does what the sandbox forbids.
+        """
+        from jinja2.exceptions import SecurityError, UndefinedError
+
+        self._refuse_blank(row)
+        try:
+            return self._bounded(row)
+        except SecurityError as error:
+            raise ConfigError(f"{self._place}: not allowed in a template: {error}") from None
+        except UndefinedError as error:
+            missing = [name for name in sorted(self.columns) if name not in row and f"'{name}'" in str(error)]
+            raise (
+                MissingColumnError(missing[0]) if missing else RowError(f"the template fails: {error}")
+            ) from None
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise RowError(f"the template fails: {error}") from None
+
+    def _bounded(self, row: Mapping[str, Any]) -> str:
+        pieces: list[str] = []
+        length = 0
+        for piece in self._template.generate({name: row[name] for name in self.columns if name in row}):
+            pieces.append(piece)
+            length += len(piece)
+            if length > MAX_TEXT:
+                raise RowError(f"over {MAX_TEXT} characters of text")
+        return "".join(pieces)
+
+    def _refuse_blank(self, row: Mapping[str, Any]) -> None:
+        # The template's own words alone say nothing of this row, and would be scored as if they did.
+        texts = {name: row[name] for name in sorted(self.columns) if isinstance(row.get(name), str)}
+        if texts and not any(text.strip() for text in texts.values()):
+            raise RowError(f"no text: {', '.join(texts)} is empty")
+
+
+@cache
+def _environment() -> Environment:
+    # Made on first use: `llmood ls` needs no Jinja.
+    from jinja2 import StrictUndefined
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Also stops `'x' * 10**9`, which the bound on the output would see too late."""
+
+        intercepted_binops = frozenset(["*", "**"])
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            sizes = [
+                len(value) if isinstance(value, str | list | tuple) else abs(value) for value in (left, right)
+            ]
+            if operator == "**" or sizes[0] * sizes[1] > MAX_TEXT:
+                raise SecurityError(f"'{operator}' with these values")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Sandbox(
+        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_only_text
+    )
+    # A prompt is the same every time (no `random`, no `lipsum`), and no text doubles itself in a `namespace`.
+    environment.globals = {"range": environment.globals["range"], "dict": dict}
+    del environment.filters["random"]
+    return environment
+
+
+def _only_text(value: Any) -> Any:
+    """What Jinja prints: text only. A number or null in a text column is a broken row, never '5' or 'None'."""
+    from jinja2 import Undefined
+
+    if isinstance(value, str | Undefined):
+        return value
+    if value is None:
+        raise RowError("no text: null where text is needed")
+    shown = f"{repr(value)[:40]}, a {type(value).__name__}"
+    raise RowError(f"wrong type: {shown}, where text is needed (a template may say '| string')")

@@ -1,0 +1,173 @@
+"""Local files, row by row: what can't be read becomes a `Reject` with its line, and the rest goes on."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from llmood.errors import ConfigError, DataError
+from llmood.records import Reject
+
+MAX_LINE = (
+    8_000_000  # bytes of one line: a compressed file can unpack to any length, and is read line by line
+)
+
+Row = dict[str, Any]
+Rows = Iterator[tuple[int, Row] | Reject]
+Lines = Iterator[tuple[int, bytes | None]]
+
+
+def read_rows(path: Path, name: str) -> Rows:
+    """The rows of a JSONL, CSV or Parquet file with the line each starts on (for Parquet: its row, from 1).
+
+    Args:
+        name: the file's name in rejects and messages.
+
+    Raises:
+        ConfigError: a suffix that no reader knows.
+        DataError: the file as a whole can't be read.
+    """
+    suffix, zipped = _format(path, name)
+    if suffix == ".parquet":
+        yield from _parquet(path, name)
+        return
+    reader = _jsonl if suffix == ".jsonl" else _csv
+    line = 0
+    try:
+        with path.open("rb") as file, gzip.open(file) if zipped else file as stream:
+            for found in reader(stream, name):
+                line = found.line if isinstance(found, Reject) else found[0]
+                yield found
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{name}: is damaged after line {line}: {error}", hint="fetch the file again"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _format(path: Path, name: str) -> tuple[str, bool]:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    suffix = "".join(suffixes[-2:-1] if zipped else suffixes[-1:])
+    if suffix not in (".jsonl", ".csv") and (zipped or suffix != ".parquet"):
+        raise ConfigError(f"{name}: unknown format", hint="known: .jsonl, .jsonl.gz, .csv, .csv.gz, .parquet")
+    return suffix, zipped
+
+
+def _lines(stream: BinaryIO | gzip.GzipFile) -> Lines:
+    """Numbered lines without a byte order mark; None where a line is too long to be held."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE)
+            yield number, None
+        else:
+            yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+
+
+def _jsonl(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
+    for number, line in _lines(stream):
+        if line is None:
+            yield Reject(name, number, f"line over {MAX_LINE} bytes")
+        elif line.strip():
+            row = _parse_json(line)
+            yield Reject(name, number, row) if isinstance(row, str) else (number, row)
+
+
+def _parse_json(line: bytes) -> Row | str:
+    """The line's object, or why there is none."""
+    if b"\0" in line:
+        return "holds a NUL character"
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return f"invalid UTF-8 at byte {error.start}"
+    except json.JSONDecodeError as error:
+        return f"bad JSON: {error.msg} at character {error.colno}"
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or thousands of brackets inside one another.
+        return f"bad JSON: {error}"
+    return row if isinstance(row, dict) else f"wrong type: the row is a {type(row).__name__}, not an object"
+
+
+def _csv(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
+    # Bytes that are no UTF-8 become lone surrogates here, so that one bad row doesn't take the whole file along.
+    lines = ("\0" if line is None else line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
+    limit = csv.field_size_limit(MAX_LINE)
+    try:
+        reader = csv.reader(lines, strict=True)
+        header = _csv_header(reader, name)
+        while True:
+            start = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Reject(name, start, f"bad CSV: {error}")
+                continue
+            if cells:
+                row = _csv_row(header, cells)
+                yield Reject(name, start, row) if isinstance(row, str) else (start, row)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _csv_header(reader: Iterator[list[str]], name: str) -> list[str]:
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise DataError(f"{name}:1: the header is bad CSV: {error}") from None
+    if not header or len(set(header)) < len(header) or not all(cell.strip() for cell in header):
+        raise DataError(f"{name}:1: a header is needed: one line of column names, each of them once")
+    return header
+
+
+def _csv_row(header: list[str], cells: list[str]) -> Row | str:
+    if len(cells) != len(header):
+        return f"{len(cells)} cells under {len(header)} columns"
+    text = "".join(cells)
+    if "\0" in text:
+        return f"holds a NUL character, or a line over {MAX_LINE} bytes"
+    if not _encodable(text):
+        return "invalid UTF-8"
+    # CSV has no null: an empty cell is one.
+    return {column: cell or None for column, cell in zip(header, cells, strict=True)}
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _parquet(path: Path, name: str) -> Rows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    line = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for offset in range(batch.num_rows):
+                    line += 1
+                    try:
+                        row = batch.slice(offset, 1).to_pylist()[0]
+                    except UnicodeDecodeError as error:
+                        yield Reject(name, line, f"invalid UTF-8 at byte {error.start}")
+                    else:
+                        yield line, row
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"{name}: can't be read as Parquet after row {line}: {str(error).splitlines()[0]}"
+        ) from None

@@ -1,0 +1,180 @@
+"""What a task's YAML may say: where its rows are, which column is what, and how a row becomes a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, TypeAdapter, model_validator
+
+from llmood.config import Strict, parse
+from llmood.yaml_files import read_yaml
+from llmood.records import Split
+
+Cell = str | int | float | bool
+
+
+class Fields(Strict):
+    """Which column holds what. Each value is a column's name, or a Jinja template over the row's columns.
+
+    `references` and `choices` may be columns of lists; `meta` keeps further columns, by any name.
+    """
+
+    label: str | None = None
+    domain: str | None = None
+    group: str | None = None
+    parent_id: str | None = None
+    severity: str | None = None
+    references: str | None = None
+    choices: str | None = None
+    meta: dict[str, str] = Field(default={})
+
+
+class Source(Strict):
+    """One place to find the rows.
+
+    `where` keeps, `where_not` leaves out the rows whose column has one of the values; what a source leaves out is
+    no part of the task. `fields` overrides the task's, key by key (null: this source has no such column).
+    """
+
+    fields: Fields = Fields()
+    where: dict[str, Cell | list[Cell]] = Field(default={})
+    where_not: dict[str, Cell | list[Cell]] = Field(default={})
+
+
+_PATHS = TypeAdapter(dict[Split, str])
+
+
+def _pattern_or_paths(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _PATHS.validate_python(value)
+    if not isinstance(value, str):
+        raise ValueError("a path, or a path for each split, is needed")
+    return value
+
+
+class FileSource(Source):
+    """Local files: relative to the YAML's own folder, else to `LLMOOD_DATA`.
+
+    `files` is one pattern with `{split}`, and `splits` says what each split is called in it; or `files` maps each
+    split to its own path.
+    """
+
+    files: Annotated[str | dict[Split, str], BeforeValidator(_pattern_or_paths)]
+    splits: dict[Split, str] = Field(default={})
+
+    @model_validator(mode="after")
+    def _splits_fit_files(self) -> FileSource:
+        if isinstance(self.files, str):
+            if not self.splits:
+                raise ValueError("'splits' is needed where 'files' is one pattern")
+            if "{split}" not in self.files and len(self.splits) > 1:
+                raise ValueError("'files' has no '{split}', so every split would be the same rows")
+        elif self.splits:
+            raise ValueError("'files' names the splits already: leave 'splits' out")
+        return self
+
+    @property
+    def paths(self) -> dict[Split, str]:
+        """The path of each split, as the YAML means it."""
+        if isinstance(self.files, str):
+            return {split: self.files.replace("{split}", name) for split, name in self.splits.items()}
+        return self.files
+
+    @property
+    def split_names(self) -> tuple[Split, ...]:
+        """The splits that this source holds."""
+        return tuple(self.paths)
+
+
+class HubSource(Source):
+    """A data set on the Hugging Face hub, or a local folder of the same form. `revision` null: whatever is newest."""
+
+    hub: str = Field(min_length=1)
+    config: str | None = None
+    revision: str | None = None
+    splits: dict[Split, str] = Field(min_length=1)
+
+    @property
+    def split_names(self) -> tuple[Split, ...]:
+        """The splits that this source holds."""
+        return tuple(self.splits)
+
+
+def _file_or_hub(value: Any) -> Any:
+    # Without this, pydantic reports the mistakes of both forms; the key that is there says which one was meant.
+    if isinstance(value, FileSource | HubSource):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping with the key 'files' or 'hub' is needed")
+    return (HubSource if "hub" in value else FileSource).model_validate(value)
+
+
+def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    # Not `min_length`: pydantic would count a broken item as none, and report that beside the item's own mistake.
+    if not value:
+        raise ValueError("at least one is needed")
+    return value
+
+
+class MessageTemplate(Strict):
+    """One chat turn, its content a template over the row's columns."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str = Field(min_length=1)
+
+
+class TaskSpec(Strict):
+    """A task: its data, its prompt, and what there is to know before trusting a number made from it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    version: int = Field(default=1, ge=1)
+    description: str = ""
+    licence: str | None = None
+    citation: str | None = None
+    homepage: str | None = None
+    language: str | None = None
+    known_flaws: tuple[str, ...] = ()
+    sources: Annotated[
+        tuple[Annotated[FileSource | HubSource, BeforeValidator(_file_or_hub)], ...],
+        AfterValidator(_not_empty),
+    ]
+    fields: Fields = Fields()
+    prompt: str | None = Field(default=None, min_length=1)
+    messages: Annotated[tuple[MessageTemplate, ...], AfterValidator(_not_empty)] | None = None
+    overlap: Literal["refuse", "leave_train"] = "refuse"
+    _file: Path = PrivateAttr(default=Path("task.yaml"))
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> TaskSpec:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("exactly one of 'prompt' and 'messages' is needed")
+        return self
+
+    @classmethod
+    def from_file(cls, path: Path) -> TaskSpec:
+        """Read a task's YAML; no data is touched.
+
+        Raises:
+            ConfigError: naming the file and the path of the mistake in it.
+        """
+        spec = parse(cls, read_yaml(path), place=str(path))
+        spec._file = path  # noqa: SLF001 - its own
+        return spec
+
+    @property
+    def file(self) -> Path:
+        """The YAML that this came from: its folder is where relative paths start, its name is said in errors."""
+        return self._file
+
+    @property
+    def chat(self) -> bool:
+        """Whether the prompt is chat messages, for the model's own template."""
+        return self.messages is not None
+
+    def fields_of(self, source: Source) -> Fields:
+        """The task's fields with the source's own on top."""
+        return self.fields.model_copy(
+            update={key: getattr(source.fields, key) for key in source.fields.model_fields_set}
+        )

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmood.errors import ConfigError
+from llmood.tasks.prompt import MAX_TEXT, MissingColumnError, RowError, Template
+
+
+def render(template: str, **row: Any) -> str:
+    return Template(template, place="t.yaml: prompt").read(row)
+
+
+def test_text_comes_through_to_the_letter() -> None:
+    odd = "<b>&amp; {{ x }} 'q' \u2028 \U0001f600 e\u0301 \n"
+    assert render("{{ text }}", text=odd) == odd
+
+
+def test_a_trailing_newline_and_spaces_stay() -> None:
+    assert render("Q: {{ text }}\nA: \n", text="a") == "Q: a\nA: \n"
+
+
+def test_loops_conditions_and_optional_columns() -> None:
+    template = "{% if context is defined %}{{ context }}\n{% endif %}"
+    template += "{% for choice in choices %}{{ loop.index ~ choice }}{% endfor %}"
+    assert render(template, choices=["a", "b"]) == "1a2b"
+    assert render(template, choices=["a"], context="C") == "C\n1a"
+
+
+def test_columns_are_those_of_the_row_alone() -> None:
+    template = "{% set y = x %}{% for i in range(2) %}{{ y }}{{ z | upper }}{% endfor %}"
+    assert Template(template, place="p").columns == {"x", "z"}
+
+
+@pytest.mark.parametrize("value", [5, 1.5, None, True, ["a"], {"a": 1}])
+def test_only_text_is_printed(value: Any) -> None:
+    with pytest.raises(RowError, match="where text is needed"):
+        render("Q: {{ text }}", text=value)
+    if value is not None:
+        assert render("{{ text | string }}", text=value) == str(value)
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n\t\u3000"])
+def test_a_prompt_of_the_templates_own_words_alone_is_no_prompt(blank: str) -> None:
+    with pytest.raises(RowError, match="no text: text is empty"):
+        render("Question: {{ text }}", text=blank)
+    assert render("{{ context }}{{ text }}", text="a", context=blank) == blank + "a"
+
+
+def test_a_missing_column_is_the_rows_fault() -> None:
+    with pytest.raises(MissingColumnError) as caught:
+        render("{{ text }} {{ context }}", text="a")
+    assert caught.value.column == "context"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ text.nothing }}", "{{ text[0:1]['x'] }}", "{{ text | int + text }}", "{{ 1 // 0 }}{{ text }}"],
+)
+def test_what_fails_on_a_row_is_that_rows_error(template: str) -> None:
+    with pytest.raises(RowError, match="the template fails"):
+        render(template, text="a")
+
+
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        ("a\n{{ text ", 2),
+        ("{% for x in y %}", 1),
+        ("\n\n{{ text | nosuchfilter }}", 3),
+        ("{{ text | random }}", 1),
+    ],
+)
+def test_a_wrong_template_names_file_key_and_line(template: str, line: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        render(template, text="a")
+    assert str(caught.value).startswith(f"t.yaml: prompt: line {line} of the template: ")
+
+
+@pytest.mark.parametrize(
+    "template", ["{% include 'x' %}{{ text }}", "{% extends 'x' %}", "{% import 'x' as y %}{{ y }}"]
+)
+def test_no_other_files(template: str) -> None:
+    with pytest.raises(ConfigError, match="can't include or import"):
+        render(template, text="a")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ text.__class__ }}",
+        "{{ text.__class__.__mro__[1].__subclasses__() }}",
+        "{{ ''.format.__globals__ }}{{ text }}",
+        "{{ text * 1000000000 }}",
+        "{{ 'x' * 1000000000 }}{{ text }}",
+        "{{ (9 ** 9 ** 9) | string }}{{ text }}",
+        "{{ choices.append('x') }}{{ text }}",
+    ],
+)
+def test_the_sandbox_holds(template: str) -> None:
+    with pytest.raises(ConfigError, match="not allowed in a template"):
+        render(template, text="a", choices=["b"])
+
+
+def test_output_and_ranges_are_bounded() -> None:
+    with pytest.raises(RowError, match=f"over {MAX_TEXT} characters"):
+        render(
+            "{% for i in range(9999) %}{% for j in range(9999) %}{{ text }}{% endfor %}{% endfor %}", text="a"
+        )
+    with pytest.raises(RowError, match="the template fails: Range too big"):
+        render("{% for i in range(1000000000) %}{{ text }}{% endfor %}", text="a")
+
+
+def test_arithmetic_of_ordinary_size_works() -> None:
+    assert render("{{ (2 * 3) | string }}{{ text * 2 }}", text="a") == "6aa"
