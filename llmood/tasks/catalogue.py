@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llmood.config import BenchmarkSpec, parse
-from llmood.yaml_files import read_yaml
 from llmood.errors import ConfigError, UnknownNameError
 from llmood.paths import builtin_root
 from llmood.registry import suggest
 from llmood.tasks.spec import TaskSpec
+from llmood.yaml_files import read_yaml
 
 Kind = Literal["task", "benchmark"]
 

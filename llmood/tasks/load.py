@@ -81,7 +81,7 @@ def load_task(
             *source.checks,
             *overlap_checks,
             *folded_overlap(spec.name, found),
-            *shared_groups(spec.name, found),
+            *shared_groups(spec.name, found, meant=spec.shared_groups),
         ],
         source=source.record,
     )

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, TypeAdapter, model_validator
 
 from llmood.config import Strict, parse
-from llmood.yaml_files import read_yaml
 from llmood.records import Split
+from llmood.yaml_files import read_yaml
 
 Cell = str | int | float | bool
 
@@ -144,6 +144,7 @@ class TaskSpec(Strict):
     prompt: str | None = Field(default=None, min_length=1)
     messages: Annotated[tuple[MessageTemplate, ...], AfterValidator(_not_empty)] | None = None
     overlap: Literal["refuse", "leave_train"] = "refuse"
+    shared_groups: bool = False  # whether rows of one group are meant to stand in several splits
     _file: Path = PrivateAttr(default=Path("task.yaml"))
 
     @model_validator(mode="after")

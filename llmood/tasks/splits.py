@@ -11,7 +11,7 @@ from itertools import combinations
 
 from llmood.errors import ConfigError, DataError
 from llmood.identity import digest
-from llmood.records import SPLITS, Check, Sample, Split
+from llmood.records import SPLITS, Check, Sample, Severity, Split
 from llmood.seeds import unit_interval
 
 Splits = dict[Split, list[Sample]]
@@ -126,8 +126,8 @@ def folded_overlap(task: str, splits: Mapping[Split, Sequence[Sample]]) -> list[
     )
 
 
-def shared_groups(task: str, splits: Mapping[Split, Sequence[Sample]]) -> list[Check]:
-    """Count the rows whose group has rows in an earlier split too."""
+def shared_groups(task: str, splits: Mapping[Split, Sequence[Sample]], *, meant: bool = False) -> list[Check]:
+    """Count the rows whose group has rows in an earlier split too; `meant`: the task's YAML says that it is so."""
     groups = {
         split: Counter(sample.group for sample in samples if sample.group is not None)
         for split, samples in splits.items()
@@ -136,13 +136,20 @@ def shared_groups(task: str, splits: Mapping[Split, Sequence[Sample]]) -> list[C
         groups,
         code="group_in_two_splits",
         title="Groups in two splits",
-        sentence=f"Rows of {task} whose group is in two splits",
+        sentence=f"Rows of {task} whose group is in two splits{', as its YAML says' if meant else ''}",
         task=task,
+        severity="info" if meant else "warning",
     )
 
 
 def _shared_check(
-    counts: Mapping[Split, Counter[str]], *, code: str, title: str, sentence: str, task: str
+    counts: Mapping[Split, Counter[str]],
+    *,
+    code: str,
+    title: str,
+    sentence: str,
+    task: str,
+    severity: Severity = "warning",
 ) -> list[Check]:
     ordered = [split for split in SPLITS if split in counts]
     shared = {
@@ -156,7 +163,7 @@ def _shared_check(
     return [
         Check(
             code=code,
-            severity="warning",
+            severity=severity,
             title=title,
             detail=f"{sentence}: {shown}.",
             task=task,

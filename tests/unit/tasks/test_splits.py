@@ -148,7 +148,9 @@ def test_groups_in_two_splits_are_counted() -> None:
         "test": [sample("c", "test", "g"), sample("d", "test")],
     }
     (check,) = shared_groups("t", splits)
-    assert (check.code, check.values) == ("group_in_two_splits", {"train/test": 1})
+    assert (check.code, check.severity, check.values) == ("group_in_two_splits", "warning", {"train/test": 1})
+    (meant,) = shared_groups("t", splits, meant=True)
+    assert (meant.severity, meant.values) == ("info", check.values)
 
 
 def test_loading_leaves_train_before_it_carves(tmp_path: Path) -> None:
