@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
 from llmood.errors import ConfigError
 from llmood.registry import suggest
@@ -38,8 +38,14 @@ def _as_full_model(value: Any) -> Any:
 def _adapter_or_model(value: Any) -> Any:
     # Without this, pydantic reports the mistakes of both forms; the key that is there says which one was meant.
     if isinstance(value, Mapping):
+        if "adapter" in value and "model" in value:
+            raise ValueError("is an adapter or a model, not both")
         return (Adapter if "adapter" in value else FullModel).model_validate(value)
-    return FullModel(model=value) if isinstance(value, str) else value
+    if value is None or isinstance(value, Adapter | FullModel):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"a mapping with the key 'adapter' or 'model' is needed, not {value!r}")
+    return FullModel(model=value)
 
 
 class Models(Strict):
@@ -58,21 +64,21 @@ class EngineConfig(Strict):
     kind: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
-    batch_tokens: int = Field(default=4096, ge=1)
-    max_length: int | None = Field(default=None, ge=2)
+    batch_tokens: StrictInt = Field(default=4096, ge=1)
+    max_length: StrictInt | None = Field(default=None, ge=2)
     trust_remote_code: bool = False
 
 
 class ResponseConfig(Strict):
     """How a response is decoded: greedy, up to so many tokens."""
 
-    max_new_tokens: int = Field(default=64, ge=1)
+    max_new_tokens: StrictInt = Field(default=64, ge=1)
 
 
 class BootstrapConfig(Strict):
     """How many resamples the intervals come from, and how sure they are."""
 
-    draws: int = Field(default=1000, ge=100)
+    draws: StrictInt = Field(default=1000, ge=100)
     level: float = Field(default=0.95, gt=0.5, lt=1)
 
 
@@ -81,7 +87,7 @@ class ShiftedTask(Strict):
 
     task: str
     shift: Literal["near", "far", "covariate"]
-    severity: int | None = Field(default=None, ge=0)
+    severity: StrictInt | None = Field(default=None, ge=0)
     note: str | None = None
 
 
@@ -95,6 +101,10 @@ class BenchmarkSpec(Strict):
 
 
 def _name_or_benchmark(value: Any) -> Any:
+    if not isinstance(value, str | Mapping | BenchmarkSpec):
+        raise ValueError(
+            f"a benchmark's name, or a mapping with its 'id' and 'ood', is needed, not {value!r}"
+        )
     return BenchmarkSpec.model_validate(value) if isinstance(value, Mapping) else value
 
 
@@ -108,8 +118,8 @@ class RunConfig(Strict):
     response: ResponseConfig = ResponseConfig()
     bootstrap: BootstrapConfig = BootstrapConfig()
     chat: bool | None = None
-    limit: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+    limit: StrictInt | None = Field(default=None, ge=1)
+    seed: StrictInt = Field(default=0, ge=0)
     text: bool = True
 
 
@@ -130,8 +140,20 @@ def parse(model: type[Parsed], data: Any, *, place: str) -> Parsed:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(model, detail) for detail in error.errors(include_url=False)[:5]]
+        lines = [_explain(model, detail) for detail in _worth_saying(error)[:5]]
         raise ConfigError("\n".join(f"{place}: {line}" for line in lines)) from None
+
+
+def _worth_saying(error: ValidationError) -> list[Any]:
+    """The mistakes, without the keys that are missing only because they are written wrongly."""
+    details = error.errors(include_url=False)
+    unknown_in = {detail["loc"][:-1] for detail in details if detail["type"] == "extra_forbidden"}
+    return [
+        detail for detail in details if detail["type"] != "missing" or detail["loc"][:-1] not in unknown_in
+    ]
+
+
+PLAIN = {"model_type": "a mapping of keys is needed", "tuple_type": "a list is needed"}
 
 
 def _explain(model: type[BaseModel], detail: Any) -> str:
@@ -146,7 +168,9 @@ def _explain(model: type[BaseModel], detail: Any) -> str:
         return f"{at}unknown key{hint}"
     if detail["type"] == "missing":
         return f"{at}is missing"
-    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error":  # one of ours: it says all there is to say
+        return f"{at}{detail['msg'].removeprefix('Value error, ')}"
+    message = PLAIN.get(detail["type"], detail["msg"])
     given = detail.get("input")
     value = f", not {given!r}" if isinstance(given, str | int | float | bool | None) else ""
     return f"{at}{message[:1].lower()}{message[1:]}{value}"

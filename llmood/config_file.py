@@ -22,7 +22,7 @@ def load_config(
         (configuration, the folder where its relative paths start, its name).
     """
     if isinstance(config, RunConfig):
-        return config, None, _name_of(config)
+        config = config.model_dump(mode="json")
     if isinstance(config, Mapping):
         parsed = parse(RunConfig, apply_overrides(config, overrides), place="configuration")
         return parsed, None, _name_of(parsed)

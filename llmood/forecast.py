@@ -48,7 +48,7 @@ def forecast(plan: Plan) -> list[Forecast]:
         requests, tokens = len(plan.prompts), prompt_tokens
         if not spec.needs_response:
             wanted = observer.want(spec)
-            located = context.locate(set(wanted.requests))
+            located = observer.located(wanted)
             requests, cached = len(wanted.requests), len(located)
             tokens = sum(
                 len(request.token_ids) for key, request in wanted.requests.items() if key not in located

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -87,16 +88,20 @@ def parse_gate(text: str) -> Gate:
     try:
         limit = float(found["limit"])
     except ValueError:
-        raise ConfigError(f"--gate {text!r}: '{found['limit']}' is not a number", hint=form) from None
-    filters = {"question": "ood_detection"}
+        limit = math.nan
+    if not math.isfinite(limit):
+        raise ConfigError(f"--gate {text!r}: '{found['limit']}' is not a number", hint=form)
+    filters: dict[str, str] = {}
     for part in filter(None, (piece.strip() for piece in (found["filters"] or "").split(","))):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
             raise ConfigError(f"--gate {text!r}: '{part}' is not key=value", hint=form)
         if key not in _KEYS:
             raise ConfigError(f"--gate {text!r}: records have no '{key}'", hint=suggest(key, _KEYS))
+        if key in filters:
+            raise ConfigError(f"--gate {text!r}: '{key}' stands there twice", hint="write a gate for each")
         filters[key] = value
-    return Gate(text, found["metric"], filters, found["relation"], limit)
+    return Gate(text, found["metric"], {"question": "ood_detection", **filters}, found["relation"], limit)
 
 
 def judge(gates: Sequence[Gate], records: Sequence[Mapping[str, Any]]) -> list[GateResult]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,16 @@ class FileDigests:
     def __init__(self, memo: Path | None = None) -> None:
         self._memo = memo or cache_root() / "file_digests.json"
         try:
-            self._known: dict[str, list[Any]] = json.loads(self._memo.read_text(encoding="utf-8"))
+            known = json.loads(self._memo.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            self._known = {}
+            known = {}
+        self._known: dict[str, Any] = known if isinstance(known, dict) else {}
 
     def of(self, path: Path) -> str:
         stat = path.stat()
         name, mark = str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(name)
-        if known is not None and known[:2] == mark:
+        if isinstance(known, list) and known[:2] == mark:
             return str(known[2])
         with path.open("rb") as stream:
             value = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_HEX]
@@ -67,4 +69,5 @@ class FileDigests:
             partial.write_text(json.dumps(self._known), encoding="utf-8")
             partial.replace(self._memo)
         except OSError:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -43,6 +44,15 @@ class Plan:
         """What the tasks themselves have to say."""
         return [check for task in self.tasks for check in task.loaded.checks]
 
+    def describe(self) -> dict[str, Any]:
+        """What `run.json` says of it: benchmark, tasks, models and captures, each with its identity."""
+        return {
+            "benchmark": self.benchmark.model_dump(mode="json"),
+            "tasks": [_describe_task(task) for task in self.tasks],
+            "models": {role: _describe_model(self.engine, role) for role in self.engine.roles},
+            "captures": [spec.id for spec in self.captures],
+        }
+
 
 def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequence[Path] = ()) -> Plan:
     """Resolve a configuration.
@@ -54,7 +64,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     Raises:
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
-    chosen = make_scorers(config.scorers)
+    chosen = make_scorers(config.scorers, config.seed)
     engine = make_engine(config, folder)
     captures = required_captures(chosen.values(), {"max_new_tokens": config.response.max_new_tokens})
     _check_captures(engine, chosen, captures)
@@ -68,11 +78,11 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     return Plan(config, folder, benchmark, tasks, engine, chosen, captures, samples, prompts)
 
 
-def make_scorers(names: Sequence[str]) -> dict[str, Scorer]:
-    """The named scorers, each once, and the baselines behind them."""
+def make_scorers(names: Sequence[str], seed: int) -> dict[str, Scorer]:
+    """The named scorers, each once, and the baselines behind them; those that draw take the run's seed."""
     for position, name in enumerate(names):
         scorers.get(name, place=f"scorers[{position}]")
-    return {name: scorers.get(name).make() for name in dict.fromkeys((*names, *BASELINES))}
+    return {name: scorers.get(name).make(seed=seed) for name in dict.fromkeys((*names, *BASELINES))}
 
 
 def make_engine(config: RunConfig, folder: Path | None) -> Engine:
@@ -121,6 +131,37 @@ def _load_tasks(
             loaded = load_task(spec, (EVALUATED,), limit=config.limit, seed=config.seed)
             planned.append(PlannedTask(loaded, "ood", ood.shift, ood.severity, ood.note))
     return tuple(planned)
+
+
+def _describe_task(task: PlannedTask) -> dict[str, Any]:
+    spec = task.loaded.spec
+    return {
+        "name": task.name,
+        "version": spec.version,
+        "description": spec.description,
+        "homepage": spec.homepage,
+        "population": task.population,
+        "shift": task.shift,
+        "severity": task.severity,
+        "note": task.note,
+        "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
+        "evaluated": len(task.samples),
+        "rejects": len(task.loaded.rejects),
+        "carved": task.loaded.carved,
+        "source": task.loaded.source,
+        "licence": spec.licence,
+        "citation": spec.citation,
+        "known_flaws": list(spec.known_flaws),
+        "checks": [asdict(check) for check in task.loaded.checks],
+    }
+
+
+def _describe_model(engine: Engine, role: str) -> dict[str, Any]:
+    return {
+        **engine.describe(role),
+        "identity": engine.identity(role),
+        "tokenizer": engine.tokenizer(role).identity,
+    }
 
 
 def _load_id(spec: TaskSpec, config: RunConfig) -> LoadedTask:

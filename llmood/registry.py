@@ -85,9 +85,9 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
         for entry in entry_points(group=self._group):
             entry.load()
+        self._discovered = True  # only now: what failed to load fails again, and is not said to be unknown

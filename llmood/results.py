@@ -35,13 +35,14 @@ def write_results(
     """
     manifest = folder.manifest
     columns = score_all(observations, scorers)
-    ids = observations.samples["sample_id"].to_pylist()
-    write_table(folder.file("scores.parquet"), scores_table(columns, ids))
     scored = _benchmark(manifest, observations, columns)
     records = [asdict(record) for record in _measure(scored, config, progress)]
-    write_json(folder.file("metrics.json"), records)
     given = CheckInput(scored, columns, records, manifest["tasks"], manifest["models"], observations)
     found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
+    # Written last and together: what breaks before leaves the files of an earlier scoring as they were.
+    ids = observations.samples["sample_id"].to_pylist()
+    write_table(folder.file("scores.parquet"), scores_table(columns, ids))
+    write_json(folder.file("metrics.json"), records)
     write_json(folder.file("checks.json"), [asdict(check) for check in found])
     if any(check.severity == "error" for check in found):
         return "failed"

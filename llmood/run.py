@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from llmood.config import RunConfig, parse
 from llmood.config_file import load_config
 from llmood.engines.observations import Observations
@@ -18,14 +20,16 @@ from llmood.plan import Plan, make_plan, make_scorers
 from llmood.progress import Progress
 from llmood.report import write_report
 from llmood.results import write_results
-from llmood.run_folder import RunFolder, RunStatus, default_folder, provenance
+from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.scorers.base import Scorer
 from llmood.tables import INDEX, SAMPLES, SCORES, read_table, write_table, write_text
-from llmood.tokenise import PlannedTask, without_text
+from llmood.tokenise import without_text, without_values
 from llmood.yaml_files import apply_overrides
 
 if TYPE_CHECKING:
     import pandas as pd
+
+RESCORABLE = ("scorers", "bootstrap", "seed")
 
 
 class Run:
@@ -50,11 +54,11 @@ class Run:
 
     def samples(self) -> pd.DataFrame:
         """One row a sample."""
-        return read_table(self.folder / "samples.parquet", SAMPLES).to_pandas()
+        return _read_table(self.folder / "samples.parquet", SAMPLES).to_pandas()
 
     def scores(self) -> pd.DataFrame:
         """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
-        return read_table(self.folder / "scores.parquet", SCORES).to_pandas()
+        return _read_table(self.folder / "scores.parquet", SCORES).to_pandas()
 
     def metrics(self) -> pd.DataFrame:
         """One row a record of `metrics.json`."""
@@ -67,7 +71,12 @@ class Run:
         return list(_read_json(self.folder / "metrics.json"))
 
     def checks(self) -> list[dict[str, Any]]:
+        """The named warnings, as they stand in `checks.json`."""
         return list(_read_json(self.folder / "checks.json"))
+
+    def rejects(self) -> list[dict[str, Any]]:
+        """The rows that could not be read: file, line, reason."""
+        return [json.loads(line) for line in _read(self.folder / "rejects.jsonl").splitlines()]
 
 
 def evaluate(
@@ -98,18 +107,19 @@ def evaluate(
     target.claim(parsed)
     plan = make_plan(parsed, folder=folder, include=include)
     with target.locked():
-        target.write_manifest(
-            "running", config=parsed.model_dump(mode="json"), name=name, **provenance(command)
-        )
+        target.claim(parsed)  # again: another run may have ended here since
         try:
+            target.begin(parsed, name, command)
             status = _execute(plan, target, progress)
         except KeyboardInterrupt:
             target.write_manifest("interrupted")
             raise
         except BaseException as error:
-            target.write_manifest("failed", error=f"{type(error).__name__}: {error}")
+            # A message may quote a prompt.
+            said = f": {error}" if parsed.text else ""
+            target.write_manifest("failed", error=type(error).__name__ + said)
             raise
-        target.write_manifest(status, error=None)
+        target.write_manifest(status)
     return Run(target.path)
 
 
@@ -122,22 +132,22 @@ def rescore(
     """Score a run's stored observations again, and everything after; no model loads.
 
     Args:
-        overrides: `scorers=[…]`, `bootstrap.draws=…` on top of the run's own configuration.
+        overrides: `scorers=[…]`, `bootstrap.draws=…`, `seed=…` on top of the run's own configuration.
 
     Raises:
-        ConfigError: a scorer needs what the run didn't capture.
+        ConfigError: a scorer needs what the run didn't capture, or another key is overridden.
         StoreError: the store no longer has the run's observations.
     """
     folder = RunFolder(Path(run))
     manifest = folder.manifest
     config = parse(RunConfig, apply_overrides(manifest["config"], overrides), place=f"{run}: configuration")
-    chosen = make_scorers(config.scorers)
-    samples = read_table(folder.file("samples.parquet"), SAMPLES)
-    observations = Observations(
-        samples, read_table(folder.file("observations/index.parquet"), INDEX), Store()
-    )
-    _check_captured(chosen, observations, folder)
+    _check_rescorable(config, Run(run).config)
+    chosen = make_scorers(config.scorers, config.seed)
     with folder.locked():
+        samples = _read_table(folder.file("samples.parquet"), SAMPLES)
+        index = _read_table(folder.file("observations/index.parquet"), INDEX)
+        observations = Observations(samples, index, Store())
+        _check_captured(chosen, observations, folder)
         status = write_results(folder, config, observations, chosen, progress or Progress())
         folder.write_manifest(status, rescored=config.model_dump(mode="json") if overrides else None)
         write_report([folder.path], folder.file("report.html"))
@@ -145,16 +155,11 @@ def rescore(
 
 
 def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
-    target.write_manifest(
-        "running",
-        benchmark=plan.benchmark.model_dump(mode="json"),
-        tasks=[_describe_task(task) for task in plan.tasks],
-        models={role: _describe_model(plan, role) for role in plan.engine.roles},
-        captures=[spec.id for spec in plan.captures],
-    )
+    target.write_manifest("running", **plan.describe())
     samples = plan.samples if plan.config.text else without_text(plan.samples)
     write_table(target.file("samples.parquet"), samples)
-    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(r)) + "\n" for r in plan.rejects))
+    rejects = plan.rejects if plan.config.text else [without_values(reject) for reject in plan.rejects]
+    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
     store = Store()
     observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text, progress=progress)
     try:
@@ -165,38 +170,18 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     index = observer.index()
     write_table(target.file("observations/index.parquet"), index)
     status = write_results(target, plan.config, Observations(samples, index, store), plan.scorers, progress)
-    target.write_manifest(status)
-    write_report([target.path], target.file("report.html"))
+    # Before `run.json` says how the run ended: a folder that is complete holds its report.
+    write_report([target.path], target.file("report.html"), status=status)
     return status
 
 
-def _describe_task(task: PlannedTask) -> dict[str, Any]:
-    spec = task.loaded.spec
-    return {
-        "name": task.name,
-        "version": spec.version,
-        "population": task.population,
-        "shift": task.shift,
-        "severity": task.severity,
-        "note": task.note,
-        "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
-        "evaluated": len(task.samples),
-        "rejects": len(task.loaded.rejects),
-        "carved": task.loaded.carved,
-        "source": task.loaded.source,
-        "licence": spec.licence,
-        "citation": spec.citation,
-        "known_flaws": list(spec.known_flaws),
-        "checks": [asdict(check) for check in task.loaded.checks],
-    }
-
-
-def _describe_model(plan: Plan, role: str) -> dict[str, Any]:
-    return {
-        **plan.engine.describe(role),
-        "identity": plan.engine.identity(role),
-        "tokenizer": plan.engine.tokenizer(role).identity,
-    }
+def _check_rescorable(config: RunConfig, made: RunConfig) -> None:
+    for key in type(config).model_fields:
+        if key not in RESCORABLE and getattr(config, key) != getattr(made, key):
+            raise ConfigError(
+                f"--set {key}: scoring again can change only {', '.join(RESCORABLE)}",
+                hint=f"another {key} is another run: 'llmood run'",
+            )
 
 
 def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, folder: RunFolder) -> None:
@@ -210,9 +195,21 @@ def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, fo
 
 
 def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+    return json.loads(_read(path))
+
+
+def _read(path: Path) -> str:
+    _check_there(path)
+    return path.read_text(encoding="utf-8")
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    _check_there(path)
+    return read_table(path, schema)
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
         raise ConfigError(
-            f"{path}: is not there yet", hint="the run didn't get that far: run it again"
-        ) from None
+            f"{path}: is not there yet", hint="the run didn't get that far: 'llmood run' goes on with it"
+        )

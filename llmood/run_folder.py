@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from llmood.config import RunConfig
@@ -32,7 +33,9 @@ def config_hash(config: RunConfig) -> str:
 
 def default_folder(config: RunConfig, name: str) -> Path:
     """Where a run goes that names no folder."""
-    return Path("runs") / f"{name}-{config_hash(config)}"
+    # A configuration given as a mapping bears its benchmark's name, which may be a path.
+    stem = PurePath(name).name.removesuffix(".yaml").removesuffix(".yml")
+    return Path("runs") / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}-{config_hash(config)}"
 
 
 class RunFolder:
@@ -57,12 +60,14 @@ class RunFolder:
             raise ConfigError(f"{self.path}: is no run folder (it holds no run.json)") from None
         except ValueError as error:
             raise ConfigError(f"{self.path}/run.json: is not JSON: {error}") from None
-        if value.get("schema_version") != SCHEMA_VERSION:
+        if not isinstance(value, dict) or not {"schema_version", "config"} <= value.keys():
+            raise ConfigError(f"{self.path}/run.json: was not written by llmood")
+        if value["schema_version"] != SCHEMA_VERSION:
             raise ConfigError(
-                f"{self.path}/run.json: schema version {value.get('schema_version')}, "
+                f"{self.path}/run.json: schema version {value['schema_version']}, "
                 f"this llmood reads {SCHEMA_VERSION}"
             )
-        return dict(value)
+        return value
 
     def claim(self, config: RunConfig) -> None:
         """Make sure that this folder may hold a run of this configuration.
@@ -82,6 +87,21 @@ class RunFolder:
             )
         elif self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: is a file, not a folder")
+
+    def begin(self, config: RunConfig, name: str, command: Sequence[str] | None) -> None:
+        """Note in `run.json` what runs now. A run that goes on keeps the time at which it first started."""
+        made = provenance(command)
+        if self.file("run.json").exists():
+            made |= {"started": self.manifest.get("started", made["started"]), "resumed": made["started"]}
+        self.write_manifest(
+            "running",
+            name=name,
+            seed=config.seed,
+            config=config.model_dump(mode="json"),
+            **made,
+            error=None,
+            rescored=None,
+        )
 
     def write_manifest(self, status: RunStatus, **entries: Any) -> None:
         """Write `run.json`; entries that are not named stay as they are."""

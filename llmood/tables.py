@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,8 @@ def atomic(path: Path) -> Iterator[Path]:
             f"{path}: can't write: {reason}", hint="what is finished is kept; run it again"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # renamed already, or never made; another error is on its way then
+            partial.unlink()
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -132,8 +133,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+def read_table(
+    path: Path | pa.NativeFile,
+    schema: pa.Schema | None = None,
+    columns: list[str] | None = None,
+    *,
+    name: str | None = None,
+) -> pa.Table:
     """Read Parquet, refusing a file of another schema version.
+
+    Args:
+        path: a file, or one that is open.
+        columns: all by default.
+        name: what messages call it, by default `path`.
 
     Raises:
         StoreError: the file is missing, broken, or written by a newer llmood.
@@ -142,12 +154,12 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] |
         table = pq.read_table(path, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
-            f"{path}: can't be read as Parquet: {error}", hint="make it anew with 'llmood run'"
+            f"{name or path}: can't be read as Parquet: {error}", hint="make it anew with 'llmood run'"
         ) from error
     if schema is not None:
         found = (table.schema.metadata or {}).get(b"llmood.schema_version")
         wanted = schema.metadata[b"llmood.schema_version"]
         if found != wanted:
             shown = found.decode() if found else "none"
-            raise StoreError(f"{path}: schema version {shown}, this llmood reads {wanted.decode()}")
+            raise StoreError(f"{name or path}: schema version {shown}, this llmood reads {wanted.decode()}")
     return table

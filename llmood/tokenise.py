@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,11 +15,15 @@ from llmood.engines.base import Engine, Tokenizer
 from llmood.engines.observe import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
-from llmood.records import Population, Sample, Shift, Split
+from llmood.records import Population, Reject, Sample, Shift, Split
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
 
 EVALUATED: Split = "test"
+
+# The reasons of a reject that may hold a piece of the row: whole behind these words, else between quotes.
+_QUOTING = re.compile(r"^(wrong type|the template fails):.*", re.DOTALL)
+_QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +128,22 @@ def _sample_row(task: PlannedTask, sample: Sample, prompt: str, tokens: int) -> 
 
 
 def without_text(samples: pa.Table) -> pa.Table:
-    """The samples table with every column that could hold a user's words emptied (`--no-text`)."""
-    private = ("messages", "prompt", "references", "choices", "images", "meta")
-    for name in private:
-        position = samples.schema.get_field_index(name)
-        samples = samples.set_column(
-            position, samples.schema.field(name), pa.nulls(samples.num_rows, samples.schema.field(name).type)
-        )
+    """The samples table without a user's words (`--no-text`): texts are emptied, labels and groups become hashes."""
+    for name in ("messages", "prompt", "references", "choices", "images", "meta"):
+        samples = _replaced(samples, name, [None] * samples.num_rows)
+    for name in ("domain", "label", "group", "parent_id"):
+        hashed = [None if value is None else digest(value) for value in samples[name].to_pylist()]
+        samples = _replaced(samples, name, hashed)
     return samples
+
+
+def without_values(reject: Reject) -> Reject:
+    """A reject whose reason quotes nothing of its row (`--no-text`)."""
+    reason = _QUOTING.sub(r"\1", reject.reason)
+    return replace(reject, reason=_QUOTED.sub("'…'", reason))
+
+
+def _replaced(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    position = table.schema.get_field_index(name)
+    field = table.schema.field(position)
+    return table.set_column(position, field, pa.array(values, field.type))

@@ -12,6 +12,7 @@ import yaml
 from llmood.errors import ConfigError
 
 MAX_YAML_BYTES = 4_000_000
+MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
@@ -20,6 +21,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == MERGE_TAG:  # `<<: *defaults` brings keys, and is none
+                continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str | int) and key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -60,7 +63,10 @@ def read_yaml(path: Path) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}{line}: is not YAML: {problem}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
 
 
 def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
     result: dict[str, Any] = _copy(data)
     for override in overrides:
         path, equals, text = override.partition("=")
-        keys = path.strip().split(".")
+        keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
             raise ConfigError(f"--set {override}: write it as key.path=value")
         try:
@@ -87,8 +93,8 @@ def _assign(target: dict[str, Any], keys: list[str], value: Any, override: str) 
     for depth, key in enumerate(keys[:-1]):
         inner = target.get(key)
         if inner is None or isinstance(inner, str):
-            # A short form (`tuned: folder`) gives way to the long one that the override spells out.
-            inner = target[key] = {}
+            # A short form (`base: folder`) gives way to the long one that the override spells out.
+            inner = target[key] = {"model": inner} if inner and keys[:depth] == ["models"] else {}
         if not isinstance(inner, dict):
             raise ConfigError(f"--set {override}: {'.'.join(keys[: depth + 1])} is not a mapping")
         target = inner

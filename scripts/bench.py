@@ -27,6 +27,7 @@ Score = Callable[[list[list[int]]], np.ndarray]
 
 
 def main() -> None:
+    """Run all comparisons."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,6 +45,7 @@ def main() -> None:
 
 
 def read_texts(path: Path) -> list[str]:
+    """The texts of a gzipped JSONL file."""
     if not path.is_file():
         raise SystemExit(f"bench: {path} is missing; set LLMOOD_DATA and LLMOOD_MODELS")
     with gzip.open(path, "rt", encoding="utf-8") as stream:
@@ -82,6 +84,7 @@ def compare_engine(folder: Path, texts: list[str], repeats: int) -> None:
 
 
 def one_at_a_time(model: Any, rows: list[list[int]]) -> np.ndarray:
+    """Sums as a simple script makes them."""
     import torch
 
     found = []
@@ -94,6 +97,7 @@ def one_at_a_time(model: Any, rows: list[list[int]]) -> np.ndarray:
 
 
 def sorted_batches(model: Any, rows: list[list[int]]) -> np.ndarray:
+    """Sums from padded batches of similar lengths."""
     import torch
 
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from llmood.cli import cache, demo, doctor, ls, report, rescore, run, validate
@@ -43,4 +46,7 @@ app.add_typer(cache.app, name="cache")
 
 def main() -> None:
     """The entry point of the `llmood` command."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A locale without a character that a prompt holds is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()

@@ -18,7 +18,7 @@ app = typer.Typer(help="Look at, check, thin out or export the observation store
 @handled
 def ls(as_json: options.AsJson = False) -> None:
     """What the store holds: one line for each model, engine, capture and its settings."""
-    from llmood.cli.printing import print_json, print_table
+    from llmood.cli.terminal import print_json, print_table, say
     from llmood.engines.store import Store
 
     store = Store()
@@ -42,14 +42,14 @@ def ls(as_json: options.AsJson = False) -> None:
     print_table(
         ["capture", "engine", "weights", "adapter", "rows", "shards", "size", "last written (UTC)"], rows
     )
-    print(f"{store.root}: {_size(sum(summary.size for summary in summaries))}")
+    say(f"{store.root}: {_size(sum(summary.size for summary in summaries))}")
 
 
 @app.command("verify")
 @handled
 def verify(as_json: options.AsJson = False) -> None:
     """Read every shard and compare it with the digest in its name; exit 1 if one is damaged."""
-    from llmood.cli.printing import print_json
+    from llmood.cli.terminal import print_json, say
     from llmood.engines.store import Store
 
     store = Store()
@@ -61,8 +61,8 @@ def verify(as_json: options.AsJson = False) -> None:
         )
     else:
         for path, reason in broken:
-            print(f"{path}: {reason}")
-        print(f"{shards} shards, {len(broken)} damaged files")
+            say(f"{path}: {reason}")
+        say(f"{shards} shards, {len(broken)} damaged files")
     if broken:
         typer.echo("llmood: 'llmood cache prune --broken' removes them; runs make them anew", err=True)
         raise typer.Exit(FAILED)
@@ -78,8 +78,10 @@ def prune(
     broken: Annotated[bool, typer.Option("--broken", help="Damaged and half-written files.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Everything.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Remove observations. Runs keep their scores; scoring them again needs the observations."""
+    from llmood.cli.terminal import print_json, say
     from llmood.engines.store import Store
 
     if not (older_than is not None or broken or everything):
@@ -92,7 +94,10 @@ def prune(
     size = sum(path.stat().st_size for path in chosen)
     if not dry_run:
         store.remove(chosen)
-    print(f"{'would remove' if dry_run else 'removed'} {len(chosen)} files, {_size(size)}")
+    if as_json:
+        print_json({"removed": not dry_run, "files": [str(path) for path in chosen], "bytes": size})
+        return
+    say(f"{'would remove' if dry_run else 'removed'} {len(chosen)} files, {_size(size)}")
 
 
 @app.command("export")
@@ -103,12 +108,19 @@ def export(
         Path | None,
         typer.Option("--output-dir", "-o", help="Where to write. [default: RUN/observations/export]"),
     ] = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write a run's observations as Parquet, one file a capture, with their samples' ids: they need no store."""
+    from llmood.cli.terminal import print_json, say
     from llmood.export import export_run
 
+    written = []
     for path, rows in export_run(run, output_dir or run / "observations" / "export"):
-        print(f"{path}: {rows} rows")
+        written.append({"file": str(path), "rows": rows})
+        if not as_json:
+            say(f"{path}: {rows} rows")
+    if as_json:
+        print_json(written)
 
 
 def _size(size: int) -> str:

@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 def command(as_json: options.AsJson = False) -> None:
     """Check Python, packages, device, folders and disk."""
-    from llmood.cli.printing import print_json, print_table
+    from llmood.cli.terminal import print_json, print_table
 
     findings = list(_findings())
     if as_json:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llmood.cli.printing import print_json, print_table
+from llmood.cli.terminal import print_json, print_table, say
 from llmood.config_file import load_config
 from llmood.forecast import Forecast, forecast
 from llmood.plan import Plan, make_plan
@@ -33,13 +33,13 @@ def print_dry_run(
         return
     _print_tasks(plan)
     print_captures(costs)
-    print(f"scorers: {', '.join(plan.scorers)}")
-    print(f"run folder: {target}")
+    say(f"scorers: {', '.join(plan.scorers)}")
+    say(f"run folder: {target}")
     for check in plan.checks:
-        print(f"{check.severity}: {check.detail}")
+        say(f"{check.severity}: {check.detail}")
     if plan.rejects:
         first = plan.rejects[0]
-        print(
+        say(
             f"warning: {len(plan.rejects)} rows can't be read, the first: {first.file}:{first.line}: {first.reason}"
         )
 
@@ -60,11 +60,11 @@ def _print_tasks(plan: Plan) -> None:
         for task in plan.tasks
     ]
     print_table(header, rows)
-    print()
+    say()
     for task in plan.tasks:
         for prompt in _prompts(plan, task):
-            print(f"--- {task.name}\n{prompt}")
-    print("---\n")
+            say(f"--- {task.name}\n{prompt}")
+    say("---\n")
 
 
 def print_captures(costs: list[Forecast]) -> None:
@@ -81,7 +81,7 @@ def print_captures(costs: list[Forecast]) -> None:
         for cost in costs
     ]
     print_table(header, rows)
-    print(f"in all about {duration(sum(cost.seconds for cost in costs))}, metrics and report not counted")
+    say(f"in all about {duration(sum(cost.seconds for cost in costs))}, metrics and report not counted")
 
 
 def duration(seconds: float) -> str:

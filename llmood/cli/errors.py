@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import typer
 
+from llmood.cli.terminal import printable
 from llmood.errors import LlmoodError
 
 INTERRUPTED = 130
 FAILED = 1
 GATE_MISSED = 3
+
+# What the machine refuses, whatever the code does: anything else that goes wrong with a file is a bug.
+REFUSALS = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM, errno.EROFS}
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,21 +33,49 @@ def handled(command: F) -> F:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
+        before = signal.signal(signal.SIGTERM, _interrupt)
         try:
-            command(*args, **kwargs)
+            with reader_may_leave():
+                command(*args, **kwargs)
         except LlmoodError as error:
-            typer.echo(f"llmood: {error}", err=True)
+            _complain(str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo("llmood: interrupted; the same command goes on from here", err=True)
+            _complain("interrupted; the same command goes on from here")
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+        except OSError as error:
+            if error.errno not in REFUSALS:
+                raise
+            if error.filename is None:
+                _abandon_stdout()
+            _complain(f"{error.filename or 'the output'}: {error.strerror}")
+            raise typer.Exit(FAILED) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return run  # type: ignore[return-value]
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Where the reader of our output goes away (`| head`), nothing is wrong, and the exit code stays as it is."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:  # closed by the caller: `>&-`
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+
+
+def _abandon_stdout() -> None:
+    # What is still in the buffer would fail again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"llmood: {printable(message)}", err=True)
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

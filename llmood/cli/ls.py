@@ -13,7 +13,7 @@ app = typer.Typer(help="List tasks, benchmarks, scorers, metrics or engines.", n
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
-    from llmood.cli.printing import print_json, print_table
+    from llmood.cli.terminal import print_json, print_table
 
     if as_json:
         print_json([dict(zip(header, row, strict=True)) for row in rows])

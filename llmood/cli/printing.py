@@ -1,11 +1,11 @@
-"""Results on stdout: aligned plain text that pipes, or JSON."""
+"""A run on stdout: its table, its checks, what could not be read, its gates."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import GateResult
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.run import Run
@@ -13,17 +13,7 @@ from llmood.scorers.baselines import BASELINES
 
 Record = Mapping[str, Any]
 
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell; never cut, whatever the terminal."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def print_json(value: Any) -> None:
-    """One line of JSON."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+REJECTS_SHOWN = 10
 
 
 def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
@@ -33,8 +23,9 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
             {
                 "run": str(run.folder),
                 "status": run.status,
-                "gates": [_gate_json(result) for result in gates],
+                "gates": gates_json(gates),
                 "checks": run.checks(),
+                "rejects": len(run.rejects()),
                 "metrics": run.records(),
             }
         )
@@ -42,10 +33,10 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
     _print_auroc(run)
     for check in run.checks():
         if check["severity"] != "info":
-            print(f"{check['severity']}: {check['detail']}")
-    for result in gates:
-        print(f"gate {'held' if result.held else 'MISSED'}: {result.gate.text}{_gate_detail(result)}")
-    print(f"\nstatus: {run.status}\nreport: {run.folder / 'report.html'}")
+            say(f"{check['severity']}: {check['detail']}")
+    _print_rejects(run)
+    print_gates(gates)
+    say(f"\nstatus: {run.status}\nreport: {run.folder / 'report.html'}")
 
 
 def _print_auroc(run: Run) -> None:
@@ -59,7 +50,7 @@ def _print_auroc(run: Run) -> None:
     scorers = list(dict.fromkeys(scorer for scorer, _ in table))
     tasks = [task for task in run.manifest["tasks"] if task["population"] == "ood"]
     if not tasks:
-        print("This benchmark has no OOD task: there is nothing to detect.")
+        say("This benchmark has no OOD task: there is nothing to detect.")
         return
     header = ["AUROC [95 %]", *(f"{task['name']} ({task['shift']})" for task in tasks)]
     header[0] = f"AUROC [{run.config.bootstrap.level:.0%}]"
@@ -70,11 +61,23 @@ def _print_auroc(run: Run) -> None:
         ]
         rows.append([scorer, *cells])
     id_task = run.manifest["tasks"][0]
-    print(
+    say(
         f"{id_task['name']} (ID, {id_task['evaluated']} samples) against each OOD set; * best, or tied with the best\n"
     )
     print_table(header, rows)
-    print()
+    say()
+
+
+def _print_rejects(run: Run) -> None:
+    rejects = run.rejects()
+    if rejects:
+        say()
+        print_table(
+            ["can't be read", "reason"],
+            [[f"{row['file']}:{row['line']}", row["reason"]] for row in rejects[:REJECTS_SHOWN]],
+        )
+    if len(rejects) > REJECTS_SHOWN:
+        say(f"… and {len(rejects) - REJECTS_SHOWN} rows more in {run.folder / 'rejects.jsonl'}")
 
 
 def _cell(record: Record, marked: bool) -> str:
@@ -82,6 +85,12 @@ def _cell(record: Record, marked: bool) -> str:
         return f"– ({record['reason']})"
     interval = f" [{record['ci_low']:.3f}, {record['ci_high']:.3f}]" if record["ci_low"] is not None else ""
     return f"{record['value']:.3f}{interval}{' *' if marked else ''}"
+
+
+def print_gates(gates: Sequence[GateResult]) -> None:
+    """A line for each gate."""
+    for result in gates:
+        say(f"gate {'held' if result.held else 'MISSED'}: {result.gate.text}{_gate_detail(result)}")
 
 
 def _gate_detail(result: GateResult) -> str:
@@ -95,10 +104,14 @@ def _gate_detail(result: GateResult) -> str:
     return f" ({len(result.missed)} of {result.matched} records miss it; {example})"
 
 
-def _gate_json(result: GateResult) -> dict[str, Any]:
-    return {
-        "gate": result.gate.text,
-        "held": result.held,
-        "matched": result.matched,
-        "missed": len(result.missed),
-    }
+def gates_json(gates: Sequence[GateResult]) -> list[dict[str, Any]]:
+    """The same for `--json`."""
+    return [
+        {
+            "gate": result.gate.text,
+            "held": result.held,
+            "matched": result.matched,
+            "missed": len(result.missed),
+        }
+        for result in gates
+    ]

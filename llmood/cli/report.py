@@ -27,8 +27,9 @@ def command(
     gate: options.GateOption = None,
 ) -> None:
     """Write report.html anew from a run's files."""
-    from llmood.cli.errors import GATE_MISSED
-    from llmood.cli.printing import print_json
+    from llmood.cli.errors import GATE_MISSED, reader_may_leave
+    from llmood.cli.printing import gates_json, print_gates
+    from llmood.cli.terminal import print_json, say
     from llmood.gates import judge, parse_gate
     from llmood.report import write_report
     from llmood.run import Run
@@ -36,11 +37,15 @@ def command(
     parsed = [parse_gate(text) for text in gate or []]
     folder = output_dir or (runs[0] if len(runs) == 1 else Path())
     loaded = [Run(run) for run in runs]
-    write_report(runs, folder / "report.html")
     results = [result for run in loaded for result in judge(parsed, run.records())]
-    if as_json:
-        print_json({"report": str(folder / "report.html"), "runs": [str(run.folder) for run in loaded]})
-    else:
-        typer.echo(folder / "report.html")
+    page = folder / "report.html"
+    write_report(runs, page)
+    with reader_may_leave():
+        if as_json:
+            folders = [str(run.folder) for run in loaded]
+            print_json({"report": str(page), "runs": folders, "gates": gates_json(results)})
+        else:
+            print_gates(results)
+            say(str(page))
     if not all(result.held for result in results):
         raise typer.Exit(GATE_MISSED)

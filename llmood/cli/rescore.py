@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmood.cli import options
-from llmood.cli.errors import FAILED, GATE_MISSED
+from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 
 NAME = "rescore"
 EPILOG = "Example: llmood rescore runs/mine --set 'scorers=[likelihood.mean]' --set bootstrap.draws=5000"
@@ -29,7 +29,8 @@ def command(
     parsed = [parse_gate(text) for text in gate or []]
     scored = rescore(run, overrides=sets or [], progress=Bars())
     results = judge(parsed, scored.records())
-    print_run(scored, results, as_json=as_json)
+    with reader_may_leave():
+        print_run(scored, results, as_json=as_json)
     if scored.status != "complete":
         raise typer.Exit(FAILED)
     if not all(result.held for result in results):

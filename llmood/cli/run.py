@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from llmood.cli import options
-from llmood.cli.errors import FAILED, GATE_MISSED
+from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 
 NAME = "run"
 EPILOG = """Examples:
@@ -67,7 +67,8 @@ def execute(
         config, output_dir=output_dir, overrides=overrides, include=include, progress=Bars(), command=sys.argv
     )
     results = judge(parsed, run.records())
-    print_run(run, results, as_json=as_json)
+    with reader_may_leave():
+        print_run(run, results, as_json=as_json)
     if run.status != "complete":
         raise typer.Exit(FAILED)
     if not all(result.held for result in results):

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from llmood.cli import options
-from llmood.cli.errors import FAILED
+from llmood.cli.errors import FAILED, reader_may_leave
+from llmood.cli.terminal import print_json, say
+from llmood.errors import ConfigError
 
 NAME = "validate"
 EPILOG = "Examples: llmood validate mine.yaml · llmood validate tasks/mine/mine.yaml"
@@ -25,12 +27,11 @@ def command(
     """Check a configuration (names, models, data, prompts, tokens) or a task (files, fields, splits, prompts)."""
     include = include_path or []
     found = _task(file, include) if _is_task(file, include) else _config(file, sets or [], include)
-    if as_json:
-        from llmood.cli.printing import print_json
-
-        print_json(found)
-    else:
-        _print(found)
+    with reader_may_leave():
+        if as_json:
+            print_json(found)
+        else:
+            _print(found)
     if found["rejects"]:
         raise typer.Exit(FAILED)
 
@@ -43,7 +44,12 @@ def _is_task(file: str, include: Sequence[Path]) -> bool:
     path = Path(file)
     if path.is_file():
         data = read_yaml(path)
-        return isinstance(data, dict) and "sources" in data
+        keys = set(data) if isinstance(data, dict) else set()
+        if "id" in keys and "benchmark" not in keys:
+            raise ConfigError(
+                f"{file}: is a benchmark", hint="validate its tasks, or a configuration that names it"
+            )
+        return not keys.isdisjoint(("sources", "prompt", "messages"))
     is_config = (builtin_root() / "configs" / f"{file}.yaml").is_file()
     return not is_config and any(spec.name == file for spec in list_tasks(include_paths=include))
 
@@ -80,14 +86,12 @@ def _config(file: str, sets: list[str], include: Sequence[Path]) -> dict[str, An
 
 
 def _print(found: dict[str, Any]) -> None:
-    print(", ".join(f"{name}: {count} samples" for name, count in found["splits"].items()))
+    say(", ".join(f"{name}: {count} samples" for name, count in found["splits"].items()))
     for prompt in found["prompts"]:
-        print(f"---\n{prompt}")
-    print("---")
+        say(f"---\n{prompt}")
+    say("---")
     for line in (*found["checks"], *(f"rejected: {line}" for line in found["rejects"][:20])):
-        print(line)
+        say(line)
     if len(found["rejects"]) > 20:
-        print(f"… and {len(found['rejects']) - 20} rejected rows more")
-    print(
-        "valid" if not found["rejects"] else f"{len(found['rejects'])} rows can't be read; the rest is valid"
-    )
+        say(f"… and {len(found['rejects']) - 20} rejected rows more")
+    say("valid" if not found["rejects"] else f"{len(found['rejects'])} rows can't be read; the rest is valid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from llmood.paths import find_model_folder
 
 # Pickled weights are left where they are: safetensors only.
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+ADAPTER_WEIGHTS = "adapter_model.safetensors"  # where it is missing, peft would look for a pickle
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,14 @@ def resolve_adapter(adapter: Adapter, *, place: str, relative_to: Path | None) -
     """The folder of a LoRA adapter in peft's form."""
     found = _resolve(adapter.adapter, adapter.revision, place=place, relative_to=relative_to)
     found.read_json("adapter_config.json")
-    _need_weights(found)
+    _need_weights(found, ADAPTER_WEIGHTS)
     return found
 
 
-def _need_weights(model: ModelFolder) -> None:
-    if not model.weights:
+def _need_weights(model: ModelFolder, name: str | None = None) -> None:
+    if not model.weights or (name and not (model.folder / name).is_file()):
         raise ConfigError(
-            f"{model.place}: {model.folder} holds no .safetensors weights",
+            f"{model.place}: {model.folder} holds no {name or '.safetensors weights'}",
             hint="llmood loads no pickles: save the model with safe_serialization=True",
         )
 
@@ -145,31 +147,51 @@ def lora_mismatch(
 ) -> str | None:
     """What doesn't fit between LoRA tensors and base weights, in words, or None.
 
-    Names that the base's files spell in another way altogether can't be compared; those are left to peft.
+    What the base's files spell in another way altogether (a tied head, fused experts) can't be compared; it is left to
+    the loading, which refuses tensors that find no place.
     """
-    prefix, suffix = "base_model.model.", ".lora_A.weight"
-    tuned = {
-        name.removeprefix(prefix).removesuffix(suffix): name for name in adapter if name.endswith(suffix)
-    }
-    known = {module for module in tuned if f"{module}.weight" in base}
-    if not known:
-        same_leaf = {name.rsplit(".", 2)[-2] for name in base if "." in name} & {
-            m.rsplit(".", 1)[-1] for m in tuned
-        }
-        return None if same_leaf or not tuned else "the base has none of the layers that it tunes"
+    tuned = {_module(name, ".lora_A.weight"): name for name in adapter if name.endswith(".lora_A.weight")}
+    layers = {name.removesuffix(".weight") for name in base if name.endswith(".weight")}
+    if tuned and not layers & tuned.keys():
+        same_leaf = {_leaf(layer) for layer in layers} & {_leaf(module) for module in tuned}
+        return None if same_leaf else "the base has none of the layers that it tunes"
+    patterns = {_pattern(layer) for layer in layers}
     for module in sorted(tuned):
-        if module not in known:
-            return f"the base has no layer {module}"
-        inner = adapter[tuned[module]][-1]
-        outer = adapter[tuned[module].replace("lora_A", "lora_B")][0]
+        if module not in layers:
+            if _pattern(module) in patterns:
+                return f"the base has no layer {module}"
+            continue
+        down, up = adapter[tuned[module]], adapter.get(tuned[module].replace("lora_A", "lora_B"))
+        if up is None:
+            return f"{module} has a lora_A and no lora_B"
         shape = base[f"{module}.weight"]
-        if tuple(sorted(shape)) != tuple(sorted((outer, inner))):
-            return f"{module} is {outer}×{inner} in the adapter and {'×'.join(map(str, shape))} in the base"
+        if sorted(shape) != sorted((up[0], down[-1])):
+            return (
+                f"{module} is {up[0]}×{down[-1]} in the adapter and {'×'.join(map(str, shape))} in the base"
+            )
+    embedded = {_module(name, ".lora_embedding_A") for name in adapter if name.endswith(".lora_embedding_A")}
+    return _left_out(layers, tuned.keys() | embedded, config)
+
+
+def _left_out(layers: set[str], tuned: set[str], config: dict[str, Any]) -> str | None:
+    """A layer that the adapter's own list of targets names and that it has no tensors for."""
     targets = config.get("target_modules")
     everywhere = not (config.get("layers_to_transform") or config.get("exclude_modules"))
     if isinstance(targets, list) and everywhere:
-        for name in sorted(base):
-            module = name.removesuffix(".weight")
-            if name.endswith(".weight") and module.rsplit(".", 1)[-1] in targets and module not in tuned:
-                return f"it tunes no {module}"
+        for layer in sorted(layers - tuned):
+            if any(f".{layer}".endswith(f".{target}") for target in targets):
+                return f"it tunes no {layer}"
     return None
+
+
+def _module(tensor: str, suffix: str) -> str:
+    return tensor.removeprefix("base_model.model.").removesuffix(suffix)
+
+
+def _leaf(module: str) -> str:
+    return module.rsplit(".", 1)[-1]
+
+
+def _pattern(module: str) -> str:
+    """A layer's name without its number."""
+    return re.sub(r"\.\d+\.", ".#.", module)

@@ -102,7 +102,11 @@ class Observer:
             "private": self.private,
         }
         if spec.kind == "response":
-            identity["tokenizer"] = self.engine.tokenizer(spec.model).identity
+            # What its text is, and where it ends.
+            tokenizer = self.engine.tokenizer(spec.model)
+            identity["tokenizer"] = tokenizer.identity
+            identity["end_ids"] = sorted(tokenizer.end_ids)
+            identity["context_length"] = self.engine.context_length(spec.model)
         return self.store.context(spec.kind, identity)
 
     def want(self, spec: CaptureSpec) -> Wanted:
@@ -122,7 +126,7 @@ class Observer:
     def run(self, spec: CaptureSpec) -> None:
         """Capture what the store lacks, and index it all."""
         wanted = self.want(spec)
-        located = self._located(wanted)
+        located = self.located(wanted)
         failed = self._capture_missing(wanted, located)
         for sample_id in (prompt.sample_id for prompt in self.prompts):
             key = wanted.keys.get(sample_id)
@@ -148,7 +152,8 @@ class Observer:
         """Where each sample's observation of each capture is."""
         return pa.Table.from_pylist(self._rows, schema=INDEX)
 
-    def _located(self, wanted: Wanted) -> dict[str, Location]:
+    def located(self, wanted: Wanted) -> dict[str, Location]:
+        """Where the store holds what is wanted, as far as this run can use it."""
         # A private response is stored without its text, so what depends on it can only be made by decoding again.
         if self.private and wanted.spec.kind == "response":
             return {}

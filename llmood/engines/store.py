@@ -25,6 +25,8 @@ from llmood.paths import cache_root
 from llmood.records import FAILED
 from llmood.tables import CAPTURE_SCHEMAS, atomic, read_table, write_text
 
+DAMAGED = "its content is not what its name says"
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -83,25 +85,39 @@ class Store:
 
     def remove(self, files: Iterable[Path]) -> None:
         """Remove files of the store, and the contexts that are empty then."""
+        folders = set()
         for path in files:
             path.unlink(missing_ok=True)
-            left = [
-                entry for entry in path.parent.iterdir() if entry.name not in ("context.json", "rate.json")
-            ]
-            if not left:
-                for entry in path.parent.iterdir():
-                    entry.unlink()
-                path.parent.rmdir()
+            folders.add(path.parent)
+        for folder in folders:
+            left = {entry.name for entry in folder.iterdir()} if folder.is_dir() else None
+            if left is not None and left <= {"context.json", "rate.json"}:
+                for name in left:
+                    (folder / name).unlink(missing_ok=True)
+                folder.rmdir()
 
     def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
+        """A shard's rows.
+
+        Raises:
+            StoreError: it is gone, or its bytes are not those that its name promises: Parquet has no checksums of its
+                own here, and a flipped bit would be a silent wrong number.
+        """
+        path = self.root / shard
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{path}: can't be read: {error.strerror or error}") from error
+        if not _is_whole(path, content):
+            raise StoreError(f"{path}: {DAMAGED}", hint="'llmood cache verify' lists what is damaged")
         kind = shard.split("/", 1)[0]
-        return read_table(self.root / shard, CAPTURE_SCHEMAS.get(kind), columns)
+        return read_table(pa.BufferReader(content), CAPTURE_SCHEMAS.get(kind), columns, name=str(path))
 
     def broken(self) -> Iterator[tuple[Path, str]]:
         """Every shard whose bytes are not those that its name promises, with the reason; partial files too."""
         for shard in self.shards():
-            if f"{digest_bytes(shard.read_bytes())}.parquet" != shard.name:
-                yield shard, "its content is not what its name says"
+            if not _is_whole(shard, shard.read_bytes()):
+                yield shard, DAMAGED
         for partial in sorted(self.root.glob("*/*/.*.partial")):
             if not _is_running(partial):
                 yield partial, "left by a run that was killed"
@@ -187,6 +203,10 @@ def _summary(folder: Path, described: Mapping[str, Any]) -> Summary:
         modified=datetime.fromtimestamp(latest, UTC).strftime("%Y-%m-%d %H:%M"),
         folder=str(folder),
     )
+
+
+def _is_whole(shard: Path, content: bytes) -> bool:
+    return f"{digest_bytes(content)}.parquet" == shard.name
 
 
 def _rows(shard: Path) -> int:

@@ -70,13 +70,22 @@ class FolderTokenizer:
         named = [self._tokenizer.eos_token_id]
         path = self._model_folder / "generation_config.json"
         if path.is_file():
-            value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+            try:
+                value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+            except (ValueError, AttributeError):
+                raise ConfigError(f"{self._place}: {path} is not a JSON object") from None
             named += value if isinstance(value, list) else [value]
         return frozenset(token for token in named if token is not None)
 
     def render(self, messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
+
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        try:
+            return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except TemplateError as error:
+            # Templates refuse by raising: no system turn, roles that don't alternate.
+            raise ConfigError(f"{self._place}: its chat template refuses the messages: {error}") from error
 
     def encode(self, texts: Sequence[str], *, rendered: bool) -> list[tuple[int, ...]]:
         if not texts:
@@ -96,7 +105,7 @@ class FolderTokenizer:
         """What the tokenizer puts before and after every text by itself."""
         bare = self._tokenizer("a", add_special_tokens=False)["input_ids"]
         full = self._tokenizer("a", add_special_tokens=True)["input_ids"]
-        for start in range(len(full) - len(bare) + 1):
+        for start in range(len(full) - len(bare) + 1) if bare else ():
             if full[start : start + len(bare)] == bare:
                 return tuple(full[:start]), tuple(full[start + len(bare) :])
         raise ConfigError(
@@ -111,8 +120,8 @@ class FolderTokenizer:
             return AutoTokenizer.from_pretrained(
                 self._folder, trust_remote_code=self._trust, local_files_only=True
             )
-        except (OSError, ValueError, ImportError) as error:
-            first = str(error).strip().splitlines()[0]
+        except Exception as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConfigError(
                 f"{self._place}: the tokenizer in {self._folder} can't be read: {first}"
             ) from error

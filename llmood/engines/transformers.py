@@ -84,6 +84,7 @@ class TransformersEngine(Engine):
         return {
             "name": (adapter or weights).name,
             "base": weights.name if adapter else None,
+            "revision": getattr(self.models, role).revision,
             "commit": (adapter or weights).commit,
             "parameters": int(sum(np.prod(shape) for shape in shapes)),
             "adapter_parameters": int(sum(np.prod(s) for s in adapter.shapes().values()))

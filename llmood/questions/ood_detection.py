@@ -97,9 +97,7 @@ def _record(
         shift=ood.shift,
         severity=ood.severity,
         metric=metric.id,
-        params={"prevalence": contrast.n_positive / len(contrast.scores)}
-        if metric.id.startswith("aupr")
-        else {},
+        params=_prevalence(contrast) if metric.id.startswith("aupr") else {},
         n=len(contrast.scores),
         n_negative=contrast.n_negative,
         n_positive=contrast.n_positive,
@@ -107,6 +105,11 @@ def _record(
         positive_class=metric.positive_class,
         higher_is_better=metric.higher_is_better,
     )
+
+
+def _prevalence(contrast: Contrast) -> dict[str, float | None]:
+    n = len(contrast.scores)
+    return {"prevalence": contrast.n_positive / n if n else None}
 
 
 def _comparison(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,8 +48,10 @@ class ScorerEntry:
     arguments: Mapping[str, Any]
     summary: str
 
-    def make(self) -> Scorer:
-        return self.factory(**self.arguments)
+    def make(self, *, seed: int = 0) -> Scorer:
+        """The scorer itself; one that draws takes the run's seed."""
+        draws = "seed" in signature(self.factory).parameters
+        return self.factory(**({"seed": seed} if draws else {}), **self.arguments)
 
 
 scorers: Registry[ScorerEntry] = Registry("scorer", "llmood.scorers", "llmood.scorers")

@@ -5,8 +5,10 @@ Imported only when a model is to be loaded: this is where torch comes in.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ logging.disable_progress_bar()  # llmood shows its own progress
 # vocabularies, and is 27 rows of the largest (150k).
 LOGITS_AT_ONCE = 4 * 1024 * 1024
 HEAD_TOLERANCE = 1e-3
+PADDING_TOLERANCE = 1e-4  # what a float32 log-probability may differ by alone and in a padded batch
+HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
 
 
 class CausalLM:
@@ -81,6 +85,28 @@ class CausalLM:
         self, rows: Sequence[Sequence[int]], *, max_new_tokens: int, end_ids: Sequence[int], adapted: bool
     ) -> list[tuple[list[int], list[float]]]:
         """Each row's most likely continuation, token by token, with raw log-probabilities; the end token is kept."""
+        decode = partial(self._greedy, max_new_tokens=max_new_tokens, end_ids=end_ids, adapted=adapted)
+        lengths = [len(row) for row in rows]
+        if len(set(lengths)) == 1 or self._padding_is_unseen:
+            return decode(rows)
+        answers: dict[int, tuple[list[int], list[float]]] = {}
+        for length in sorted(set(lengths)):
+            alike = [index for index, other in enumerate(lengths) if other == length]
+            answers |= zip(alike, decode([rows[index] for index in alike]), strict=True)
+        return [answers[index] for index in range(len(rows))]
+
+    @cached_property
+    def _padding_is_unseen(self) -> bool:
+        """Whether a prompt behind padding is answered as it is alone; some recurrent models let padding in."""
+        ids = list(range(min(8, int(self.model.config.get_text_config().vocab_size))))
+        decode = partial(self._greedy, max_new_tokens=2, end_ids=(), adapted=False)
+        (_, padded), (_, alone) = decode([ids, ids[-2:]])[1], decode([ids[-2:]])[0]
+        exact = self.model.dtype == torch.float32
+        return bool(np.allclose(padded, alone, rtol=0, atol=PADDING_TOLERANCE if exact else HALF_TOLERANCE))
+
+    def _greedy(
+        self, rows: Sequence[Sequence[int]], *, max_new_tokens: int, end_ids: Sequence[int], adapted: bool
+    ) -> list[tuple[list[int], list[float]]]:
         longest = max(len(row) for row in rows)
         ids = torch.zeros((len(rows), longest), dtype=torch.long)
         mask = torch.zeros_like(ids)
@@ -162,9 +188,19 @@ def _attach(model: Any, adapter: Path) -> Any:
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(model, adapter, is_trainable=False, local_files_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # asked for below, and refused
+            switch = PeftModel.from_pretrained(model, adapter, is_trainable=False, local_files_only=True)
+            loaded = switch.load_adapter(str(adapter), "default", is_trainable=False, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise EngineError(f"{adapter} can't be attached to the base model: {_first_line(error)}") from error
+    # peft loads what fits: half an adapter would score as if the model had been tuned less.
+    astray = [*loaded.missing_keys, *(name for name in loaded.unexpected_keys if "lora_" in name)]
+    if astray:
+        raise EngineError(
+            f"{adapter} is no adapter of this base model: {len(astray)} tensors don't fit, the first {astray[0]}"
+        )
+    return switch
 
 
 def _own_logprobs(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,100 @@
+"""How figures look: small, quiet, colour-blind safe (Okabe and Ito 2008), the same bytes for the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from llmood.displays.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#aa4499",  # Okabe and Ito's reddish purple #cc79a7 is too pale for a thin line on white
+    "#e69f00",
+    "#56b4e9",
+    "#8a8f98",
+)
+LINES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1)),
+    (0, (6, 1.5, 1.5, 1.5)),
+    (0, (8, 2)),
+    (0, (3, 1)),
+)
+
+ID_COLOUR, OOD_COLOUR = BLUE, VERMILION
+INK, MUTED, RULE = "#1d2229", "#5b6470", "#d9dce1"
+
+STYLE: Mapping[str, Any] = {
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.grid.axis": "both",
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "figure.dpi": 72,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the layout is the same everywhere
+    "font.size": 9,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "legend.borderpad": 0.3,
+    "legend.edgecolor": "none",
+    "legend.facecolor": "#ffffff",  # the page's paper
+    "legend.fontsize": 9,
+    "legend.framealpha": 0.8,
+    "lines.linewidth": 1.5,
+    "savefig.facecolor": "none",
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "xtick.color": MUTED,
+    "xtick.labelsize": 9,
+    "xtick.major.size": 0,
+    "ytick.color": MUTED,
+    "ytick.labelsize": 9,
+    "ytick.major.size": 0,
+}
+
+
+def styled(**more: Any) -> AbstractContextManager[None]:
+    """Matplotlib's settings within a `with` block: this file's, and `more`."""
+    import matplotlib as mpl
+
+    settings: Any = {**STYLE, **more}
+    return mpl.rc_context(settings)
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of one axes, in inches. Call within `styled()`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def label(name: str, limit: int = 34) -> str:
+    """A task's or scorer's name, clean and short enough for an axis; the middle goes first."""
+    name = clean(name).replace("\n", " ")
+    if len(name) <= limit:
+        return name
+    head = (limit - 1) * 2 // 3
+    return f"{name[:head]}…{name[-(limit - 1 - head) :]}"

@@ -1,0 +1,165 @@
+"""What the report reads of a run folder: its files, and nothing else. A run that broke off lacks some of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from llmood.errors import ConfigError
+from llmood.scorers.baselines import BASELINES
+from llmood.tables import SAMPLES, SCHEMA_VERSION, SCORES, read_table
+
+GRAVITY = {"error": 0, "warning": 1, "info": 2}
+
+Record = Mapping[str, Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run folder in memory.
+
+    Attributes:
+        manifest: `run.json`.
+        samples: `samples.parquet`; None where the run didn't get so far.
+        scores: scorer → float64 (samples,), NaN where unscored, in the samples' order; the user's scorers first,
+            as they were asked for.
+        unscored: scorer → status → how many samples; `ok` left out.
+        records: `metrics.json`.
+        checks: `checks.json`, the gravest first, those of one kind together.
+        missing: the files that aren't there.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    samples: pa.Table | None
+    scores: Mapping[str, Floats]
+    unscored: Mapping[str, Mapping[str, int]]
+    records: list[Record]
+    checks: list[Record]
+    missing: tuple[str, ...]
+
+    @property
+    def tasks(self) -> list[Record]:
+        """The tasks' entries in `run.json`, ID first."""
+        return list(self.manifest.get("tasks") or [])
+
+    @property
+    def id_task(self) -> Record | None:
+        return next((task for task in self.tasks if task["population"] == "id"), None)
+
+    @property
+    def ood_tasks(self) -> list[Record]:
+        """Near first, then far, then covariate, each in the benchmark's order."""
+        order = {"near": 0, "far": 1, "covariate": 2}
+        found = [task for task in self.tasks if task["population"] == "ood"]
+        return sorted(found, key=lambda task: (order.get(task["shift"], 3), task["severity"] or 0))
+
+    @property
+    def scorers(self) -> list[str]:
+        """The scorers that were asked for, without the baselines."""
+        return [name for name in self.scores if name not in BASELINES]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of the numbers shown: the last scoring's."""
+        return cast("Mapping[str, Any]", self.manifest.get("rescored") or self.manifest.get("config") or {})
+
+    def rows(self, task: str) -> NDArray[np.int64]:
+        """Where a task's samples stand."""
+        if self.samples is None:
+            return np.array([], dtype=np.int64)
+        return np.flatnonzero(np.array(self.samples["task"].to_pylist(), dtype=object) == task)
+
+    def contrast(self, ood_task: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Rows of the ID task and of one OOD set, and which are OOD."""
+        id_rows = self.rows(self.id_task["name"]) if self.id_task else np.array([], dtype=np.int64)
+        ood_rows = self.rows(ood_task)
+        return np.concatenate([id_rows, ood_rows]), np.repeat([False, True], [len(id_rows), len(ood_rows)])
+
+    def find(self, metric: str, scorer: str, ood_task: str | None) -> Record | None:
+        """The unsliced record of one metric."""
+        return self._index.get((metric, scorer, ood_task))
+
+    @cached_property
+    def _index(self) -> Mapping[tuple[str, str, str | None], Record]:
+        return {
+            (record["metric"], record["scorer"], record["ood_task"]): record
+            for record in self.records
+            if record["slice"] is None
+        }
+
+
+def read_run(folder: Path, status: str | None = None) -> RunFiles:
+    """Read a run folder; `status` is how it ends, where `run.json` doesn't say so yet.
+
+    Raises:
+        ConfigError: it holds no `run.json` that this version reads.
+        StoreError: one of its tables is broken.
+    """
+    manifest = _manifest(folder)
+    if status is not None:
+        manifest = {**manifest, "status": status}
+    missing = [name for name in ("samples.parquet", "scores.parquet") if not (folder / name).is_file()]
+    samples = None if "samples.parquet" in missing else read_table(folder / "samples.parquet", SAMPLES)
+    table = None if "scores.parquet" in missing else read_table(folder / "scores.parquet", SCORES)
+    scores, unscored = _columns(samples, table)
+    records, checks = (_json_list(folder / name, missing) for name in ("metrics.json", "checks.json"))
+    codes = list(dict.fromkeys(check["code"] for check in checks))
+    checks.sort(key=lambda check: (GRAVITY.get(check["severity"], 1), codes.index(check["code"])))
+    return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing))
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    path = folder / "run.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ConfigError(f"{folder}: is no run folder (it holds no run.json)") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not JSON: {error}") from None
+    if value.get("schema_version") != SCHEMA_VERSION:
+        found = value.get("schema_version")
+        raise ConfigError(f"{path}: schema version {found}, this llmood reads {SCHEMA_VERSION}")
+    return cast("Mapping[str, Any]", value)
+
+
+def _json_list(path: Path, missing: list[str]) -> list[Record]:
+    if not path.is_file():
+        missing.append(path.name)
+        return []
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not JSON: {error}") from None
+
+
+def _columns(
+    samples: pa.Table | None, table: pa.Table | None
+) -> tuple[dict[str, Floats], dict[str, dict[str, int]]]:
+    if samples is None or table is None:
+        return {}, {}
+    # A sample id can stand in two tasks only if its hash collides: rows are found by id.
+    place = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
+    rows = np.array([place[sample_id] for sample_id in table["sample_id"].to_pylist()], dtype=np.int64)
+    names = np.array(table["scorer"].to_pylist(), dtype=object)
+    values = table["score"].to_numpy()
+    status = np.array(table["status"].to_pylist(), dtype=object)
+    scores, unscored = {}, {}
+    for name in dict.fromkeys(names):
+        own = names == name
+        column = np.full(samples.num_rows, np.nan)
+        column[rows[own]] = values[own]
+        scores[str(name)] = column
+        states, counts = np.unique(status[own].astype(str), return_counts=True)
+        pairs = zip(states, counts, strict=True)
+        unscored[str(name)] = {str(state): int(count) for state, count in pairs if state != "ok"}
+    return scores, unscored

@@ -1,0 +1,205 @@
+"""The report's tables: scorers down, OOD sets across, one metric a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from llmood.report.read import Record, RunFiles
+from llmood.report.text import count, interval, number, percent, shown
+from llmood.scorers.baselines import BASELINES
+
+STRONG_CORRELATION = 0.5
+GROUPS = {"none": "In-distribution", "near": "Near OOD", "far": "Far OOD", "covariate": "Covariate shift"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of a table, ready to be shown.
+
+    Attributes:
+        text: the value, or None where it is undefined; then `reason` says why.
+        mark: `best`, `tie`, `backwards`, `chance` or `strong`, said in words beside the value; or empty.
+    """
+
+    text: str | None
+    interval: str | None = None
+    reason: str | None = None
+    mark: str = ""
+    unscored: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """One population of a table's head."""
+
+    task: str
+    shift: str
+    severity: int | None
+    samples: int
+    checks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scorer's cells, one a column."""
+
+    scorer: str
+    cells: tuple[Cell | None, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `groups` are the shifts over the columns, with how many columns each spans."""
+
+    metric: str
+    columns: tuple[Column, ...]
+    groups: tuple[tuple[str, int], ...]
+    rows: tuple[Row, ...]
+    baselines: tuple[Row, ...]
+    foot: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def headline_table(run: RunFiles) -> Table:
+    """AUROC, with the best and what ties with it marked, baselines apart, and what this n could show."""
+    table = metric_table(run, "auroc")
+    detectable = tuple(_detectable(run, column.task) for column in table.columns)
+    foot = (("Smallest difference to the best that this n shows (80\u00a0% power)", detectable),)
+    return Table(**{**vars(table), "foot": foot if len(run.scorers) > 1 else ()})
+
+
+def metric_table(run: RunFiles, metric: str) -> Table:
+    """One metric of OOD detection."""
+    columns = ood_columns(run)
+    return Table(
+        metric,
+        columns,
+        _groups(columns),
+        tuple(_row(run, metric, name, columns) for name in run.scorers),
+        tuple(_row(run, metric, name, columns) for name in run.scores if name in BASELINES),
+        _prevalence(run, metric, columns),
+    )
+
+
+def length_table(run: RunFiles) -> Table:
+    """Spearman(score, length) within ID and each OOD set; length alone as a scorer at its foot."""
+    id_task = run.id_task
+    own = (_column(run, id_task),) if id_task else ()
+    columns = (*own, *ood_columns(run))
+    rows = tuple(_row(run, "spearman_length", name, columns) for name in run.scorers)
+    alone = tuple(_alone(run.find("auroc", "length", column.task)) for column in columns)
+    return Table("spearman_length", columns, _groups(columns), rows, (), (("AUROC of length alone", alone),))
+
+
+def ood_columns(run: RunFiles) -> tuple[Column, ...]:
+    """A column an OOD set: near, far, covariate."""
+    return tuple(_column(run, task) for task in run.ood_tasks)
+
+
+def detection_metrics(run: RunFiles) -> list[str]:
+    """The metrics of OOD detection beside the headline, in an order that keeps pairs together."""
+    order = [
+        "fpr_at_95tpr_ood",
+        "fpr_at_95tpr_id",
+        "aupr_ood",
+        "aupr_id",
+        "precision_at_1pct",
+        "precision_at_5pct",
+    ]
+    found = dict.fromkeys(
+        str(record["metric"])
+        for record in run.records
+        if record["question"] == "ood_detection" and record["slice"] is None
+    )
+    known = [metric for metric in order if metric in found]
+    return known + [metric for metric in found if metric not in (*order, "auroc", "auroc_behind_best")]
+
+
+def other_records(run: RunFiles) -> list[Record]:
+    """What no table of the page shows: other questions, and slices."""
+    shown_questions = ("ood_detection", "length_confound")
+    return [r for r in run.records if r["question"] not in shown_questions or r["slice"] is not None]
+
+
+def checks_about(run: RunFiles, task: str) -> tuple[int, ...]:
+    """The numbers, from 1, of the checks that are about one task."""
+    return tuple(number for number, check in enumerate(run.checks, start=1) if check["task"] == task)
+
+
+def _column(run: RunFiles, task: Record) -> Column:
+    about = checks_about(run, task["name"])
+    return Column(task["name"], task["shift"], task["severity"], task["evaluated"], about)
+
+
+def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        (GROUPS.get(shift, shift), len(list(members)))
+        for shift, members in groupby(columns, key=lambda column: column.shift)
+    )
+
+
+def _row(run: RunFiles, metric: str, scorer: str, columns: Sequence[Column]) -> Row:
+    cells = tuple(_cell(run, metric, scorer, column) for column in columns)
+    missing = ", ".join(f"{count(n)} {status}" for status, n in run.unscored.get(scorer, {}).items())
+    return Row(scorer, cells, missing)
+
+
+def _cell(run: RunFiles, metric: str, scorer: str, column: Column) -> Cell | None:
+    record = run.find(metric, scorer, None if column.shift == "none" else column.task)
+    if record is None:
+        return None
+    if record["value"] is None:
+        return Cell(None, reason=record["reason"] or "no reason given", unscored=record["n_unscored"])
+    mark = _mark(record, run.find("auroc_behind_best", scorer, column.task))
+    # A value whose interval is missing says why.
+    reason = record["reason"]
+    return Cell(shown(metric, record["value"]), interval(record), reason, mark, record["n_unscored"])
+
+
+def _mark(record: Record, behind: Record | None) -> str:
+    metric, value = record["metric"], record["value"]
+    if metric == "spearman_length":
+        return "strong" if abs(value) >= STRONG_CORRELATION else ""
+    if metric != "auroc":
+        return ""
+    if value < 0.5:
+        # An interval over 0.5: the direction is not known. Half of all coin flips land here, as baselines should.
+        chance = record["ci_high"] is not None and record["ci_high"] >= 0.5
+        return ("" if record["scorer"] in BASELINES else "chance") if chance else "backwards"
+    params: Mapping[str, Any] = behind["params"] if behind else {}
+    if params.get("best") == record["scorer"]:
+        return "best"
+    return "tie" if params.get("ties_with_best") else ""
+
+
+def _prevalence(
+    run: RunFiles, metric: str, columns: Sequence[Column]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = []
+    for column in columns:
+        records = (run.find(metric, name, column.task) for name in run.scores)
+        params: Mapping[str, Any] = next((record["params"] for record in records if record), {})
+        found.append(params.get("prevalence"))
+    if all(value is None for value in found):
+        return ()
+    shown_values = tuple("–" if value is None else f"{percent(value)}\u00a0%" for value in found)
+    return (("Share of OOD in these samples", shown_values),)
+
+
+def _detectable(run: RunFiles, ood_task: str) -> str:
+    records = (run.find("auroc_behind_best", name, ood_task) for name in run.scorers)
+    values = [record["params"].get("smallest_detectable") for record in records if record]
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return "–"
+    low, high = number(known[0]), number(known[-1])
+    return low if low == high else f"{low}–{high}"
+
+
+def _alone(record: Record | None) -> str:
+    if record is None:
+        return ""
+    return f"undefined: {record['reason']}" if record["value"] is None else number(record["value"])

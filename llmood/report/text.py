@@ -1,0 +1,103 @@
+"""Numbers and texts as a person reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from llmood.displays.text import clean
+
+MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
+
+PERCENT_METRICS = ("fpr_at_95tpr_ood", "fpr_at_95tpr_id", "precision_at_1pct", "precision_at_5pct")
+
+METRIC_NAMES = {
+    "auroc": "AUROC",
+    "aupr_ood": "AUPR, OOD positive",
+    "aupr_id": "AUPR, ID positive",
+    "fpr_at_95tpr_ood": "ID flagged when 95\u00a0% of OOD is caught",
+    "fpr_at_95tpr_id": "OOD accepted when 95\u00a0% of ID is kept",
+    "precision_at_1pct": "Precision where 1 % of traffic is OOD",
+    "precision_at_5pct": "Precision where 5 % of traffic is OOD",
+    "auroc_behind_best": "AUROC behind the best",
+    "spearman_length": "Rank correlation with length",
+}
+
+
+def number(value: float, places: int = 3) -> str:
+    """A number that never shows as a whole 0 or 1 it isn't: 0.99992 is 0.9999, not 1.000.
+
+    >>> number(0.98123), number(0.99992), number(1.0), number(-0.25)
+    ('0.981', '0.9999', '1.000', '−0.250')
+    """
+    text = ""
+    for digits in range(places, 7):
+        text = f"{value:.{digits}f}"
+        if float(text) not in (0.0, 1.0, -1.0) or float(text) == value:
+            break
+    return _minus(text.removeprefix("-") if float(text) == 0 else text)
+
+
+def percent(value: float) -> str:
+    """A share as a percentage, one place, more near 0 and 100.
+
+    >>> percent(0.0716), percent(0.0), percent(0.00002)
+    ('7.2', '0.0', '0.002')
+    """
+    text = ""
+    for digits in range(1, 6):
+        text = f"{value * 100:.{digits}f}"
+        if float(text) not in (0.0, 100.0) or math.isclose(float(text), value * 100, abs_tol=1e-12):
+            break
+    return _minus(text)
+
+
+def shown(metric: str, value: float) -> str:
+    """A metric's value, with its unit."""
+    return f"{percent(value)}\u00a0%" if metric in PERCENT_METRICS else number(value)
+
+
+def interval(record: Mapping[str, Any]) -> str | None:
+    """The interval of a record: `0.978–0.984`; None where it has none."""
+    if record["ci_low"] is None or record["ci_high"] is None:
+        return None
+    one = percent if record["metric"] in PERCENT_METRICS else number
+    low, high = one(record["ci_low"]), one(record["ci_high"])
+    between = " to " if "−" in low + high else "–"  # 'minus' beside a dash can't be read
+    return f"{low}{between}{high}"
+
+
+def count(value: int) -> str:
+    """A whole number with thin spaces: 10 966."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def score(value: float) -> str:
+    """A score: four significant digits, trailing zeros kept."""
+    return _minus(f"{value:#.4g}".removesuffix("."))
+
+
+def shorten(text: str, limit: int = 300) -> str:
+    """The first `limit` characters, cut at a word where one ends nearby."""
+    if len(text) <= limit:
+        return text
+    head = text[:limit]
+    space = head.rfind(" ")
+    return (head[:space] if space > limit * 0.8 else head).rstrip() + "…"
+
+
+def as_yaml(value: Any) -> str:
+    """A mapping as YAML, for reading and for copying into a file."""
+    return clean(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
+
+
+def metric_name(metric: str) -> str:
+    """A metric in words; its id where it has none here."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def _minus(shown: str) -> str:
+    return shown.replace("-", "−")

@@ -1,0 +1,182 @@
+"""One checklist for every registered engine, each with models of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmood.config import EngineConfig, Models
+from llmood.engines.base import Engine, Request, engines
+from llmood.records import CaptureSpec
+from llmood.tables import CAPTURE_SCHEMAS
+from tests import tiny_models
+
+TEXTS = ["a", "bc", "", "defghij", "k" * 20, "lm", "n" * 9]
+Make = Callable[..., Engine]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    base = tiny_models.save_model(root / "base")
+    return {
+        "base": base,
+        "other": tiny_models.save_model(root / "other", seed=5),
+        "adapter": tiny_models.save_adapter(root / "adapter", base),
+        "second": tiny_models.save_adapter(root / "second", base, seed=9),
+    }
+
+
+# What each engine takes for models; an engine that isn't here fails `test_every_engine_is_on_the_list`.
+FOLDERS = {"fake": False, "transformers": True}
+
+
+@pytest.fixture(params=sorted(FOLDERS))
+def make(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Make:
+    def engine(base: str = "base", adapter: str = "adapter", **config: Any) -> Engine:
+        named = {key: str(path) if FOLDERS[request.param] else key for key, path in folders.items()}
+        models = {"base": named[base], "tuned": {"adapter": named[adapter]}}
+        return engines.get(request.param)(
+            EngineConfig.model_validate({"dtype": "float32", "device": "cpu", "batch_tokens": 64} | config),
+            Models.model_validate(models),
+        )
+
+    return engine
+
+
+def specs_of(engine: Engine) -> list[CaptureSpec]:
+    params = {"response": {"max_new_tokens": 6}}
+    return [
+        CaptureSpec.of(kind, role, target, **params.get(kind, {}))
+        for kind, target in sorted(engine.captures)
+        for role in engine.roles
+    ]
+
+
+def requests_of(engine: Engine) -> list[Request]:
+    return [Request(ids) for ids in engine.tokenizer("tuned").encode(TEXTS, rendered=False)]
+
+
+def test_every_engine_is_on_the_list() -> None:
+    assert set(engines.names()) == set(FOLDERS)
+
+
+def test_it_names_itself_and_what_it_can_do(make: Make) -> None:
+    engine = make()
+    assert engines.get(engine.kind) is type(engine)
+    assert (type(engine).__doc__ or "").strip()
+    assert engine.roles == ("base", "tuned")
+    for spec in specs_of(engine):
+        assert spec.kind in CAPTURE_SCHEMAS
+        assert engine.supports(spec)
+    assert not engine.supports(CaptureSpec.of("prompt_logprobs", "judge"))
+    assert not engine.supports(CaptureSpec.of("mind_reading", "base"))
+
+
+def test_results_are_aligned_with_the_requests(make: Make) -> None:
+    engine = make()
+    requests = requests_of(engine)
+    for spec in specs_of(engine):
+        results = engine.capture(spec, requests)
+        assert len(results) == len(requests)
+        backwards = engine.capture(spec, requests[::-1])[::-1]
+        for request, result, other in zip(requests, results, backwards, strict=True):
+            assert (result.status, result.reason) == ("ok", None)
+            assert set(result.values) <= set(CAPTURE_SCHEMAS[spec.kind].names)
+            logprobs = result.values["logprobs"]
+            if spec.kind == "prompt_logprobs":
+                assert len(logprobs) == len(request.token_ids)
+                assert logprobs[0] is None
+                assert all(isinstance(value, float) and value <= 0 for value in logprobs[1:])
+                assert logprobs[1:] == pytest.approx(other.values["logprobs"][1:], abs=1e-4)
+            if spec.kind == "response":
+                ids = result.values["token_ids"]
+                assert 1 <= len(ids) == len(logprobs) <= 6
+                ends = engine.tokenizer(spec.model).end_ids
+                assert result.values["finish"] == ("stop" if ids[-1] in ends else "length")
+                assert not set(ids[:-1]) & ends
+                assert result.values["text"] == engine.tokenizer(spec.model).decode(ids)
+                assert ids == other.values["token_ids"]
+    engine.close()
+
+
+def test_a_token_sees_only_what_stands_before_it(make: Make) -> None:
+    engine = make()
+    spec = CaptureSpec.of("prompt_logprobs", "tuned")
+    ids = requests_of(engine)[4].token_ids
+    whole, part = engine.capture(spec, [Request(ids), Request(ids[:9])])
+    assert part.values["logprobs"][1:] == pytest.approx(whole.values["logprobs"][1:9], abs=1e-4)
+    engine.close()
+
+
+def test_base_and_tuned_differ(make: Make) -> None:
+    engine = make()
+    request = requests_of(engine)[4:5]
+    base, tuned = (
+        engine.capture(CaptureSpec.of("prompt_logprobs", role), request)[0] for role in engine.roles
+    )
+    assert base.values["logprobs"][1:] != pytest.approx(tuned.values["logprobs"][1:], abs=1e-3)
+    engine.close()
+
+
+def test_a_plan_is_a_partition_and_always_the_same(make: Make) -> None:
+    engine = make()
+    requests = requests_of(engine) * 3
+    for spec in specs_of(engine):
+        plan = engine.plan(spec, requests)
+        assert sorted(index for batch in plan for index in batch) == list(range(len(requests)))
+        assert all(plan)
+        assert plan == make().plan(spec, requests)
+        assert engine.plan(spec, []) == []
+        assert len(plan) > 1
+
+
+def test_it_answers_the_same_twice(make: Make) -> None:
+    for spec in specs_of(make()):
+        one, two = (engine.capture(spec, requests_of(engine)) for engine in (make(), make()))
+        assert one == two
+
+
+def test_identity_is_json_and_changes_with_what_decides_the_numbers(make: Make) -> None:
+    engine = make()
+    base, tuned = engine.identity("base"), engine.identity("tuned")
+    assert json.loads(json.dumps(base)) == base
+    assert base["engine"] == engine.kind
+    assert base.get("version")
+    assert base != tuned
+    assert make().identity("tuned") == tuned
+    assert make(adapter="second").identity("tuned") != tuned
+    assert make(adapter="second").identity("base") == base
+    assert make(base="other").identity("base") != base
+    if "dtype" in base:
+        assert make(dtype="bfloat16").identity("base") != base
+    # What changes speed and not numbers is no part of it.
+    assert make(batch_tokens=7).identity("tuned") == tuned
+
+
+def test_a_description_is_json_and_names_the_model(make: Make) -> None:
+    engine = make()
+    for role in engine.roles:
+        described = engine.describe(role)
+        assert json.loads(json.dumps(described)) == described
+        assert described["name"]
+        assert described["parameters"] >= 0
+
+
+def test_the_context_can_be_lowered(make: Make) -> None:
+    whole = make().context_length("base")
+    assert make(max_length=5).context_length("base") == 5
+    assert make(max_length=10**9).context_length("base") == whole
+
+
+def test_base_and_tuned_read_a_text_alike(make: Make) -> None:
+    engine = make()
+    base, tuned = (engine.tokenizer(role) for role in engine.roles)
+    assert base.identity == tuned.identity
+    assert base.encode(TEXTS, rendered=False) == tuned.encode(TEXTS, rendered=False)
+    assert base.prefix_ids == base.encode([""], rendered=False)[0]
+    assert base.end_ids

@@ -1,0 +1,84 @@
+"""Higher means more OOD, and the likelihoods are the sums that their names say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from llmood.engines.observations import Block, Observations
+from llmood.scorers.base import ScorerEntry, scorers
+from llmood.scoring import score_all
+from llmood.tables import CAPTURE_SCHEMAS
+from tests.observing import ALL, Spy, observe
+
+FAMILY = ("likelihood", "likelihood_ratio", "perplexity")
+TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200]
+
+
+@pytest.fixture
+def observations() -> Observations:
+    """With a text of one token, one over the context, and empty answers among them."""
+    every = {spec for _, entry in scorers for spec in entry.make().needs}
+    return observe(TEXTS, ALL + sorted(every - set(ALL)), Spy(max_length=100))[1]
+
+
+def table_of(logprobs: list[float | None], start: int) -> pa.Table:
+    row = {
+        "key": "k",
+        "status": "ok",
+        "token_ids": list(range(len(logprobs))),
+        "logprobs": logprobs,
+        "spans": [
+            {"name": "prompt", "start": 0, "end": start},
+            {"name": "response", "start": start, "end": 4},
+        ],
+    }
+    return pa.Table.from_pylist([row], schema=CAPTURE_SCHEMAS["prompt_logprobs"])
+
+
+@pytest.mark.parametrize(
+    "entry", [pytest.param(entry, id=name) for name, entry in scorers if name.split(".")[0] in FAMILY]
+)
+def test_a_text_that_tuning_made_likelier_scores_lower(entry: ScorerEntry) -> None:
+    scorer = entry.make()
+    samples = pa.table({"sample_id": ["a"], "prompt_tokens": [4]})
+    plain, likelier = [None, -3.0, -3.0, -3.0], [None, -1.0, -1.0, -1.0]
+
+    def score(base: list[float | None], tuned: list[float | None]) -> float:
+        captures = {spec: table_of(base if spec.model == "base" else tuned, 2) for spec in scorer.needs}
+        return float(scorer.score(Block(np.array([0]), samples, captures)).values[0])
+
+    moved = "base" if entry.id.split(".")[1:2] == ["base"] else "tuned"
+    if moved == "tuned":
+        assert score(plain, likelier) < score(plain, plain)
+    else:
+        assert score(likelier, plain) < score(plain, plain)
+    # Worked by hand: tokens 1 to 3 of the whole, 2 and 3 of the response.
+    tokens = 2 if ".response" in entry.id else 3
+    total = tokens * (-3.0 + 1.0 if entry.id.startswith("likelihood_ratio") else 1.0)
+    averaged = entry.id.startswith("perplexity") or entry.id.endswith(".mean")
+    both = (
+        score(likelier, likelier) if not entry.id.startswith("likelihood_ratio") else score(plain, likelier)
+    )
+    assert both == pytest.approx(total / tokens if averaged else total)
+
+
+def test_question_and_answer_less_question_is_answer_given_question(observations: Observations) -> None:
+    for family in ("likelihood_ratio", "likelihood", "likelihood.base"):
+        names = [family, f"{family}.prompt_response", f"{family}.response_given_prompt"]
+        columns = score_all(observations, {name: scorers.get(name).make() for name in names})
+        question, both, given = (column.values for column in columns)
+        # A prompt of one token predicts nothing, so its own score is missing; elsewhere the three agree.
+        rows = ~np.isnan(question) & ~np.isnan(both)
+        assert rows.sum() > 10
+        np.testing.assert_allclose((both - question)[rows], given[rows], atol=1e-9)
+
+
+def test_random_is_uniform_by_sample_and_seed(observations: Observations) -> None:
+    factory = scorers.get("random").factory
+    one, two = (score_all(observations, {"random": factory(seed=seed)})[0].values for seed in (0, 1))
+    assert len(set(one)) == len(TEXTS)
+    assert not np.any(one == two)
+    assert one.min() >= 0
+    assert one.max() < 1

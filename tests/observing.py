@@ -1,0 +1,82 @@
+"""Observers over the fake engine, for tests: prompts from texts, and an engine that says what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from llmood.config import EngineConfig, Models
+from llmood.engines.base import Captured, Request
+from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.engines.observations import Observations
+from llmood.engines.observe import Observer, Prompt
+from llmood.engines.store import Store
+from llmood.identity import digest
+from llmood.records import CaptureSpec
+from llmood.tables import SAMPLES
+
+BASE = CaptureSpec.of("prompt_logprobs", "base")
+TUNED = CaptureSpec.of("prompt_logprobs", "tuned")
+RESPONSE = CaptureSpec.of("response", "tuned", max_new_tokens=20)
+AFTER = [CaptureSpec.of("prompt_logprobs", "tuned", target) for target in ("response", "prompt_response")]
+ALL = [RESPONSE, TUNED, *AFTER, BASE, CaptureSpec.of("prompt_logprobs", "base", "prompt_response")]
+
+
+class Spy(FakeEngine):
+    """A fake engine that remembers its batches; `before` may answer or raise in its place."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(
+            EngineConfig(**({"batch_tokens": 40} | config)),
+            Models.model_validate({"base": "b", "tuned": "t"}),
+        )
+        self.sent: list[tuple[CaptureSpec, list[tuple[int, ...]]]] = []
+        self.before: Callable[[CaptureSpec, Sequence[Request]], list[Captured] | None] = lambda *_: None
+
+    def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        answer = self.before(spec, requests)
+        self.sent.append((spec, [request.token_ids for request in requests]))
+        return answer or super().capture(spec, requests)
+
+    @property
+    def loads(self) -> list[str]:
+        """The roles in the order in which they ran; one that runs on is loaded once."""
+        roles = [spec.model for spec, _ in self.sent]
+        return [role for index, role in enumerate(roles) if index == 0 or role != roles[index - 1]]
+
+    def batches(self, spec: CaptureSpec) -> list[list[tuple[int, ...]]]:
+        return [rows for sent, rows in self.sent if sent == spec]
+
+
+def prompts_of(texts: Sequence[str]) -> list[Prompt]:
+    ids = FakeTokenizer().encode(texts, rendered=False)
+    return [Prompt(f"s{index:03}", row) for index, row in enumerate(ids)]
+
+
+def samples_of(prompts: Sequence[Prompt]) -> pa.Table:
+    rows = [
+        {
+            "sample_id": prompt.sample_id,
+            "prompt_tokens": len(prompt.token_ids),
+            "prompt_hash": digest(prompt.token_ids),
+        }
+        for prompt in prompts
+    ]
+    return pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def observe(
+    texts: Sequence[str],
+    specs: Sequence[CaptureSpec],
+    engine: FakeEngine | None = None,
+    *,
+    private: bool = False,
+) -> tuple[Observer, Observations]:
+    """Capture specs of texts and join them."""
+    prompts = prompts_of(texts)
+    observer = Observer(engine or Spy(), prompts, Store(), private=private)
+    for spec in specs:
+        observer.run(spec)
+    return observer, Observations(samples_of(prompts), observer.index(), observer.store)

@@ -1,0 +1,275 @@
+"""Each named check: raised where it should be, and silent where it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from llmood.checks import CheckInput, checks, run_checks
+from llmood.engines.observations import Observations
+from llmood.engines.store import Store
+from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.records import Check
+from llmood.scoring import ScorerColumn
+from llmood.tables import INDEX, SAMPLES
+from tests.observing import ALL, BASE, TUNED, Spy, observe, prompts_of, samples_of
+
+N_ID, N_NEAR, N_FAR = 200, 150, 100
+
+
+@dataclass
+class Given:
+    """A run in which nothing is wrong; each test spoils one thing."""
+
+    sizes: tuple[int, int, int] = (N_ID, N_NEAR, N_FAR)
+    aurocs: Mapping[tuple[str, str], float | None] = field(default_factory=dict)
+    status: Mapping[str, Mapping[int, tuple[str, str]]] = field(default_factory=dict)
+    prompts: Mapping[int, str] = field(default_factory=dict)
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    observations: Observations | None = None
+
+    def input(self) -> CheckInput:
+        starts = np.cumsum([0, *self.sizes])
+        names = ["home", "near", "far"]
+        shifts = ["none", "near", "far"]
+        populations = [
+            Population(name, shift, None, np.arange(starts[index], starts[index + 1]))
+            for index, (name, shift) in enumerate(zip(names, shifts, strict=True))
+        ]
+        total = int(starts[-1])
+        scorers = ["likelihood_ratio", "length", "random", "constant"]
+        columns = [self.column(name, total) for name in scorers]
+        scored = ScoredBenchmark(
+            "b",
+            populations[0],
+            tuple(populations[1:]),
+            {column.scorer: column.values for column in columns},
+            np.array([str(row) for row in range(total)]),
+        )
+        defaults = {"likelihood_ratio": 0.85, "length": 0.6, "random": 0.5, "constant": 0.5}
+        records = [
+            {
+                "metric": "auroc",
+                "scorer": scorer,
+                "ood_task": task,
+                "slice": None,
+                "value": self.aurocs.get((scorer, task), defaults[scorer]),
+            }
+            for scorer in scorers
+            for task in names[1:]
+        ]
+        tasks = [
+            {"name": name, "note": None, "rejects": 0} | dict(self.tasks.get(name, {})) for name in names
+        ]
+        return CheckInput(
+            scored, columns, records, tasks, self.models, self.observations or self.empty(total)
+        )
+
+    def column(self, name: str, total: int) -> ScorerColumn:
+        values, status = np.zeros(total), np.full(total, "ok", object)
+        reasons = np.full(total, None, object)
+        for row, (state, reason) in self.status.get(name, {}).items():
+            values[row], status[row], reasons[row] = np.nan, state, reason
+        return ScorerColumn(name, values, status, reasons, None)
+
+    def empty(self, total: int) -> Observations:
+        rows = [
+            {"sample_id": str(row), "prompt_hash": self.prompts.get(row, f"hash {row}")}
+            for row in range(total)
+        ]
+        return Observations(pa.Table.from_pylist(rows, schema=SAMPLES), INDEX.empty_table(), Store())
+
+
+def raised(given: Given, code: str) -> list[Check]:
+    return [check for check in run_checks(given.input()) if check.code == code]
+
+
+def one(given: Given, code: str) -> Check:
+    (check,) = raised(given, code)
+    assert check.severity in ("info", "warning", "error")
+    assert check.title
+    assert check.detail.endswith(".")
+    return check
+
+
+def test_where_nothing_is_wrong_nothing_is_said() -> None:
+    assert run_checks(Given().input()) == []
+
+
+def test_every_check_is_tested_here() -> None:
+    assert set(checks.names()) == {
+        "declared_overlap",
+        "failed",
+        "id_ood_overlap",
+        "length_separates",
+        "rejected_rows",
+        "too_few_samples",
+        "tuned_equals_base",
+        "unpinned",
+        "unscored",
+    }
+
+
+def test_the_gravest_come_first() -> None:
+    given = Given(tasks={"near": {"note": "a note."}}, sizes=(N_ID, 99, N_FAR))
+    given.observations = _observed("b")
+    found = [check.severity for check in run_checks(given.input())]
+    assert found == ["error", "warning", "info"]
+
+
+@pytest.mark.parametrize(("near", "expected"), [(100, None), (99, {"near": 99})])
+def test_too_few_samples(near: int, expected: dict[str, int] | None) -> None:
+    given = Given(sizes=(N_ID, near, N_FAR))
+    if expected is None:
+        assert raised(given, "too_few_samples") == []
+    else:
+        check = one(given, "too_few_samples")
+        assert check.values == expected
+        assert "near has 99" in check.detail
+
+
+def test_unscored_beyond_one_in_a_hundred() -> None:
+    def missing(count: int) -> Given:
+        rows = dict.fromkeys(range(count), ("unscored", "empty answer"))
+        return Given(status={"likelihood_ratio": rows, "length": rows})
+
+    assert raised(missing(2), "unscored") == []  # 2 of 200: not more than 1 %
+    check = one(missing(3), "unscored")
+    assert check.task == "home"
+    assert check.values == {"unscored": 3, "samples": N_ID}
+    assert "likelihood_ratio, length" in check.detail  # alike: said once
+    assert "empty answer" in check.detail
+
+
+def test_unscored_names_the_commonest_reason() -> None:
+    rows = {row: ("unscored", "rare" if row == 0 else "common") for row in range(10)}
+    assert "common" in one(Given(status={"likelihood_ratio": rows}), "unscored").detail
+
+
+def test_failed() -> None:
+    check = one(Given(status={"likelihood_ratio": {3: ("failed", "out of memory")}}), "failed")
+    assert check.values["failed"] == 1
+    assert "out of memory" in check.detail
+    assert raised(Given(status={"likelihood_ratio": {3: ("unscored", "x")}}), "failed") == []
+
+
+def test_the_same_prompt_in_id_and_ood() -> None:
+    check = one(Given(prompts={0: "same", N_ID: "same", N_ID + 1: "same"}), "id_ood_overlap")
+    assert check.task == "near"
+    assert check.values == {"shared": 2}
+    # Twins within one population are nobody's false alarm.
+    assert raised(Given(prompts={0: "same", 1: "same"}), "id_ood_overlap") == []
+    assert raised(Given(prompts={N_ID: "same", N_ID + N_NEAR: "same"}), "id_ood_overlap") == []
+
+
+@pytest.mark.parametrize(
+    ("length", "best", "said"),
+    [
+        (0.6, 0.85, None),
+        (0.4, 0.85, None),
+        (0.9, 0.99, "longer = OOD"),  # strong by itself
+        (0.05, 0.99, "shorter = OOD"),
+        (0.7, 0.65, "longer = OOD"),  # weak, and as good as the best
+        (None, 0.9, None),
+        (0.95, None, None),
+    ],
+)
+def test_length_separates(length: float | None, best: float | None, said: str | None) -> None:
+    given = Given(
+        aurocs={("length", "near"): length, ("likelihood_ratio", "near"): best, ("random", "near"): 1.0}
+    )
+    if said is None:
+        assert raised(given, "length_separates") == []
+    else:
+        check = one(given, "length_separates")
+        assert check.task == "near"
+        assert said in check.detail
+        assert check.values == {"length_auroc": length, "best_auroc": best}
+
+
+def test_declared_overlap() -> None:
+    check = one(Given(tasks={"far": {"note": "its questions are ours."}}), "declared_overlap")
+    assert (check.task, check.severity) == ("far", "info")
+    assert "its questions are ours" in check.detail
+
+
+def test_rejected_rows() -> None:
+    check = one(Given(tasks={"far": {"rejects": 7}}), "rejected_rows")
+    assert (check.task, check.values) == ("far", {"rows": 7})
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"commit": "abc", "revision": None}, 1),
+        ({"commit": "abc", "revision": "v1"}, 0),
+        ({"commit": None, "revision": None}, 0),  # a folder: its digest says what it is
+    ],
+)
+def test_unpinned(model: Mapping[str, Any], expected: int) -> None:
+    found = raised(Given(models={"base": model}), "unpinned")
+    assert len(found) == expected
+    assert all("models.base" in check.detail and "abc" in check.detail for check in found)
+
+
+def _observed(tuned: str, texts: Sequence[str] = ("one", "two", "x" * 90)) -> Observations:
+    engine = Spy(max_length=60)
+    engine.models = engine.models.model_copy(
+        update={"tuned": engine.models.base.model_copy(update={"model": tuned})}
+    )
+    return observe(
+        [*texts, *(f"text {row}" for row in range(N_ID + N_NEAR + N_FAR - len(texts)))], ALL, engine
+    )[1]
+
+
+def test_tuned_equals_base() -> None:
+    check = one(Given(observations=_observed("b")), "tuned_equals_base")
+    assert check.severity == "error"
+    assert check.values == {"largest_difference": 0.0}
+    assert raised(Given(observations=_observed("t")), "tuned_equals_base") == []
+
+
+def test_without_two_models_nothing_is_said_of_their_difference() -> None:
+    texts = [f"text {row}" for row in range(sum(Given().sizes))]
+    for specs in ([BASE], [TUNED], []):
+        _, observations = observe(texts, specs)
+        assert raised(Given(observations=observations), "tuned_equals_base") == []
+
+
+def test_where_nothing_was_predicted_there_is_no_difference_to_judge() -> None:
+    _, observations = observe([""] * sum(Given().sizes), [BASE, TUNED])
+    assert raised(Given(observations=observations), "tuned_equals_base") == []
+
+
+def test_a_difference_of_rounding_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"text {row}" for row in range(sum(Given().sizes))]
+    prompts = prompts_of(texts)
+    for shift, expected in ((5e-5, 1), (5e-3, 0)):
+        engine = _Shifted(shift)
+        observer, _ = observe(texts, [BASE, TUNED], engine)
+        observations = Observations(samples_of(prompts), observer.index(), observer.store)
+        assert len(raised(Given(observations=observations), "tuned_equals_base")) == expected
+
+
+class _Shifted(Spy):
+    """The tuned model is the base but for one token of one text."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def identity(self, role: str) -> dict[str, Any]:
+        return super().identity(role) | {"shift": self.shift}
+
+    def capture(self, spec: Any, requests: Any) -> Any:
+        results = super().capture(BASE, requests)
+        for request, result in zip(requests, results, strict=True):
+            if spec == TUNED and request.token_ids == prompts_of(["text 7"])[0].token_ids:
+                result.values["logprobs"][2] += self.shift
+        return results

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from llmood.displays import AurocIntervals, RocCurves, ScoreDistribution
+from llmood.displays.roc import MAX_POINTS
+from llmood.displays.style import label
+from llmood.displays.text import clean
+from llmood.metrics import auroc
+
+IS_OOD = np.array([False, False, False, True, True])
+
+
+def test_roc_vertices_by_hand() -> None:
+    # Falling scores: 5 ood, 4 id, 3 ood, 2 id, 1 id. Curve: up ½, right ⅓, up ½, right ⅔ (one straight line).
+    frame = RocCurves({"s": np.array([4.0, 2.0, 1.0, 5.0, 3.0])}, IS_OOD, ood_task="o").frame()
+    points = list(zip(frame["false_positive_rate"], frame["true_positive_rate"], strict=True))
+    assert points == [(0.0, 0.0), (0.0, 0.5), (1 / 3, 0.5), (1 / 3, 1.0), (1.0, 1.0)]
+
+
+def test_a_tie_across_populations_is_a_slope() -> None:
+    frame = RocCurves({"s": np.zeros(5)}, IS_OOD, ood_task="o").frame()
+    assert frame[["false_positive_rate", "true_positive_rate"]].to_numpy().tolist() == [[0, 0], [1, 1]]
+
+
+def test_unscored_samples_leave_the_curve() -> None:
+    values = np.array([np.nan, 2.0, 1.0, 5.0, np.nan])
+    frame = RocCurves({"s": values, "none": np.full(5, np.nan)}, IS_OOD, ood_task="o").frame()
+    assert set(frame["scorer"]) == {"s"}
+    assert frame.iloc[-1]["true_positive_rate"] == 1.0
+
+
+def test_long_curves_are_thinned_at_their_vertices() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=20_000)
+    is_ood = np.repeat([False, True], 10_000)
+    scores[is_ood] += 1
+    frame = RocCurves({"s": scores}, is_ood, ood_task="o").frame()
+    assert 100 < len(frame) <= MAX_POINTS
+    x, y = frame["false_positive_rate"].to_numpy(), frame["true_positive_rate"].to_numpy()
+    # Every point kept is a point of the whole curve: a count over 10,000.
+    assert np.allclose(x * 10_000, np.round(x * 10_000), atol=1e-6)
+    assert np.trapezoid(y, x) == pytest.approx(auroc(scores, is_ood), abs=0.002)
+
+
+def test_distribution_counts_everything_once() -> None:
+    scores = np.array([0.0, 1.0, 2.0, 3.5, np.nan, 1.0, 4.0, np.inf])
+    is_ood = np.array([False] * 4 + [True] * 4)
+    display = ScoreDistribution(scores, is_ood, scorer="s", id_task="i", ood_task="o")
+    frame = display.frame()
+    counted = frame.groupby("population")["count"].sum()
+    assert (counted["id"], counted["ood"]) == (4, 3)
+    assert frame.loc[frame["population"] == "id", "share"].sum() == pytest.approx(1.0)
+    beyond = frame[np.isinf(frame["low"]) | np.isinf(frame["high"])]["count"].sum()
+    assert display.beyond() == beyond
+    assert beyond >= 1
+    display.plot()
+
+
+def test_the_threshold_catches_95_percent() -> None:
+    scores = np.arange(40.0)
+    is_ood = np.repeat([False, True], 20)
+    display = ScoreDistribution(scores, is_ood, scorer="s", id_task="i", ood_task="o")
+    assert display.threshold == 21.0  # 19 of the 20 OOD scores 20 … 39 are at or above it
+
+
+def test_whole_numbers_get_whole_bins() -> None:
+    scores = np.array([5.0, 6, 7, 8, 90, 95, 99])
+    is_ood = np.array([False] * 4 + [True] * 3)
+    frame = ScoreDistribution(scores, is_ood, scorer="length", id_task="i", ood_task="o").frame()
+    widths = (frame["high"] - frame["low"]).replace(np.inf, np.nan).dropna().unique()
+    assert widths.tolist() == [8.0]  # 95 whole numbers in at most 12 bins
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.zeros(5),
+        np.full(5, np.nan),
+        np.full(5, np.inf),
+        np.array([1e300, -1e300, 0, 1, 2]),
+        np.full(5, 1e-300),
+    ],
+)
+def test_strange_scores_can_be_drawn(scores: np.ndarray) -> None:
+    ScoreDistribution(scores, IS_OOD, scorer="s", id_task="i", ood_task="o").plot()
+    RocCurves({"s": scores}, IS_OOD, ood_task="o").plot()
+
+
+def test_auroc_intervals_read_the_records() -> None:
+    common = {"ood_task": "o", "slice": None, "reason": None}
+    rows = [
+        {**common, "metric": "auroc", "scorer": "a", "value": 0.9, "ci_low": 0.8, "ci_high": 0.95},
+        {**common, "metric": "auroc", "scorer": "b", "value": None, "ci_low": None, "ci_high": None},
+        {**common, "metric": "auroc", "scorer": "length", "value": 0.4, "ci_low": 0.3, "ci_high": 0.5},
+        {
+            **common,
+            "metric": "auroc",
+            "scorer": "a",
+            "ood_task": "other",
+            "value": 0.1,
+            "ci_low": 0,
+            "ci_high": 1,
+        },
+        {
+            **common,
+            "metric": "auroc_behind_best",
+            "scorer": "a",
+            "params": {"best": "a", "ties_with_best": True},
+        },
+    ]
+    display = AurocIntervals(rows, ood_task="o")
+    frame = display.frame()
+    assert frame["scorer"].tolist() == ["a", "b", "length"]
+    assert frame["auroc"].tolist()[::2] == [0.9, 0.4]
+    assert np.isnan(frame["auroc"][1])
+    assert frame["baseline"].tolist() == [False, False, True]
+    assert frame["best"].tolist() == [True, False, False]
+    assert display.describe() == "AUROC with interval on o: a 0.900, length 0.400."
+    display.plot()
+    AurocIntervals([], ood_task="o").plot()
+
+
+def test_labels_are_short_and_clean() -> None:
+    assert label("name") == "name"
+    assert len(label("n" * 100, 20)) == 20
+    assert label("a\nb\x00") == "a b␀"
+
+
+def test_clean_keeps_every_language() -> None:
+    text = "naïve 中文 العربية 👩‍👧 tab\there\nline"
+    assert clean(text) == text
+    assert clean("a\r\nb\rc") == "a\nb\nc"
+    assert clean("\x7f\x85\ufffe") == "␡��"

@@ -1,0 +1,183 @@
+"""The grammar of gates, and which records they look at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmood.errors import ConfigError
+from llmood.gates import _KEYS, judge, parse_gate
+from llmood.records import MetricRecord
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_.]{0,15}", fullmatch=True)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def record(**values: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "benchmark": "b",
+        "question": "ood_detection",
+        "scorer": "likelihood",
+        "id_task": "bank",
+        "ood_task": "near",
+        "shift": "near",
+        "metric": "auroc",
+        "value": 0.8,
+        "n": 10,
+    }
+    return asdict(MetricRecord(**{**plain, **values}))
+
+
+@given(
+    metric=st.from_regex(r"[a-z][a-z0-9_]{0,15}", fullmatch=True),
+    filters=st.dictionaries(st.sampled_from(_KEYS), NAMES, max_size=4),
+    relation=st.sampled_from([">=", "<=", ">", "<", "=="]),
+    limit=NUMBERS,
+    gap=st.sampled_from(["", " ", "  \t"]),
+)
+def test_what_is_written_is_what_is_read(
+    metric: str, filters: dict[str, str], relation: str, limit: float, gap: str
+) -> None:
+    inside = f"{gap},{gap}".join(f"{key}{gap}={gap}{value}" for key, value in filters.items())
+    text = f"{gap}{metric}{gap}[{gap}{inside}{gap}]{gap}{relation}{gap}{limit!r}{gap}"
+    gate = parse_gate(text)
+    assert (gate.text, gate.metric, gate.relation, gate.limit) == (text, metric, relation, limit)
+    assert gate.filters == {"question": "ood_detection", **filters}
+    # And read again from its parts, without what is optional.
+    written = (
+        f"{metric}[{','.join(f'{key}={value}' for key, value in gate.filters.items())}]{relation}{limit!r}"
+    )
+    again = parse_gate(written)
+    assert (again.metric, again.filters, again.relation, again.limit) == (
+        (gate.metric, gate.filters, gate.relation, gate.limit)
+    )
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_gate_or_a_mistake(text: str) -> None:
+    message = ""
+    try:
+        parse_gate(text)
+    except ConfigError as error:
+        message = str(error)
+    assert not message or message.startswith("--gate ")
+    assert "\n" not in message
+
+
+def test_every_filter_is_a_column_of_the_records() -> None:
+    names = [field.name for field in fields(MetricRecord)]
+    assert set(_KEYS) <= set(names)
+    # What isn't one is the number itself, or tells how it was made.
+    assert set(names) - set(_KEYS) == {
+        *("schema", "metric", "params", "value", "reason", "ci_low", "ci_high", "ci_level", "ci_method"),
+        *("n", "n_negative", "n_positive", "n_unscored", "positive_class", "higher_is_better"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "auroc",
+        "auroc >=",
+        ">= 0.8",
+        "auroc = 0.8",
+        "auroc => 0.8",
+        "auroc != 0.8",
+        "auroc[scorer=likelihood >= 0.8",
+        "auroc scorer=likelihood] >= 0.8",
+        "auroc[scorer] >= 0.8",
+        "auroc[scorer=] >= 0.8",
+        "auroc[=likelihood] >= 0.8",
+        "auroc[scorer=a,scorer=b] >= 0.8",
+        "auroc >= 0.8 0.9",
+        "auroc >= 80%",
+        "auroc >= nan",
+        "auroc >= inf",
+        "auroc >= 1e999",
+    ],
+)
+def test_a_gate_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ConfigError, match="--gate"):
+        parse_gate(text)
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("scorrer", "scorer"), ("od_task", "ood_task"), ("sift", "shift")]
+)
+def test_an_unknown_key_is_answered_with_the_nearest(typo: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"no '{typo}'.*'{meant}'"):
+        parse_gate(f"auroc[{typo}=x] >= 0.8")
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("auroc > 0", True),
+        ("auroc[scorer=likelihood,shift=near,ood_task=near,id_task=bank,benchmark=b,split=test] > 0", True),
+        ("aurocs > 0", False),
+        ("auroc[shift=far] > 0", False),
+        ("auroc[scorer=likelihood_ratio] > 0", False),
+        ("auroc[question=calibration] > 0", False),
+        ("auroc[severity=null] > 0", True),
+        ("auroc[severity=1] > 0", False),
+        ("auroc[slice=null] > 0", True),
+        ("auroc[slice=short] > 0", False),
+    ],
+)
+def test_which_records_are_meant(text: str, *, matches: bool) -> None:
+    assert parse_gate(text).matches(record()) is matches
+
+
+def test_slices_are_looked_at_only_when_named() -> None:
+    sliced = record(slice="short")
+    assert not parse_gate("auroc > 0").matches(sliced)
+    assert parse_gate("auroc[slice=short] > 0").matches(sliced)
+
+
+def test_a_number_is_filtered_as_it_is_written() -> None:
+    assert parse_gate("auroc[severity=3] > 0").matches(record(severity=3))
+
+
+@pytest.mark.parametrize(
+    ("relation", "held"),
+    [
+        (">= 0.8", True),
+        ("<= 0.8", True),
+        ("== 0.8", True),
+        ("> 0.8", False),
+        ("< 0.8", False),
+        ("> 0.79", True),
+    ],
+)
+def test_relations(relation: str, *, held: bool) -> None:
+    assert parse_gate(f"auroc {relation}").holds(record()) is held
+
+
+def test_every_matching_record_must_hold() -> None:
+    records = [record(), record(ood_task="far", shift="far", value=0.6), record(metric="brier", value=0.0)]
+    held, missed, unmatched, undefined = judge(
+        [
+            parse_gate(text)
+            for text in ("auroc >= 0.6", "auroc >= 0.7", "auroc[shift=covariate] >= 0", "auroc >= 0")
+        ],
+        [*records],
+    )
+    assert (held.held, held.matched, held.missed) == (True, 2, [])
+    assert (missed.held, missed.matched) == (False, 2)
+    assert [found["ood_task"] for found in missed.missed] == ["far"]
+    assert (unmatched.held, unmatched.matched) == (False, 0)
+    assert undefined.held
+
+
+def test_an_undefined_value_misses_whatever_the_relation() -> None:
+    for relation in ("<", "<=", ">", ">=", "=="):
+        (result,) = judge(
+            [parse_gate(f"auroc {relation} 0.5")], [record(), record(value=None, reason="no samples")]
+        )
+        assert [found["value"] for found in result.missed if found["value"] is None] == [None]
+        assert not result.held

@@ -1,0 +1,80 @@
+"""`import llmood`, `llmood --help` and listing what there is cost no heavy library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "vllm",
+    "datasets",
+    "sklearn",
+    "pandas",
+    "matplotlib",
+    "scipy.stats",
+)
+HELP = """
+import sys
+sys.argv = ['llmood', *{arguments!r}]
+from llmood.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+REGISTRIES = """
+from llmood.checks import checks
+from llmood.engines.base import engines
+from llmood.metrics import metrics_registry
+from llmood.scorers.base import scorers
+assert all(registry.names() for registry in (checks, engines, metrics_registry, scorers))
+"""
+CONFIGURED = """
+from llmood.config import EngineConfig, Models
+from llmood.engines.base import engines
+engines.get("fake")(EngineConfig(), Models(base={"model": "b"})).tokenizer("base").encode(["a"], rendered=False)
+"""
+
+
+def loaded_after(program: str) -> list[str]:
+    report = f"\nimport sys; print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program + report], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import llmood; llmood.__version__; dir(llmood)", REGISTRIES, CONFIGURED]
+    + [
+        HELP.format(arguments=arguments)
+        for arguments in (["--help"], ["--version"], ["run", "--help"], ["cache", "--help"])
+    ],
+    ids=["import", "registries", "fake engine", "--help", "--version", "run --help", "cache --help"],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    assert loaded_after(program) == []
+
+
+def test_the_test_sees_what_is_loaded() -> None:
+    assert loaded_after("import pandas") == ["pandas"]
+
+
+def test_an_engine_is_listed_before_torch_is_needed() -> None:
+    program = "from llmood.engines.base import engines; engines.get('transformers').captures"
+    assert "torch" not in loaded_after(program)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    import llmood
+
+    with pytest.raises(AttributeError, match="no attribute 'evaluat'"):
+        _ = llmood.evaluat

@@ -1,0 +1,155 @@
+"""What a run will do, found out without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmood.config_file import load_config
+from llmood.engines.fake import FakeTokenizer
+from llmood.errors import ConfigError
+from llmood.plan import Plan, make_plan, make_scorers
+from llmood.records import Reject
+from llmood.scorers.baselines import BASELINES
+from llmood.tokenise import without_text, without_values
+from tests.worlds import BANK, LETTERS, WEATHER, no_model_runs, write_world
+
+
+@pytest.fixture(autouse=True)
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_model_runs(monkeypatch)
+
+
+def plan_of(folder: Path, task: dict[str, Any] | None = None, **config: Any) -> Plan:
+    world = write_world(folder, task=task, **config)
+    parsed, where, _ = load_config(world.config)
+    return make_plan(parsed, folder=where)
+
+
+def test_everything_is_resolved(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert [(task.name, task.population, task.shift) for task in plan.tasks] == [
+        ("bank", "id", "none"),
+        ("near", "ood", "near"),
+        ("far", "ood", "far"),
+    ]
+    assert list(plan.scorers) == ["likelihood_ratio", "likelihood", *BASELINES]
+    assert {spec.id for spec in plan.captures} == {
+        "prompt_logprobs/base/prompt",
+        "prompt_logprobs/tuned/prompt",
+    }
+    assert plan.samples.num_rows == len(plan.prompts) == len(BANK) + len(WEATHER) + len(LETTERS)
+    assert plan.rejects == plan.checks == []
+    described = plan.describe()
+    assert set(described) == {"benchmark", "tasks", "models", "captures"}
+    assert [task["evaluated"] for task in described["tasks"]] == [len(BANK), len(WEATHER), len(LETTERS)]
+
+
+def test_what_is_sent_is_the_text_as_the_tokenizer_reads_it(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    texts = plan.samples["prompt"].to_pylist()
+    assert [prompt.token_ids for prompt in plan.prompts] == FakeTokenizer().encode(texts, rendered=False)
+    assert plan.samples["prompt_tokens"].to_pylist() == [len(prompt.token_ids) for prompt in plan.prompts]
+    assert [prompt.sample_id for prompt in plan.prompts] == plan.samples["sample_id"].to_pylist()
+
+
+def test_chat_messages_take_the_models_template_unless_told_otherwise(tmp_path: Path) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "{{ text }}"}]
+    task = {"prompt": None, "messages": messages}
+    chat = plan_of(tmp_path / "chat", task=task)
+    text = BANK[0]["text"]
+    assert chat.samples["prompt"][0].as_py() == f"[system] Be brief.\n[user] {text}\n[assistant] "
+    plain = plan_of(tmp_path / "plain", task=task, chat=False)
+    assert plain.samples["prompt"][0].as_py() == f"Be brief.\n{text}"
+    forced = plan_of(tmp_path / "forced", chat=True)
+    assert forced.samples["prompt"][0].as_py() == f"[user] {text}\n[assistant] "
+
+
+def test_a_chat_task_for_a_model_without_a_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeTokenizer, "has_chat_template", False)
+    with pytest.raises(ConfigError, match=r"models.tuned: .*no chat template.*'chat: false'"):
+        plan_of(tmp_path, chat=True)
+
+
+def test_a_text_that_is_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeTokenizer, "encode", lambda _, texts, *, rendered: [() for _ in texts])
+    with pytest.raises(ConfigError, match=r"test.jsonl:1: the tokenizer of models.tuned makes no token"):
+        plan_of(tmp_path)
+
+
+def test_a_base_alone_is_enough_where_no_scorer_compares(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, models={"base": "fake"}, scorers=["likelihood.base"])
+    assert {spec.model for spec in plan.captures} == {"base"}
+    with pytest.raises(ConfigError, match=r"likelihood needs models\.tuned"):
+        plan_of(tmp_path / "other", models={"base": "fake"}, scorers=["likelihood"])
+
+
+def test_two_ood_tasks_of_one_name(tmp_path: Path) -> None:
+    """Numbers go by name: two tasks called alike would be mixed."""
+    world = write_world(tmp_path, far=WEATHER)
+    path = world.folder / "far" / "t.yaml"
+    path.write_text(path.read_text().replace("name: far", "name: near"))
+    parsed, where, _ = load_config(world.config)
+    with pytest.raises(ConfigError, match="'near' stands there twice"):
+        make_plan(parsed, folder=where)
+
+
+def test_scorers_are_made_once_with_the_baselines_behind() -> None:
+    made = make_scorers(["length", "likelihood", "likelihood"], seed=0)
+    assert list(made) == ["length", "likelihood", "random", "constant"]
+    with pytest.raises(ConfigError, match=r"scorers\[1\]: no scorer 'lenth' \(did you mean 'length'"):
+        make_scorers(["likelihood", "lenth"], seed=0)
+
+
+def test_the_random_scorer_takes_the_runs_seed(tmp_path: Path) -> None:
+    from llmood.scorers.baselines import Random
+
+    made = [make_scorers([], seed=seed)["random"] for seed in (0, 7)]
+    assert [scorer.seed for scorer in made if isinstance(scorer, Random)] == [0, 7]
+
+
+def test_limits_hold_for_every_split_and_task(tmp_path: Path) -> None:
+    bank = {"train": [{"text": f"train {i}"} for i in range(30)], "test": BANK}
+    plan = plan_of(tmp_path, bank=bank, limit=4)
+    counts = [task["samples"] for task in plan.describe()["tasks"]]
+    assert counts == [{"train": 4, "test": 4}, {"test": 4}, {"test": 4}]
+
+
+def test_test_is_carved_where_the_data_has_only_train(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, bank={"train": [{"text": f"train {i}"} for i in range(200)]})
+    bank = plan.describe()["tasks"][0]
+    assert bank["carved"] == {"test": "train"}
+    assert 10 < bank["evaluated"] < 80
+
+
+def test_without_text_nothing_but_hashes_is_left(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, task={"fields": {"group": "text"}})
+    private = without_text(plan.samples)
+    assert private.schema.equals(plan.samples.schema)
+    for name in ("messages", "prompt", "references", "choices", "images", "meta"):
+        assert private[name].null_count == private.num_rows
+    groups = private["group"].to_pylist()
+    assert len(set(groups)) == plan.samples.num_rows
+    assert not set(groups) & set(plan.samples["group"].to_pylist())
+    assert private["label"].null_count == private.num_rows
+    for name in ("sample_id", "task", "prompt_hash", "prompt_tokens", "source_line"):
+        assert private[name].equals(plan.samples[name])
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("wrong type: {'a': 'secret, a dict, where text is needed", "wrong type"),
+        ("wrong type: severity is 'secret', not a whole number", "wrong type"),
+        ("the template fails: can't do secret\nand more", "the template fails"),
+        ("no column 'text'", "no column '…'"),
+        ("text: holds a NUL character", "text: holds a NUL character"),
+        ("bad JSON: Expecting value at character 5", "bad JSON: Expecting value at character 5"),
+        ('something "secret" and \'secret\' and "more', "something '…'more"),
+    ],
+)
+def test_without_values_a_reason_quotes_nothing(reason: str, kept: str) -> None:
+    found = without_values(Reject("file", 3, reason))
+    assert found == Reject("file", 3, kept)

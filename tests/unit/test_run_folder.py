@@ -1,0 +1,125 @@
+"""Whose a run folder is, and who may write there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmood.config import RunConfig, parse
+from llmood.errors import ConfigError
+from llmood.run_folder import RunFolder, config_hash, default_folder
+
+
+def config(**keys: Any) -> RunConfig:
+    return parse(RunConfig, {"benchmark": "b", **keys}, place="here")
+
+
+def test_the_hash_is_of_what_decides_the_numbers() -> None:
+    assert config_hash(config()) == config_hash(config(seed=0, limit=None))
+    changed = [config(seed=1), config(limit=5), config(text=False), config(models={"base": "m"})]
+    hashes = {config_hash(each) for each in (config(), *changed)}
+    assert len(hashes) == 5
+    assert all(len(each) == 8 and int(each, 16) >= 0 for each in hashes)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("mine", "mine"),
+        ("v1.2", "v1.2"),
+        ("../../etc/passwd", "passwd"),
+        ("/absolute/bench.yaml", "bench"),
+        ("bench.yml", "bench"),
+        ("a b\n\x1b[31m", "a-b-31m"),
+        ("naïve", "na-ve"),
+        ("..", ".."),
+    ],
+)
+def test_the_default_folder_is_one_name_below_runs(name: str, stem: str) -> None:
+    folder = default_folder(config(), name)
+    assert folder == Path("runs") / f"{stem}-{config_hash(config())}"
+
+
+def test_a_folder_is_claimed_by_its_configuration(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(config())
+    assert not folder.path.exists()
+    with folder.locked():
+        folder.begin(config(), "b", ["llmood", "run"])
+    folder.claim(config())
+    with pytest.raises(ConfigError, match="another configuration"):
+        folder.claim(config(seed=1))
+
+
+def test_what_is_no_run_is_not_claimed(tmp_path: Path) -> None:
+    (tmp_path / ".hidden").touch()
+    RunFolder(tmp_path).claim(config())  # what a desktop leaves in every folder
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="holds no run"):
+        RunFolder(tmp_path).claim(config())
+    with pytest.raises(ConfigError, match="is a file"):
+        RunFolder(tmp_path / "file").claim(config())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "was not written by llmood"),
+        ("{}", "was not written by llmood"),
+        ('{"schema_version": 1}', "was not written by llmood"),
+        ('{"schema_version": 2, "config": {}}', "schema version 2, this llmood reads 1"),
+    ],
+)
+def test_a_foreign_manifest(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    for read in (lambda: RunFolder(tmp_path).manifest, lambda: RunFolder(tmp_path).claim(config())):
+        with pytest.raises(ConfigError, match=message):
+            read()
+
+
+def test_the_manifest_keeps_what_is_not_named_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(config(seed=3), "b", ["llmood", "run", "b"])
+    folder.write_manifest("failed", error="a reason")
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    assert (manifest["status"], manifest["error"], manifest["seed"]) == ("failed", "a reason", 3)
+    assert manifest["command"] == ["llmood", "run", "b"]
+    assert manifest["config"] == config(seed=3).model_dump(mode="json")
+
+
+def test_a_run_that_goes_on_forgets_the_error_and_keeps_its_start(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(config(), "b", None)
+    assert "resumed" not in folder.manifest
+    folder.write_manifest("failed", error="a reason", started="2020-01-01T00:00:00+00:00")
+    folder.begin(config(), "b", None)
+    manifest = folder.manifest
+    assert (manifest["status"], manifest["error"]) == ("running", None)
+    assert manifest["started"] == "2020-01-01T00:00:00+00:00" < manifest["resumed"]
+
+
+def test_the_lock_is_for_one_at_a_time(tmp_path: Path) -> None:
+    folder, other = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    with folder.locked(), pytest.raises(ConfigError, match="another run is writing here"), other.locked():
+        pytest.fail("two at once")
+    with other.locked():
+        pass
+
+
+def test_the_lock_is_let_go_after_an_error(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(RuntimeError), folder.locked():
+        raise RuntimeError
+    with folder.locked():
+        pass
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = RunFolder(tmp_path / "file" / "run")
+    with pytest.raises(ConfigError, match="can't be written: Not a directory"), folder.locked():
+        pytest.fail("made")
