@@ -149,7 +149,8 @@ def rescore(
         observations = Observations(samples, index, Store())
         _check_captured(chosen, observations, folder)
         status = write_results(folder, config, observations, chosen, progress or Progress())
-        folder.write_manifest(status, rescored=config.model_dump(mode="json") if overrides else None)
+        changed = config.model_dump(mode="json") if overrides else None
+        folder.write_manifest(status, error=None, rescored=changed)
         write_report([folder.path], folder.file("report.html"))
     return Run(folder.path)
 
