@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format bench demo-world lock clean
+.PHONY: help setup demo test quick lint format bench demo-world schemas lock clean
 
 PYTEST := .venv/bin/python -m pytest
 JOBS ?= 2
@@ -41,6 +41,9 @@ bench: setup ## time what users wait for
 
 demo-world: setup ## rebuild the demo's data
 	.venv/bin/python scripts/build_demo_world.py
+
+schemas: setup ## the JSON Schemas of configurations, tasks and benchmarks, for editors
+	.venv/bin/python scripts/schemas.py
 
 lock: ## resolve requirements/*.lock anew (UPGRADE=1: let every version move)
 	python3 scripts/lock.py $(if $(filter 1,$(UPGRADE)),--upgrade)

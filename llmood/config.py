@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
 from llmood.errors import ConfigError
 from llmood.registry import suggest
@@ -51,8 +51,16 @@ def _adapter_or_model(value: Any) -> Any:
 class Models(Strict):
     """The model roles. Each is optional; a scorer that needs a missing one is refused."""
 
-    base: Annotated[FullModel, BeforeValidator(_as_full_model)] | None = None
-    tuned: Annotated[Adapter | FullModel, BeforeValidator(_adapter_or_model)] | None = None
+    base: (
+        Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
+    ) = None
+    tuned: (
+        Annotated[
+            Adapter | FullModel,
+            BeforeValidator(_adapter_or_model, json_schema_input_type=str | Adapter | FullModel),
+        ]
+        | None
+    ) = None
 
 
 class EngineConfig(Strict):
@@ -100,6 +108,13 @@ class BenchmarkSpec(Strict):
     ood: tuple[ShiftedTask, ...] = ()
 
 
+def not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A validator for lists: `min_length` would count a broken item as none, and report that beside its mistake."""
+    if not value:
+        raise ValueError("at least one is needed")
+    return value
+
+
 def _name_or_benchmark(value: Any) -> Any:
     if not isinstance(value, str | Mapping | BenchmarkSpec):
         raise ValueError(
@@ -114,7 +129,7 @@ class RunConfig(Strict):
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(_name_or_benchmark)]
     models: Models = Models()
     engine: EngineConfig = EngineConfig()
-    scorers: tuple[str, ...] = Field(default=("likelihood_ratio", "likelihood"), min_length=1)
+    scorers: Annotated[tuple[str, ...], AfterValidator(not_empty)] = ("likelihood_ratio", "likelihood")
     response: ResponseConfig = ResponseConfig()
     bootstrap: BootstrapConfig = BootstrapConfig()
     chat: bool | None = None

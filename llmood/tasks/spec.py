@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, TypeAdapter, model_validator
 
-from llmood.config import Strict, parse
+from llmood.config import Strict, not_empty, parse
 from llmood.records import Split
 from llmood.yaml_files import read_yaml
 
@@ -111,13 +111,6 @@ def _file_or_hub(value: Any) -> Any:
     return (HubSource if "hub" in value else FileSource).model_validate(value)
 
 
-def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    # Not `min_length`: pydantic would count a broken item as none, and report that beside the item's own mistake.
-    if not value:
-        raise ValueError("at least one is needed")
-    return value
-
-
 class MessageTemplate(Strict):
     """One chat turn, its content a template over the row's columns."""
 
@@ -138,11 +131,11 @@ class TaskSpec(Strict):
     known_flaws: tuple[str, ...] = ()
     sources: Annotated[
         tuple[Annotated[FileSource | HubSource, BeforeValidator(_file_or_hub)], ...],
-        AfterValidator(_not_empty),
+        AfterValidator(not_empty),
     ]
     fields: Fields = Fields()
     prompt: str | None = Field(default=None, min_length=1)
-    messages: Annotated[tuple[MessageTemplate, ...], AfterValidator(_not_empty)] | None = None
+    messages: Annotated[tuple[MessageTemplate, ...], AfterValidator(not_empty)] | None = None
     overlap: Literal["refuse", "leave_train"] = "refuse"
     shared_groups: bool = False  # whether rows of one group are meant to stand in several splits
     _file: Path = PrivateAttr(default=Path("task.yaml"))

@@ -34,7 +34,7 @@ MISTAKES: list[tuple[dict[Any, Any], str]] = [
     ({"benchmark": "b", "scorer": ["a"]}, "scorer: unknown key (did you mean 'scorers'?)"),
     ({"benchmark": "b", "scorers": "likelihood"}, "scorers: a list is needed, not 'likelihood'"),
     ({"benchmark": "b", "scorers": ["a", 3]}, "scorers.1: input should be a valid string, not 3"),
-    ({"benchmark": "b", "scorers": []}, "scorers: tuple should have at least 1 item"),
+    ({"benchmark": "b", "scorers": []}, "scorers: at least one is needed"),
     ({"benchmark": "b", "models": {"bse": "m"}}, "models.bse: unknown key (did you mean 'base'?)"),
     ({"benchmark": "b", "models": {"base": 5}}, "models.base: a mapping of keys is needed, not 5"),
     (
