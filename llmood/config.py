@@ -66,13 +66,14 @@ class Models(Strict):
 class EngineConfig(Strict):
     """What runs the models.
 
-    `batch_tokens` bounds the padded tokens of one forward pass; `max_length` lowers the context below the model's.
+    `batch_tokens` bounds the padded tokens of one forward pass (null: the engine's own choice); `max_length` lowers the
+    context below the model's.
     """
 
     kind: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
-    batch_tokens: StrictInt = Field(default=4096, ge=1)
+    batch_tokens: StrictInt | None = Field(default=None, ge=1)
     max_length: StrictInt | None = Field(default=None, ge=2)
     trust_remote_code: bool = False
 

@@ -109,7 +109,9 @@ class FakeEngine(Engine):
         return min(self.config.max_length or CONTEXT, CONTEXT)
 
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
-        return batches_by_length([len(request.token_ids) for request in requests], self.config.batch_tokens)
+        return batches_by_length(
+            [len(request.token_ids) for request in requests], self.config.batch_tokens or CONTEXT
+        )
 
     def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
         model = FakeModel(self._name(spec.model))

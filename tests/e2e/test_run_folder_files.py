@@ -75,7 +75,7 @@ def test_run_json(run: package.Run, world: World) -> None:
     assert manifest["schema_version"] == 1
     assert manifest["status"] == run.status == "complete"
     assert manifest["seed"] == 0
-    assert manifest["config"]["engine"]["batch_tokens"] > 0  # resolved: defaults stand there too
+    assert manifest["config"]["bootstrap"]["draws"] > 0  # resolved: defaults stand there too
     assert manifest["config"]["scorers"] == SCORERS[:3]
     assert {"python", "llmood", "numpy", "pyarrow"} <= set(manifest["versions"])
     assert manifest["hardware"]["cores"] >= 1

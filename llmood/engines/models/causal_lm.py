@@ -22,9 +22,10 @@ from llmood.errors import EngineError
 
 logging.disable_progress_bar()  # llmood shows its own progress
 
-# Rows of logits that exist at once: 16 MiB of float32 keeps the log-sum in the processor's cache at small
-# vocabularies, and is 27 rows of the largest (150k).
-LOGITS_AT_ONCE = 4 * 1024 * 1024
+# Logits that exist at once: 4 MiB of float32 stay in a processor's cache between the product and the log-sum. Of a
+# large vocabulary that is too few rows for the product to be fast, so there are at least 64 (37 MiB at 150k words).
+LOGITS_AT_ONCE = 1024 * 1024
+LEAST_ROWS = 64
 HEAD_TOLERANCE = 1e-3
 PADDING_TOLERANCE = 1e-4  # what a float32 log-probability may differ by alone and in a padded batch
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
@@ -145,7 +146,7 @@ class CausalLM:
                 yield _own_logprobs(logits, row[1 : len(logits) + 1])
             return
         states = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][scored]
-        size = max(1, LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
+        size = max(LEAST_ROWS, LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
         for part, wanted in zip(states.split(size), targets.split(size), strict=True):
             yield _own_logprobs(self._head(part), wanted)
 

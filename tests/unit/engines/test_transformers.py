@@ -109,6 +109,7 @@ def test_the_vocabulary_is_never_there_for_all_tokens(
     rows = rows_of(*[20] * 6)
     whole = captured(engine, BASE, rows)
     monkeypatch.setattr(causal_lm, "LOGITS_AT_ONCE", 10 * VOCABULARY)
+    monkeypatch.setattr(causal_lm, "LEAST_ROWS", 1)
     model = engine._model("base").model
     seen: list[int] = []
     hook = model.get_output_embeddings().register_forward_hook(
