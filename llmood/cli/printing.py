@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import typer
+
+from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 from llmood.cli.terminal import print_json, print_table, say
-from llmood.gates import GateResult
+from llmood.gates import Gate, GateResult, judge
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.run import Run
 from llmood.scorers.baselines import BASELINES
@@ -14,6 +17,17 @@ from llmood.scorers.baselines import BASELINES
 Record = Mapping[str, Any]
 
 REJECTS_SHOWN = 10
+
+
+def finish(run: Run, gates: Sequence[Gate], *, as_json: bool) -> None:
+    """Print a run and its gates, and end with the exit code that they deserve: failure wins over a missed gate."""
+    results = judge(gates, run.records())
+    with reader_may_leave():
+        print_run(run, results, as_json=as_json)
+    if run.status != "complete":
+        raise typer.Exit(FAILED)
+    if not all(result.held for result in results):
+        raise typer.Exit(GATE_MISSED)
 
 
 def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from llmood.cli import options
-from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 
 NAME = "rescore"
 EPILOG = "Example: llmood rescore runs/mine --set 'scorers=[likelihood.mean]' --set bootstrap.draws=5000"
@@ -21,17 +20,11 @@ def command(
     gate: options.GateOption = None,
 ) -> None:
     """Score a run's stored observations again, and everything after; no model loads."""
-    from llmood.cli.printing import print_run
+    from llmood.cli.printing import finish
     from llmood.cli.progress import Bars
-    from llmood.gates import judge, parse_gate
+    from llmood.gates import parse_gate
     from llmood.run import rescore
 
     parsed = [parse_gate(text) for text in gate or []]
     scored = rescore(run, overrides=sets or [], progress=Bars())
-    results = judge(parsed, scored.records())
-    with reader_may_leave():
-        print_run(scored, results, as_json=as_json)
-    if scored.status != "complete":
-        raise typer.Exit(FAILED)
-    if not all(result.held for result in results):
-        raise typer.Exit(GATE_MISSED)
+    finish(scored, parsed, as_json=as_json)

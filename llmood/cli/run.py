@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from llmood.cli import options
-from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 
 NAME = "run"
 EPILOG = """Examples:
@@ -52,9 +51,9 @@ def execute(
     gates: list[str],
 ) -> None:
     """What `run` and `demo` do."""
-    from llmood.cli.printing import print_run
+    from llmood.cli.printing import finish
     from llmood.cli.progress import Bars
-    from llmood.gates import judge, parse_gate
+    from llmood.gates import parse_gate
     from llmood.run import evaluate
 
     parsed = [parse_gate(text) for text in gates]
@@ -66,10 +65,4 @@ def execute(
     run = evaluate(
         config, output_dir=output_dir, overrides=overrides, include=include, progress=Bars(), command=sys.argv
     )
-    results = judge(parsed, run.records())
-    with reader_may_leave():
-        print_run(run, results, as_json=as_json)
-    if run.status != "complete":
-        raise typer.Exit(FAILED)
-    if not all(result.held for result in results):
-        raise typer.Exit(GATE_MISSED)
+    finish(run, parsed, as_json=as_json)
