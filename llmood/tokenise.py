@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from llmood.config import RunConfig
-from llmood.engines.base import Engine, Tokenizer
+from llmood.engines.base import Engine, Tokenizer, prompt_role
 from llmood.engines.observe import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
@@ -50,7 +50,7 @@ def tokenise(
     tasks: Sequence[PlannedTask], engine: Engine, config: RunConfig
 ) -> tuple[tuple[Prompt, ...], pa.Table]:
     """Every prompt's text and ids, once, by the tuned model's tokenizer (the base's where there is no tuned one)."""
-    role = "tuned" if "tuned" in engine.roles else "base"
+    role = prompt_role(engine)
     tokenizer = engine.tokenizer(role)
     other = engine.tokenizer("base") if "base" in engine.roles else tokenizer
     prompts: list[Prompt] = []

@@ -24,6 +24,12 @@ class Request:
     token_ids: tuple[int, ...]
     spans: tuple[tuple[str, int, int], ...] = ()
 
+    @property
+    def content(self) -> str:
+        """All of it as text, for the key: the same ids cut into other spans are another observation."""
+        spans = ",".join(f"{name}-{start}-{end}" for name, start, end in self.spans)
+        return f"{','.join(map(str, self.token_ids))};{spans}"
+
 
 @dataclass(frozen=True, slots=True)
 class Captured:
@@ -118,6 +124,11 @@ class Engine(ABC):
 
 
 engines: Registry[type[Engine]] = Registry("engine", "llmood.engines", "llmood.engines")
+
+
+def prompt_role(engine: Engine) -> str:
+    """The role whose tokenizer makes the prompts, for every model: the tuned one's where there is one."""
+    return "tuned" if "tuned" in engine.roles else "base"
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

@@ -16,6 +16,8 @@ from llmood.paths import find_model_folder
 
 # Pickled weights are left where they are: safetensors only.
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+CODE = "*.py"  # fetched and run only where the configuration asks for it; hashed wherever it is
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")
 ADAPTER_WEIGHTS = "adapter_model.safetensors"  # where it is missing, peft would look for a pickle
 
 
@@ -34,11 +36,26 @@ class ModelFolder:
 
     @cached_property
     def digest(self) -> str:
-        """Content of weights and configuration."""
+        """Content of weights, configuration and code."""
         config = [
             path for name in ("config.json", "adapter_config.json") if (path := self.folder / name).is_file()
         ]
-        return FileDigests().of_all([*self.weights, *config])
+        return FileDigests().of_all([*self.weights, *config, *self.folder.glob(CODE)])
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """`config.json`."""
+        return self.read_json("config.json")
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens that its configuration names; None where it names no limit."""
+        nested = self.config.get("text_config")
+        for source in (self.config, nested if isinstance(nested, dict) else {}):
+            for key in CONTEXT_KEYS:
+                if isinstance(source.get(key), int):
+                    return int(source[key])
+        return None
 
     def read_json(self, name: str) -> dict[str, Any]:
         path = self.folder / name
@@ -57,13 +74,19 @@ class ModelFolder:
         return {name: shape for path in self.weights for name, shape in _shapes(self.place, path).items()}
 
 
-def resolve_model(model: FullModel, *, place: str, relative_to: Path | None) -> ModelFolder:
-    """The folder of full weights.
+def resolve_model(
+    model: FullModel, *, place: str, relative_to: Path | None, code: bool = False
+) -> ModelFolder:
+    """The folder of full weights; with `code`, a hub model's own code is fetched too.
 
     Raises:
         ConfigError: there is no such folder and no such hub repository here, or it holds no safetensors weights.
     """
-    found = _resolve(model.model, model.revision, place=place, relative_to=relative_to)
+    files = [*HUB_FILES, CODE] if code else HUB_FILES
+    found = _resolve(model.model, model.revision, files, place=place, relative_to=relative_to)
+    if (found.folder / "adapter_config.json").is_file():
+        # transformers would load the base that the adapter names, and switch the adapter on for good.
+        raise ConfigError(f"{place}: {found.folder} is an adapter", hint="write models.tuned: {adapter: …}")
     found.read_json("config.json")
     _need_weights(found)
     return found
@@ -71,7 +94,7 @@ def resolve_model(model: FullModel, *, place: str, relative_to: Path | None) -> 
 
 def resolve_adapter(adapter: Adapter, *, place: str, relative_to: Path | None) -> ModelFolder:
     """The folder of a LoRA adapter in peft's form."""
-    found = _resolve(adapter.adapter, adapter.revision, place=place, relative_to=relative_to)
+    found = _resolve(adapter.adapter, adapter.revision, HUB_FILES, place=place, relative_to=relative_to)
     found.read_json("adapter_config.json")
     _need_weights(found, ADAPTER_WEIGHTS)
     return found
@@ -85,22 +108,24 @@ def _need_weights(model: ModelFolder, name: str | None = None) -> None:
         )
 
 
-def _resolve(name: str, revision: str | None, *, place: str, relative_to: Path | None) -> ModelFolder:
+def _resolve(
+    name: str, revision: str | None, files: list[str], *, place: str, relative_to: Path | None
+) -> ModelFolder:
     local = find_model_folder(name, relative_to=relative_to)
     if local is not None:
         return ModelFolder(place, name, local)
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ConfigError(f"{place}: no folder '{name}'")
-    return _from_hub(name, revision, place)
+    return _from_hub(name, revision, files, place)
 
 
-def _from_hub(name: str, revision: str | None, place: str) -> ModelFolder:
+def _from_hub(name: str, revision: str | None, files: list[str], place: str) -> ModelFolder:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     hint = "give a folder, or a hub name whose files are in the hub cache or reachable"
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=files))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.base import Captured, Engine, Request, prompt_role
+from llmood.engines.pace import Pace
 from llmood.engines.store import Context, Location, Store
 from llmood.progress import Advance, Progress
 from llmood.records import FAILED, OK, UNSCORED, CaptureSpec, Status
@@ -62,7 +63,9 @@ def request_of(
         if not response["text"].strip():
             return Unmade(UNSCORED, "empty answer")
         answer = tuple(response["token_ids"])
-        before = ids if spec.target == "prompt_response" else engine.tokenizer(spec.model).prefix_ids
+        # One prefix for both models, whatever each one's tokenizer would put there: the ids must be the same.
+        prefix = engine.tokenizer(prompt_role(engine)).prefix_ids
+        before = ids if spec.target == "prompt_response" else prefix
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
@@ -118,7 +121,7 @@ class Observer:
             if isinstance(request, Unmade):
                 wanted.unmade[prompt.sample_id] = request
                 continue
-            key = context.key(request.token_ids)
+            key = context.key(request.content)
             wanted.keys[prompt.sample_id] = key
             wanted.requests[key] = request
         return wanted
@@ -181,8 +184,8 @@ class Observer:
         advance: Advance,
     ) -> None:
         pending: list[dict[str, Any]] = []
-        started = written = time.monotonic()
-        tokens = 0
+        written = time.monotonic()
+        pace = Pace(room=int(dict(wanted.spec.params).get("max_new_tokens", 0)))
         try:
             for batch in batches:
                 results = self.engine.capture(wanted.spec, [wanted.requests[key] for key in batch])
@@ -192,7 +195,7 @@ class Observer:
                     else:
                         pending.append(self._row(wanted.spec, key, wanted.requests[key], captured))
                 advance(len(batch))
-                tokens += sum(len(wanted.requests[key].token_ids) for key in batch)
+                pace.add([wanted.requests[key] for key in batch])
                 if pending and (len(pending) >= SHARD_ROWS or time.monotonic() - written > SHARD_SECONDS):
                     full, pending = pending, []
                     located.update(wanted.context.append(full))
@@ -201,7 +204,8 @@ class Observer:
             # Also when interrupted or when a batch fails: nothing that is finished is lost.
             if pending:
                 located.update(wanted.context.append(pending))
-        wanted.context.note_rate(tokens / max(time.monotonic() - started, 1e-6))
+        if pace.rate is not None:
+            wanted.context.note_rate(pace.rate)
 
     def _row(self, spec: CaptureSpec, key: str, request: Request, captured: Captured) -> dict[str, Any]:
         row = {"key": key, "status": captured.status, "reason": captured.reason, **captured.values}

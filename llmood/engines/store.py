@@ -1,7 +1,7 @@
 """The one observation store: Parquet shards under a folder per (kind, context), named by their content.
 
 A context is all that decides a capture's numbers except the token ids: weights, adapter, tokenizer, engine, version,
-dtype, capture spec. An observation's key hashes its context and its token ids. A shard appears by rename, whole or
+dtype, capture spec. An observation's key hashes its context and its request. A shard appears by rename, whole or
 not at all, and its name is the digest of its bytes: concurrent runs can't damage each other's, a kill loses only the
 shard in flight, and `verify` needs nothing but the files.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from llmood.paths import cache_root
 from llmood.records import FAILED
 from llmood.tables import CAPTURE_SCHEMAS, atomic, read_table, write_text
 
+ABANDONED_SECONDS = 3600.0  # a shard is written in seconds
 DAMAGED = "its content is not what its name says"
 
 
@@ -94,7 +96,8 @@ class Store:
             if left is not None and left <= {"context.json", "rate.json"}:
                 for name in left:
                     (folder / name).unlink(missing_ok=True)
-                folder.rmdir()
+                with suppress(OSError):  # a run has written there since
+                    folder.rmdir()
 
     def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
         """A shard's rows.
@@ -119,7 +122,8 @@ class Store:
             if not _is_whole(shard, shard.read_bytes()):
                 yield shard, DAMAGED
         for partial in sorted(self.root.glob("*/*/.*.partial")):
-            if not _is_running(partial):
+            # By age, not by process: the run that writes it may be on another machine.
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                 yield partial, "left by a run that was killed"
 
 
@@ -133,9 +137,9 @@ class Context:
         self.digest = digest({"kind": kind, **self.identity})
         self.folder = store.root / kind / self.digest
 
-    def key(self, token_ids: Iterable[int]) -> str:
-        """The key of one observation: what was sent, in this context."""
-        return digest_bytes(f"{self.digest}:{','.join(map(str, token_ids))}".encode())
+    def key(self, content: str) -> str:
+        """The key of one observation: what was sent (`Request.content`), in this context."""
+        return digest_bytes(f"{self.digest}:{content}".encode())
 
     def locate(self, keys: set[str]) -> dict[str, Location]:
         """Where the wanted observations are. Failed ones count as missing: they are tried again.
@@ -214,9 +218,3 @@ def _rows(shard: Path) -> int:
         return int(pq.read_metadata(shard).num_rows)
     except (OSError, pa.ArrowException):
         return 0  # damaged: `cache verify` names it
-
-
-def _is_running(partial: Path) -> bool:
-    """Whether the process whose number stands in a partial file's name still runs."""
-    number = partial.name.rsplit(".", 2)[-2]
-    return number.isdigit() and Path(f"/proc/{number}").exists()

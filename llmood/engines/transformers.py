@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,12 +19,14 @@ from llmood.records import FAILED, CaptureSpec
 if TYPE_CHECKING:
     from llmood.engines.models.causal_lm import CausalLM
 
+# Raise it with every change here, in `models/` or in `tokenizer.py` that changes a number: what is stored under an
+# older version is made anew.
+ENGINE_VERSION = 1
 DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
 # Measured on two cores (`make bench`): beyond about a thousand tokens, what a layer passes to the next falls out of the
 # processor's cache. Decoding has one token a row and step, and wants more rows.
 BATCH_TOKENS = {("cpu", "prompt_logprobs"): 1024, ("cpu", "response"): 4096}
 ACCELERATOR_BATCH_TOKENS = 16_384
-CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")
 
 
 @engines.register("transformers")
@@ -49,14 +50,18 @@ class TransformersEngine(Engine):
         self._tuned: ModelFolder | None = None
         self._adapter: ModelFolder | None = None
         if self.models.base is not None:
-            self._base = resolve_model(self.models.base, place="models.base", relative_to=self.folder)
+            self._base = self._resolve(self.models.base, "models.base")
         if isinstance(self.models.tuned, Adapter):
             self._attach(self.models.tuned)
         elif isinstance(self.models.tuned, FullModel):
-            self._tuned = resolve_model(self.models.tuned, place="models.tuned", relative_to=self.folder)
+            self._tuned = self._resolve(self.models.tuned, "models.tuned")
         self._tokenizers: dict[str, FolderTokenizer] = {}
         self._loaded: tuple[str, CausalLM] | None = None
         self.device = _device(self.config.device)
+
+    def _resolve(self, model: FullModel, place: str) -> ModelFolder:
+        code = self.config.trust_remote_code
+        return resolve_model(model, place=place, relative_to=self.folder, code=code)
 
     def _attach(self, tuned: Adapter) -> None:
         if self._base is None:
@@ -74,11 +79,12 @@ class TransformersEngine(Engine):
         packages = ("transformers", "torch", "peft") if adapter else ("transformers", "torch")
         return {
             "engine": self.kind,
-            "version": {name: version(name) for name in packages},
+            "version": {"engine": ENGINE_VERSION, **{name: version(name) for name in packages}},
             "weights": self._weights(role).digest,
             "adapter": adapter.digest if adapter else None,
             "dtype": self.dtype(role),
             "device": self.device.split(":")[0],
+            "trust_remote_code": self.config.trust_remote_code,
         }
 
     def describe(self, role: str) -> dict[str, Any]:
@@ -110,24 +116,17 @@ class TransformersEngine(Engine):
             )
         return self._tokenizers[role]
 
-    @cache  # noqa: B019 - an engine lives as long as its run
     def context_length(self, role: str) -> int:
-        config = self._weights(role).read_json("config.json")
-        nested = config.get("text_config")
-        for source in (config, nested if isinstance(nested, dict) else {}):
-            for key in CONTEXT_KEYS:
-                if isinstance(source.get(key), int):
-                    return min(int(source[key]), self.config.max_length or int(source[key]))
-        return self.config.max_length or DEFAULT_CONTEXT
+        limits = (self._weights(role).context_length, self.config.max_length)
+        return min((limit for limit in limits if limit is not None), default=DEFAULT_CONTEXT)
 
-    @cache  # noqa: B019
     def dtype(self, role: str) -> str:
         """Float32 on a CPU, whatever the checkpoint; the checkpoint's own on an accelerator."""
         if self.config.dtype != "auto":
             return self.config.dtype
         if self.device == "cpu":
             return "float32"
-        config = self._weights(role).read_json("config.json")
+        config = self._weights(role).config
         stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
         return "bfloat16" if stored in ("bfloat16", "float16") else "float32"
 
@@ -148,8 +147,21 @@ class TransformersEngine(Engine):
         return BATCH_TOKENS.get((self.device, spec.kind), ACCELERATOR_BATCH_TOKENS)
 
     def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
-        model, adapted = self._model(spec.model), spec.model == "tuned"
-        rows = [request.token_ids for request in requests]
+        import torch
+
+        model = self._model(spec.model)
+        try:
+            return self._run(spec, model, [request.token_ids for request in requests])
+        except torch.OutOfMemoryError:
+            if len(requests) == 1:
+                return [
+                    Captured(status=FAILED, reason="the device has too little memory for this text alone")
+                ]
+        half = len(requests) // 2
+        return self.capture(spec, requests[:half]) + self.capture(spec, requests[half:])
+
+    def _run(self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]]) -> list[Captured]:
+        adapted = spec.model == "tuned"
         if spec.kind == "response":
             return self._respond(spec, model, rows, adapted)
         return [_logprobs(values) for values in model.token_logprobs(rows, adapted=adapted)]
@@ -157,6 +169,10 @@ class TransformersEngine(Engine):
     def close(self) -> None:
         self._loaded = None
         gc.collect()
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
 
     def _respond(
         self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapted: bool

@@ -26,8 +26,7 @@ logging.disable_progress_bar()  # llmood shows its own progress
 # large vocabulary that is too few rows for the product to be fast, so there are at least 64 (37 MiB at 150k words).
 LOGITS_AT_ONCE = 1024 * 1024
 LEAST_ROWS = 64
-HEAD_TOLERANCE = 1e-3
-PADDING_TOLERANCE = 1e-4  # what a float32 log-probability may differ by alone and in a padded batch
+TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
 
 
@@ -102,8 +101,11 @@ class CausalLM:
         ids = list(range(min(8, int(self.model.config.get_text_config().vocab_size))))
         decode = partial(self._greedy, max_new_tokens=2, end_ids=(), adapted=False)
         (_, padded), (_, alone) = decode([ids, ids[-2:]])[1], decode([ids[-2:]])[0]
-        exact = self.model.dtype == torch.float32
-        return bool(np.allclose(padded, alone, rtol=0, atol=PADDING_TOLERANCE if exact else HALF_TOLERANCE))
+        return bool(np.allclose(padded, alone, rtol=0, atol=self._tolerance))
+
+    @property
+    def _tolerance(self) -> float:
+        return TOLERANCE if self.model.dtype == torch.float32 else HALF_TOLERANCE
 
     def _greedy(
         self, rows: Sequence[Sequence[int]], *, max_new_tokens: int, end_ids: Sequence[int], adapted: bool
@@ -165,11 +167,12 @@ class CausalLM:
 
         ids = torch.arange(min(8, config.vocab_size), device=self.device)[None]
         with torch.inference_mode():
-            theirs = self.model(input_ids=ids).logits.float()
-            ours = head(self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state).float()
-        same = theirs.shape == ours.shape and torch.allclose(
-            theirs, ours, atol=HEAD_TOLERANCE, rtol=HEAD_TOLERANCE
-        )
+            theirs = self.model(input_ids=ids).logits
+            ours = head(self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
+        if theirs.shape != ours.shape:
+            return None
+        difference = (theirs.float().log_softmax(-1) - ours.float().log_softmax(-1)).abs().max()
+        same = bool(difference <= self._tolerance)
         return head if same else None
 
 

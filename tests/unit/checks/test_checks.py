@@ -14,10 +14,10 @@ from llmood.checks import CheckInput, checks, run_checks
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.questions.populations import Population, ScoredBenchmark
-from llmood.records import Check
+from llmood.records import CaptureSpec, Check
 from llmood.scoring import ScorerColumn
 from llmood.tables import INDEX, SAMPLES
-from tests.observing import ALL, BASE, TUNED, Spy, observe, prompts_of, samples_of
+from tests.observing import ALL, BASE, RESPONSE, TUNED, Spy, observe, prompts_of, samples_of
 
 N_ID, N_NEAR, N_FAR = 200, 150, 100
 
@@ -213,7 +213,7 @@ def test_rejected_rows() -> None:
     ],
 )
 def test_unpinned(model: Mapping[str, Any], expected: int) -> None:
-    found = raised(Given(models={"base": model}), "unpinned")
+    found = raised(Given(models={"base": {"identity": {}, **model}}), "unpinned")
     assert len(found) == expected
     assert all("models.base" in check.detail and "abc" in check.detail for check in found)
 
@@ -233,6 +233,27 @@ def test_tuned_equals_base() -> None:
     assert check.severity == "error"
     assert check.values == {"largest_difference": 0.0}
     assert raised(Given(observations=_observed("t")), "tuned_equals_base") == []
+
+
+def test_tuned_equals_base_by_what_was_loaded() -> None:
+    models = {role: {"commit": None, "identity": {"weights": "w"}} for role in ("base", "tuned")}
+    check = one(Given(models=models), "tuned_equals_base")
+    assert "the same weights" in check.detail
+    models["tuned"] = {"commit": None, "identity": {"weights": "w", "adapter": "a"}}
+    assert raised(Given(models=models), "tuned_equals_base") == []
+
+
+@pytest.mark.parametrize("target", ["prompt_response", "response"])
+def test_tuned_equals_base_in_what_it_answers(target: str) -> None:
+    after = [CaptureSpec.of("prompt_logprobs", role, target) for role in ("tuned", "base")]
+    texts = [f"text {row}" for row in range(N_ID + N_NEAR + N_FAR)]
+    for tuned, expected in (("b", 1), ("t", 0)):
+        engine = Spy()
+        engine.models = engine.models.model_copy(
+            update={"tuned": engine.models.base.model_copy(update={"model": tuned})}
+        )
+        _, observations = observe(texts, [RESPONSE, *after], engine)
+        assert len(raised(Given(observations=observations), "tuned_equals_base")) == expected
 
 
 def test_without_two_models_nothing_is_said_of_their_difference() -> None:

@@ -61,8 +61,10 @@ def test_a_pickled_adapter_beside_some_other_safetensors_file(adapter: Path, tmp
 
 
 def test_a_folder_of_another_kind(llama: Path, adapter: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"models\.base: .* holds no config\.json"):
+    with pytest.raises(ConfigError, match=r"models\.base: .* is an adapter \(write models\.tuned"):
         model(adapter)
+    with pytest.raises(ConfigError, match=r"models\.base: .* holds no config\.json"):
+        model(tmp_path)
     with pytest.raises(ConfigError, match=r"models\.tuned\.adapter: .* holds no adapter_config\.json"):
         tuned(llama)
     for content, said in (("{", "is not JSON"), ("[]", "is not a JSON object")):

@@ -176,3 +176,41 @@ def test_the_context_is_the_models_or_what_lowers_it(llama: Path, tmp_path: Path
     assert engine_of(llama, max_length=1000).context_length("base") == CONTEXT
     gpt2 = tiny_models.save_model(tmp_path, "gpt2")
     assert engine_of(gpt2).context_length("base") == CONTEXT
+
+
+def test_a_batch_too_large_for_memory_is_halved(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    engine = engine_of(llama)
+    rows = [Request(tuple(range(1, 5 + extra))) for extra in range(5)]
+    whole = engine.capture(BASE, rows)
+    sizes: list[int] = []
+    scored = causal_lm.CausalLM.token_logprobs
+
+    def small(self: Any, batch: Any, *, adapted: bool) -> Any:
+        sizes.append(len(batch))
+        if len(batch) > 1 or len(batch[0]) == 8:
+            raise torch.OutOfMemoryError("out of memory")
+        return scored(self, batch, adapted=adapted)
+
+    monkeypatch.setattr(causal_lm.CausalLM, "token_logprobs", small)
+    halved = engine.capture(BASE, rows)
+    assert [result.status for result in halved] == ["ok"] * 4 + ["failed"]
+    assert sizes == [5, 2, 1, 1, 3, 1, 2, 1, 1]
+    for ours, theirs in zip(halved[:4], whole, strict=False):
+        assert ours.values["logprobs"][1:] == pytest.approx(theirs.values["logprobs"][1:], abs=1e-4)
+
+
+def test_the_engine_s_own_version_is_part_of_its_identity(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = engine_of(llama).identity("base")
+    monkeypatch.setattr("llmood.engines.transformers.ENGINE_VERSION", 999)
+    assert engine_of(llama).identity("base") != before
+
+
+def test_code_in_a_model_s_folder_is_part_of_its_identity(llama: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(llama, tmp_path / "coded"))
+    before = engine_of(folder).identity("base")
+    (folder / "modeling.py").write_text("x = 1")
+    assert engine_of(folder).identity("base") != before
