@@ -12,7 +12,6 @@ class LlmoodError(Exception):
     """
 
     exit_code = 1
-    retryable = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

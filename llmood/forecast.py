@@ -25,7 +25,8 @@ class Forecast:
         cached: how many of them the store already holds; None where that isn't known before the responses are.
         tokens: of the requests that the store lacks.
         seconds: how long that may take.
-        measured: whether the rate was measured in an earlier run, or guessed from the model's size.
+        measured: whether the rate was measured in an earlier run (or nothing is left to run), else it is guessed from
+            the model's size.
     """
 
     capture: str
@@ -59,7 +60,7 @@ def forecast(plan: Plan) -> list[Forecast]:
         seconds = tokens / (
             rate or _guessed_rate(plan.engine.describe(spec.model), plan.engine.identity(spec.model))
         )
-        found.append(Forecast(spec.id, requests, cached, tokens, seconds, rate is not None))
+        found.append(Forecast(spec.id, requests, cached, tokens, seconds, rate is not None or tokens == 0))
     return found
 
 

@@ -6,10 +6,11 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from llmood.errors import ConfigError
+from llmood.records import MetricRecord
 from llmood.registry import suggest
 
 _GATE = re.compile(
@@ -22,20 +23,12 @@ _RELATIONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "==": operator.eq,
 }
-_KEYS = (
-    *(
-        "benchmark",
-        "question",
-        "scorer",
-        "calibrator",
-        "correctness",
-        "population",
-        "id_task",
-        "ood_task",
-        "shift",
-    ),
-    *("severity", "slice", "split"),
+# What a gate can't choose records by: the number itself, and how it was made.
+_VALUES = frozenset(
+    {"schema", "metric", "params", "value", "reason", "ci_low", "ci_high", "ci_level", "ci_method"}
+    | {"n", "n_negative", "n_positive", "n_unscored", "positive_class", "higher_is_better"}
 )
+_KEYS = tuple(field.name for field in fields(MetricRecord) if field.name not in _VALUES)
 
 
 @dataclass(frozen=True, slots=True)

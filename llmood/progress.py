@@ -17,4 +17,4 @@ class Progress:
         yield lambda count: None
 
     def say(self, line: str) -> None:
-        """One line about what is happening."""
+        """Name a step that may take seconds and has nothing to count."""

@@ -34,6 +34,7 @@ def write_results(
     What the benchmark, the tasks and the models are is read from the folder's `run.json`.
     """
     manifest = folder.manifest
+    progress.say("scoring")
     columns = score_all(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     records = [asdict(record) for record in _measure(scored, config, progress)]

@@ -29,6 +29,7 @@ from llmood.yaml_files import apply_overrides
 if TYPE_CHECKING:
     import pandas as pd
 
+WRITING_REPORT = "writing the report"
 RESCORABLE = ("scorers", "bootstrap", "seed")
 
 
@@ -51,6 +52,14 @@ class Run:
     @property
     def config(self) -> RunConfig:
         return parse(RunConfig, self.manifest["config"], place=f"{self.folder}/run.json: config")
+
+    @property
+    def scored_config(self) -> RunConfig:
+        """The configuration of the scores and metrics as they stand: the last `rescore`'s, else the run's own."""
+        changed = self.manifest.get("rescored")
+        if changed is None:
+            return self.config
+        return parse(RunConfig, changed, place=f"{self.folder}/run.json: rescored")
 
     def samples(self) -> pd.DataFrame:
         """One row a sample."""
@@ -105,6 +114,7 @@ def evaluate(
     progress = progress or Progress()
     target = RunFolder(Path(output_dir) if output_dir else default_folder(parsed, name))
     target.claim(parsed)
+    progress.say("reading tasks")
     plan = make_plan(parsed, folder=folder, include=include)
     with target.locked():
         target.claim(parsed)  # again: another run may have ended here since
@@ -143,14 +153,16 @@ def rescore(
     config = parse(RunConfig, apply_overrides(manifest["config"], overrides), place=f"{run}: configuration")
     _check_rescorable(config, Run(run).config)
     chosen = make_scorers(config.scorers, config.seed)
+    progress = progress or Progress()
     with folder.locked():
         samples = _read_table(folder.file("samples.parquet"), SAMPLES)
         index = _read_table(folder.file("observations/index.parquet"), INDEX)
         observations = Observations(samples, index, Store())
         _check_captured(chosen, observations, folder)
-        status = write_results(folder, config, observations, chosen, progress or Progress())
+        status = write_results(folder, config, observations, chosen, progress)
         changed = config.model_dump(mode="json") if overrides else None
         folder.write_manifest(status, error=None, rescored=changed)
+        progress.say(WRITING_REPORT)
         write_report([folder.path], folder.file("report.html"))
     return Run(folder.path)
 
@@ -171,6 +183,7 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     index = observer.index()
     write_table(target.file("observations/index.parquet"), index)
     status = write_results(target, plan.config, Observations(samples, index, store), plan.scorers, progress)
+    progress.say(WRITING_REPORT)
     # Before `run.json` says how the run ended: a folder that is complete holds its report.
     write_report([target.path], target.file("report.html"), status=status)
     return status

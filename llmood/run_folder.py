@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import platform
 import re
@@ -16,10 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from llmood.config import RunConfig
+from llmood.config import RunConfig, parse
 from llmood.errors import ConfigError
 from llmood.identity import canonical_json
-from llmood.tables import SCHEMA_VERSION, write_json
+from llmood.manifest import VERSION, read_manifest
+from llmood.tables import write_json
 
 RunStatus = Literal["running", "complete", "partial", "failed", "interrupted"]
 
@@ -54,20 +54,7 @@ class RunFolder:
         Raises:
             ConfigError: the folder is no run.
         """
-        try:
-            value = json.loads(self.file("run.json").read_text(encoding="utf-8"))
-        except OSError:
-            raise ConfigError(f"{self.path}: is no run folder (it holds no run.json)") from None
-        except ValueError as error:
-            raise ConfigError(f"{self.path}/run.json: is not JSON: {error}") from None
-        if not isinstance(value, dict) or not {"schema_version", "config"} <= value.keys():
-            raise ConfigError(f"{self.path}/run.json: was not written by llmood")
-        if value["schema_version"] != SCHEMA_VERSION:
-            raise ConfigError(
-                f"{self.path}/run.json: schema version {value['schema_version']}, "
-                f"this llmood reads {SCHEMA_VERSION}"
-            )
-        return value
+        return read_manifest(self.path)
 
     def claim(self, config: RunConfig) -> None:
         """Make sure that this folder may hold a run of this configuration.
@@ -76,7 +63,9 @@ class RunFolder:
             ConfigError: it holds another configuration's run, or files that are no run's.
         """
         if self.file("run.json").exists():
-            if self.manifest["config"] != config.model_dump(mode="json"):
+            # Compared as configurations: a key that is new since then has its default in both.
+            made = parse(RunConfig, self.manifest["config"], place=f"{self.path}/run.json: config")
+            if made != config:
                 raise ConfigError(
                     f"{self.path}: holds the run of another configuration",
                     hint="choose another folder with -o",
@@ -106,9 +95,7 @@ class RunFolder:
     def write_manifest(self, status: RunStatus, **entries: Any) -> None:
         """Write `run.json`; entries that are not named stay as they are."""
         known = self.manifest if self.file("run.json").exists() else {}
-        write_json(
-            self.file("run.json"), {**known, "schema_version": SCHEMA_VERSION, "status": status, **entries}
-        )
+        write_json(self.file("run.json"), {**known, "schema_version": VERSION, "status": status, **entries})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

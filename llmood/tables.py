@@ -14,17 +14,15 @@ import pyarrow.parquet as pq
 
 from llmood.errors import StoreError
 
-SCHEMA_VERSION = 1
 
-
-def _schema(name: str, *fields: tuple[str, pa.DataType]) -> pa.Schema:
-    return pa.schema(
-        list(fields), metadata={"llmood.schema": name, "llmood.schema_version": str(SCHEMA_VERSION)}
-    )
+def _schema(name: str, version: int, *fields: tuple[str, pa.DataType]) -> pa.Schema:
+    # The version rises when a column changes its meaning or goes; one that is added is null in older files.
+    return pa.schema(list(fields), metadata={"llmood.schema": name, "llmood.schema_version": str(version)})
 
 
 SAMPLES = _schema(
     "samples",
+    1,
     ("sample_id", pa.string()),
     ("task", pa.string()),
     ("population", pa.string()),
@@ -49,6 +47,7 @@ SAMPLES = _schema(
 
 SCORES = _schema(
     "scores",
+    1,
     ("sample_id", pa.string()),
     ("scorer", pa.string()),
     ("score", pa.float64()),
@@ -59,6 +58,7 @@ SCORES = _schema(
 
 INDEX = _schema(
     "observation_index",
+    1,
     ("sample_id", pa.string()),
     ("capture", pa.string()),
     ("key", pa.string()),
@@ -77,6 +77,7 @@ _OUTCOME = (("key", pa.string()), ("status", pa.string()), ("reason", pa.string(
 CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
     "prompt_logprobs": _schema(
         "prompt_logprobs",
+        1,
         *_OUTCOME,
         ("token_ids", pa.list_(pa.int32())),
         ("logprobs", pa.list_(pa.float32())),
@@ -84,6 +85,7 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "response": _schema(
         "response",
+        1,
         *_OUTCOME,
         ("text", pa.string()),
         ("token_ids", pa.list_(pa.int32())),
@@ -92,6 +94,12 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("temperature", pa.float32()),
         ("top_p", pa.float32()),
         ("seed", pa.int64()),
+        # Null unless an engine knows them: of each token, the entropy over the vocabulary (exact only) and the
+        # likeliest tokens, with what probability they leave.
+        ("entropy", pa.list_(pa.float32())),
+        ("top_ids", pa.list_(pa.list_(pa.int32()))),
+        ("top_logprobs", pa.list_(pa.list_(pa.float32()))),
+        ("residual_mass", pa.list_(pa.float32())),
     ),
 }
 
@@ -140,7 +148,7 @@ def read_table(
     *,
     name: str | None = None,
 ) -> pa.Table:
-    """Read Parquet, refusing a file of another schema version.
+    """Read Parquet, refusing a file of another schema version; columns that it is too old for are null.
 
     Args:
         path: a file, or one that is open.
@@ -151,15 +159,31 @@ def read_table(
         StoreError: the file is missing, broken, or written by a newer llmood.
     """
     try:
-        table = pq.read_table(path, columns=columns)
+        with pq.ParquetFile(path) as file:
+            there = file.schema_arrow.names
+            table = file.read(there if columns is None else [name for name in columns if name in there])
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"{name or path}: can't be read as Parquet: {error}", hint="make it anew with 'llmood run'"
         ) from error
-    if schema is not None:
-        found = (table.schema.metadata or {}).get(b"llmood.schema_version")
-        wanted = schema.metadata[b"llmood.schema_version"]
-        if found != wanted:
-            shown = found.decode() if found else "none"
-            raise StoreError(f"{name or path}: schema version {shown}, this llmood reads {wanted.decode()}")
-    return table
+    if schema is None:
+        return table
+    found = (table.schema.metadata or {}).get(b"llmood.schema_version")
+    wanted = schema.metadata[b"llmood.schema_version"]
+    if found != wanted:
+        shown = found.decode() if found else "none"
+        raise StoreError(f"{name or path}: schema version {shown}, this llmood reads {wanted.decode()}")
+    return _completed(table, schema, columns)
+
+
+def _completed(table: pa.Table, schema: pa.Schema, columns: list[str] | None) -> pa.Table:
+    """The columns in their order, those that the file is too old for as nulls of their type."""
+    if columns is None:
+        known = set(schema.names)
+        columns = [*schema.names, *(column for column in table.column_names if column not in known)]
+    there = set(table.column_names)
+    for column in columns:
+        if column not in there:
+            field = schema.field(column)
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(columns)

@@ -57,7 +57,7 @@ def _print_auroc(run: Run) -> None:
     records = run.records()
     table = {(r["scorer"], r["ood_task"]): r for r in records if r["metric"] == HEADLINE}
     best = {
-        (r["scorer"], r["ood_task"]): r["params"]["ties_with_best"]
+        (r["scorer"], r["ood_task"]): r["params"].get("ties_with_best", False)
         for r in records
         if r["metric"] == BEHIND_BEST
     }
@@ -66,8 +66,8 @@ def _print_auroc(run: Run) -> None:
     if not tasks:
         say("This benchmark has no OOD task: there is nothing to detect.")
         return
-    header = ["AUROC [95 %]", *(f"{task['name']} ({task['shift']})" for task in tasks)]
-    header[0] = f"AUROC [{run.config.bootstrap.level:.0%}]"
+    level = f"AUROC [{run.scored_config.bootstrap.level * 100:g}%]"
+    header = [level, *(f"{task['name']} ({task['shift']})" for task in tasks)]
     rows = []
     for scorer in sorted(scorers, key=lambda name: name in BASELINES):
         cells = [

@@ -12,7 +12,7 @@ SHOWN_AFTER = 1.0  # seconds: what is done at once needs no bar
 
 
 class Bars(Progress):
-    """tqdm's bars with rate and time left; silent where stderr is no terminal."""
+    """tqdm's bars with rate and time left, and a line for what has no length; silent where stderr is no terminal."""
 
     @contextmanager
     def track(self, label: str, total: int, *, done: int = 0, unit: str = "samples") -> Iterator[Advance]:
@@ -32,7 +32,8 @@ class Bars(Progress):
             yield lambda count: _advance(bar, count)
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr)
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(line, file=sys.stderr)
 
 
 def _advance(bar: object, count: int) -> None:

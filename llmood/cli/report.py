@@ -27,18 +27,20 @@ def command(
     gate: options.GateOption = None,
 ) -> None:
     """Write report.html anew from a run's files."""
-    from llmood.cli.errors import GATE_MISSED, reader_may_leave
+    from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
     from llmood.cli.printing import gates_json, print_gates
+    from llmood.cli.progress import Bars
     from llmood.cli.terminal import print_json, say
     from llmood.gates import judge, parse_gate
     from llmood.report import write_report
-    from llmood.run import Run
+    from llmood.run import WRITING_REPORT, Run
 
     parsed = [parse_gate(text) for text in gate or []]
     folder = output_dir or (runs[0] if len(runs) == 1 else Path())
     loaded = [Run(run) for run in runs]
     results = [result for run in loaded for result in judge(parsed, run.records())]
     page = folder / "report.html"
+    Bars().say(WRITING_REPORT)
     write_report(runs, page)
     with reader_may_leave():
         if as_json:
@@ -47,5 +49,7 @@ def command(
         else:
             print_gates(results)
             say(str(page))
+    if parsed and not all(run.status == "complete" for run in loaded):
+        raise typer.Exit(FAILED)
     if not all(result.held for result in results):
         raise typer.Exit(GATE_MISSED)

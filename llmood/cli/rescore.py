@@ -16,6 +16,7 @@ EPILOG = "Example: llmood rescore runs/mine --set 'scorers=[likelihood.mean]' --
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     sets: options.Set = None,
+    seed: options.Seed = None,
     as_json: options.AsJson = False,
     gate: options.GateOption = None,
 ) -> None:
@@ -26,5 +27,5 @@ def command(
     from llmood.run import rescore
 
     parsed = [parse_gate(text) for text in gate or []]
-    scored = rescore(run, overrides=sets or [], progress=Bars())
+    scored = rescore(run, overrides=options.overrides_of(sets, seed=seed), progress=Bars())
     finish(scored, parsed, as_json=as_json)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from numpy.typing import ArrayLike
 
 from llmood.metrics.counts import Counts
 from llmood.metrics.inputs import FloatArray
 from llmood.registry import Registry
+
+Unit = Literal["share", "percent"]
+LAST = 1000  # the order of a metric that asks for no place
 
 MetricFunction = Callable[[ArrayLike, ArrayLike], float]
 F = TypeVar("F", bound=Callable[..., float])
@@ -46,6 +49,10 @@ class Metric:
         higher_is_better: the direction of a good scorer.
         positive_class: the class that counts as a hit ("ood" or "id").
         bounds: the smallest and the largest value that it can take.
+        title: what tables call it.
+        unit: how a value is shown: a "share" (0.981) or a "percent" (98.1 %).
+        order: where its table stands among those of its question, smallest first; pairs stand together.
+        depends_on_prevalence: the share of positives in the samples decides its value, and belongs beside it.
         description: one line for tables and `llmood ls metrics`.
         vectorised: the same number from `Counts`, (..., T) to (...); None sends the bootstrap down the slow
             path.
@@ -60,6 +67,10 @@ class Metric:
     positive_class: str
     bounds: tuple[float, float]
     description: str
+    title: str
+    unit: Unit = "share"
+    order: int = LAST
+    depends_on_prevalence: bool = False
     vectorised: Callable[[Counts], FloatArray] | None = None
     exact: ExactBound | None = None
 
@@ -78,6 +89,10 @@ def register_metric(
     higher_is_better: bool,
     positive_class: str,
     description: str,
+    title: str | None = None,
+    unit: Unit = "share",
+    order: int = LAST,
+    depends_on_prevalence: bool = False,
     bounds: tuple[float, float] = (0.0, 1.0),
     vectorised: Callable[[Counts], FloatArray] | None = None,
     exact: ExactBound | None = None,
@@ -95,6 +110,10 @@ def register_metric(
                 positive_class=positive_class,
                 bounds=bounds,
                 description=description,
+                title=title or name,
+                unit=unit,
+                order=order,
+                depends_on_prevalence=depends_on_prevalence,
                 vectorised=vectorised,
                 exact=exact,
             ),

@@ -47,6 +47,8 @@ def _auroc_bound(counts: Counts, groups: GroupCounts, level: float) -> Bound | N
     higher_is_better=True,
     positive_class="ood",
     description="chance that an OOD sample scores above an ID sample, a tie counting half",
+    title="AUROC",
+    order=0,
     vectorised=_auroc,
     exact=_auroc_bound,
 )
@@ -185,16 +187,19 @@ def precision_at_prevalence(
 
 def _register_parametrised() -> None:
     sides: tuple[tuple[Population, str, str], ...] = (
-        ("ood", "share of ID flagged when 95 % of OOD is caught", "ID"),
-        ("id", "share of OOD accepted when 95 % of ID is kept", "OOD"),
+        ("ood", "ID flagged when 95 % of OOD is caught", "ID"),
+        ("id", "OOD accepted when 95 % of ID is kept", "OOD"),
     )
-    for side, fpr_line, other in sides:
+    for place, (side, fpr_line, other) in enumerate(sides):
         register_metric(
             f"aupr_{side}",
             question=OOD_DETECTION,
             higher_is_better=True,
             positive_class=side,
             description=f"average precision of retrieving {side.upper()} from among {other}",
+            title=f"AUPR, {side.upper()} positive",
+            order=20 + place,
+            depends_on_prevalence=True,
             vectorised=partial(_average_precision, positive=side),
             exact=partial(_average_precision_bound, positive=side),
         )(partial(average_precision, positive=side))
@@ -203,7 +208,10 @@ def _register_parametrised() -> None:
             question=OOD_DETECTION,
             higher_is_better=False,
             positive_class=side,
-            description=fpr_line,
+            description=f"share of {fpr_line}",
+            title=fpr_line.replace(" %", "\u00a0%"),
+            unit="percent",
+            order=10 + place,
             vectorised=partial(_fpr_at_tpr, tpr=0.95, positive=side),
             exact=partial(_fpr_bound, tpr=0.95, positive=side),
         )(partial(fpr_at_tpr, tpr=0.95, positive=side))
@@ -215,6 +223,9 @@ def _register_parametrised() -> None:
             higher_is_better=True,
             positive_class="ood",
             description=f"precision at 95 % of OOD caught, were {percent} % of the traffic OOD",
+            title=f"Precision where {percent}\u00a0% of traffic is OOD",
+            unit="percent",
+            order=30 + percent,
             vectorised=partial(_precision_at_prevalence, prevalence=share, tpr=0.95),
             exact=partial(_precision_bound, prevalence=share, tpr=0.95),
         )(partial(precision_at_prevalence, prevalence=share))

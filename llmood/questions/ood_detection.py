@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import numpy as np
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from llmood.config import BootstrapConfig
 from llmood.metrics import (
@@ -24,6 +23,9 @@ from llmood.seeds import derive_seed
 QUESTION = "ood_detection"
 HEADLINE = "auroc"
 BEHIND_BEST = "auroc_behind_best"
+LEAST_SCORED = 0.9  # of each population: who scored fewer is not compared with the others
+TOO_FEW = f"not compared: it scored under {LEAST_SCORED * 100:g} % of the ID or of the OOD samples"
+ALONE = "not compared: no other scorer scored enough samples"
 
 
 def ood_detection(
@@ -65,11 +67,11 @@ def _records(
         )
     except UndefinedMetric as error:
         for metric in metrics:
-            yield _record(scored, ood, scorer, contrast, metric, value=None, reason=str(error))
+            yield _metric_record(scored, ood, scorer, contrast, metric, value=None, reason=str(error))
         return
     for metric in metrics:
         interval = intervals[metric.id]
-        yield _record(
+        yield _metric_record(
             scored,
             ood,
             scorer,
@@ -84,11 +86,26 @@ def _records(
         )
 
 
+def _metric_record(
+    scored: ScoredBenchmark, ood: Population, scorer: str, contrast: Contrast, metric: Metric, **value: Any
+) -> MetricRecord:
+    return _record(
+        scored,
+        ood,
+        scorer,
+        contrast,
+        metric=metric.id,
+        params=_prevalence(contrast) if metric.depends_on_prevalence else {},
+        positive_class=metric.positive_class,
+        higher_is_better=metric.higher_is_better,
+        **value,
+    )
+
+
 def _record(
-    scored: ScoredBenchmark, ood: Population, scorer: str, contrast: Contrast, metric: Metric, **value: object
+    scored: ScoredBenchmark, ood: Population, scorer: str, contrast: Contrast, **entries: Any
 ) -> MetricRecord:
     return MetricRecord(
-        **value,  # type: ignore[arg-type]
         benchmark=scored.name,
         question=QUESTION,
         scorer=scorer,
@@ -96,14 +113,11 @@ def _record(
         ood_task=ood.task,
         shift=ood.shift,
         severity=ood.severity,
-        metric=metric.id,
-        params=_prevalence(contrast) if metric.id.startswith("aupr") else {},
         n=len(contrast.scores),
         n_negative=contrast.n_negative,
         n_positive=contrast.n_positive,
         n_unscored=contrast.n_unscored,
-        positive_class=metric.positive_class,
-        higher_is_better=metric.higher_is_better,
+        **entries,
     )
 
 
@@ -115,55 +129,65 @@ def _prevalence(contrast: Contrast) -> dict[str, float | None]:
 def _comparison(
     scored: ScoredBenchmark, ood: Population, bootstrap: BootstrapConfig, seed: int
 ) -> Iterator[MetricRecord]:
-    """How far each scorer is behind the best, on the samples that all of them scored."""
-    rows = np.concatenate([scored.id.rows, ood.rows])
-    is_ood = np.repeat([False, True], [len(scored.id.rows), len(ood.rows)])
-    names = [
-        name
-        for name in scored.scores
-        if name not in BASELINES and not np.isnan(scored.scores[name][rows]).all()
-    ]
-    common = (
-        ~np.isnan([scored.scores[name][rows] for name in names]).any(axis=0)
-        if names
-        else np.zeros(len(rows), bool)
-    )
-    if len(names) < 2:
+    """How far each scorer is behind the best, on the samples that all of those scored that scored nearly all."""
+    asked = [name for name in scored.scores if name not in BASELINES]
+    if len(asked) < 2:
         return
+    contrasts = {name: scored.contrast(ood, name) for name in asked}
+    compared = [name for name in asked if _scored_nearly_all(contrasts[name], scored, ood)]
+    contrasts |= {name: scored.contrast(ood, name, also=compared) for name in compared}
+    places, reason = _ranked({name: contrasts[name] for name in compared}, scored, ood, bootstrap, seed)
+    leader = next((name for name, place in places.items() if place.leads), "")
+    for name in asked:
+        if name in places:
+            entries = _behind(places[name], leader)
+        else:
+            entries = {"value": None, "reason": reason if name in compared else TOO_FEW}
+        yield _record(
+            scored,
+            ood,
+            name,
+            contrasts[name],
+            metric=BEHIND_BEST,
+            positive_class="ood",
+            higher_is_better=False,
+            **entries,
+        )
+
+
+def _scored_nearly_all(contrast: Contrast, scored: ScoredBenchmark, ood: Population) -> bool:
+    # Of each population: what a scorer leaves out, it leaves out for all that it is compared with.
+    pairs = ((contrast.n_negative, scored.id), (contrast.n_positive, ood))
+    return all(n >= LEAST_SCORED * len(population.rows) for n, population in pairs)
+
+
+def _ranked(
+    compared: Mapping[str, Contrast],
+    scored: ScoredBenchmark,
+    ood: Population,
+    bootstrap: BootstrapConfig,
+    seed: int,
+) -> tuple[dict[str, Ranked], str | None]:
+    """The scorers' places; or none, and why."""
+    if len(compared) < 2:
+        return {}, ALONE
+    common = next(iter(compared.values()))
     try:
-        ranked = rank_scorers(
+        places = rank_scorers(
             HEADLINE,
-            {name: scored.scores[name][rows[common]] for name in names},
-            is_ood[common],
-            groups=scored.groups[rows[common]].tolist(),
+            {name: contrast.scores for name, contrast in compared.items()},
+            common.is_ood,
+            groups=common.groups.tolist(),
             draws=bootstrap.draws,
             level=bootstrap.level,
             seed=resample_seed(seed, scored, ood),
         )
-    except UndefinedMetric:
-        return  # the scorers' own records of this population say why
-    leader = next(name for name, place in ranked.items() if place.leads)
-    for name, place in ranked.items():
-        yield MetricRecord(
-            benchmark=scored.name,
-            question=QUESTION,
-            scorer=name,
-            id_task=scored.id.task,
-            ood_task=ood.task,
-            shift=ood.shift,
-            severity=ood.severity,
-            metric=BEHIND_BEST,
-            positive_class="ood",
-            higher_is_better=False,
-            n=int(common.sum()),
-            n_negative=int((common & ~is_ood).sum()),
-            n_positive=int((common & is_ood).sum()),
-            n_unscored=int((~common).sum()),
-            **_behind(place, leader),  # type: ignore[arg-type]
-        )
+    except UndefinedMetric as error:
+        return {}, error.reason
+    return places, None
 
 
-def _behind(place: Ranked, leader: str) -> dict[str, object]:
+def _behind(place: Ranked, leader: str) -> dict[str, Any]:
     difference = place.difference
     if difference is None:
         return {"value": 0.0, "params": {"best": leader, "ties_with_best": True}}

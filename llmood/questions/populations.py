@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +44,12 @@ class ScoredBenchmark:
     scores: Mapping[str, Floats]
     groups: NDArray[np.str_]
 
-    def contrast(self, ood: Population, scorer: str) -> Contrast:
-        """ID beside one OOD population under one scorer, unscored samples left out and counted."""
+    def contrast(self, ood: Population, scorer: str, also: Sequence[str] = ()) -> Contrast:
+        """ID beside one OOD population under one scorer; what it or one of `also` left unscored is only counted."""
         rows = np.concatenate([self.id.rows, ood.rows])
         is_ood = np.repeat([False, True], [len(self.id.rows), len(ood.rows)])
         values = self.scores[scorer][rows]
-        scored = ~np.isnan(values)
+        scored = ~np.isnan([values, *(self.scores[name][rows] for name in also)]).any(axis=0)
         return Contrast(
             rows[scored], values[scored], is_ood[scored], self.groups[rows[scored]], int((~scored).sum())
         )

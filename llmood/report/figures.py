@@ -60,6 +60,6 @@ def best_scorer(run: RunFiles, ood_task: str) -> str:
     """The scorer with the highest AUROC on this set, among those asked for."""
     for name in run.scorers:
         record = run.find("auroc_behind_best", name, ood_task)
-        if record is not None:
+        if record is not None and record["value"] is not None:
             return str(record["params"]["best"])
     return run.scorers[0]

@@ -14,8 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.errors import ConfigError
+from llmood.manifest import read_manifest
+from llmood.records import SHIFTS
 from llmood.scorers.baselines import BASELINES
-from llmood.tables import SAMPLES, SCHEMA_VERSION, SCORES, read_table
+from llmood.tables import SAMPLES, SCORES, read_table
 
 GRAVITY = {"error": 0, "warning": 1, "info": 2}
 
@@ -59,9 +61,8 @@ class RunFiles:
     @property
     def ood_tasks(self) -> list[Record]:
         """Near first, then far, then covariate, each in the benchmark's order."""
-        order = {"near": 0, "far": 1, "covariate": 2}
         found = [task for task in self.tasks if task["population"] == "ood"]
-        return sorted(found, key=lambda task: (order.get(task["shift"], 3), task["severity"] or 0))
+        return sorted(found, key=lambda task: (SHIFTS.index(task["shift"]), task["severity"] or 0))
 
     @property
     def scorers(self) -> list[str]:
@@ -105,7 +106,7 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
         ConfigError: it holds no `run.json` that this version reads.
         StoreError: one of its tables is broken.
     """
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     if status is not None:
         manifest = {**manifest, "status": status}
     missing = [name for name in ("samples.parquet", "scores.parquet") if not (folder / name).is_file()]
@@ -116,20 +117,6 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     codes = list(dict.fromkeys(check["code"] for check in checks))
     checks.sort(key=lambda check: (GRAVITY.get(check["severity"], 1), codes.index(check["code"])))
     return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing))
-
-
-def _manifest(folder: Path) -> Mapping[str, Any]:
-    path = folder / "run.json"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ConfigError(f"{folder}: is no run folder (it holds no run.json)") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON: {error}") from None
-    if value.get("schema_version") != SCHEMA_VERSION:
-        found = value.get("schema_version")
-        raise ConfigError(f"{path}: schema version {found}, this llmood reads {SCHEMA_VERSION}")
-    return cast("Mapping[str, Any]", value)
 
 
 def _json_list(path: Path, missing: list[str]) -> list[Record]:

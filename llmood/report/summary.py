@@ -124,6 +124,8 @@ def _against_best(run: RunFiles, scorer: str, task: str) -> Markup | None:
     own = run.find("auroc", scorer, task)
     if behind is None or own is None or own["value"] is None:
         return None
+    if behind["value"] is None:
+        return Markup("Against the other scorers: {}.").format(clean(behind["reason"] or "undefined"))
     params: Mapping[str, Any] = behind["params"]
     if params["best"] == scorer:
         tied = [

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from llmood.metrics import metrics_registry
+from llmood.metrics.base import LAST
+from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
 from llmood.scorers.baselines import BASELINES
@@ -101,21 +104,18 @@ def ood_columns(run: RunFiles) -> tuple[Column, ...]:
 
 def detection_metrics(run: RunFiles) -> list[str]:
     """The metrics of OOD detection beside the headline, in an order that keeps pairs together."""
-    order = [
-        "fpr_at_95tpr_ood",
-        "fpr_at_95tpr_id",
-        "aupr_ood",
-        "aupr_id",
-        "precision_at_1pct",
-        "precision_at_5pct",
-    ]
     found = dict.fromkeys(
         str(record["metric"])
         for record in run.records
-        if record["question"] == "ood_detection" and record["slice"] is None
+        if record["question"] == QUESTION and record["slice"] is None
     )
-    known = [metric for metric in order if metric in found]
-    return known + [metric for metric in found if metric not in (*order, "auroc", "auroc_behind_best")]
+    shown_elsewhere = (HEADLINE, BEHIND_BEST)
+    return sorted((metric for metric in found if metric not in shown_elsewhere), key=_place)
+
+
+def _place(metric: str) -> int:
+    # A run of a newer llmood may have metrics that this one doesn't know.
+    return metrics_registry.get(metric).order if metric in metrics_registry else LAST
 
 
 def other_records(run: RunFiles) -> list[Record]:

@@ -9,22 +9,14 @@ from typing import Any
 import yaml
 
 from llmood.displays.text import clean
+from llmood.metrics import metrics_registry
+from llmood.questions.length_confound import METRIC as SPEARMAN
+from llmood.questions.ood_detection import BEHIND_BEST
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
 
-PERCENT_METRICS = ("fpr_at_95tpr_ood", "fpr_at_95tpr_id", "precision_at_1pct", "precision_at_5pct")
-
-METRIC_NAMES = {
-    "auroc": "AUROC",
-    "aupr_ood": "AUPR, OOD positive",
-    "aupr_id": "AUPR, ID positive",
-    "fpr_at_95tpr_ood": "ID flagged when 95\u00a0% of OOD is caught",
-    "fpr_at_95tpr_id": "OOD accepted when 95\u00a0% of ID is kept",
-    "precision_at_1pct": "Precision where 1 % of traffic is OOD",
-    "precision_at_5pct": "Precision where 5 % of traffic is OOD",
-    "auroc_behind_best": "AUROC behind the best",
-    "spearman_length": "Rank correlation with length",
-}
+# Metrics that compare scores with something else than the populations: no function of scores alone, not registered.
+OTHER_TITLES = {BEHIND_BEST: "AUROC behind the best", SPEARMAN: "Rank correlation with length"}
 
 
 def number(value: float, places: int = 3) -> str:
@@ -57,14 +49,14 @@ def percent(value: float) -> str:
 
 def shown(metric: str, value: float) -> str:
     """A metric's value, with its unit."""
-    return f"{percent(value)}\u00a0%" if metric in PERCENT_METRICS else number(value)
+    return f"{percent(value)}\u00a0%" if _is_percent(metric) else number(value)
 
 
 def interval(record: Mapping[str, Any]) -> str | None:
     """The interval of a record: `0.978–0.984`; None where it has none."""
     if record["ci_low"] is None or record["ci_high"] is None:
         return None
-    one = percent if record["metric"] in PERCENT_METRICS else number
+    one = percent if _is_percent(record["metric"]) else number
     low, high = one(record["ci_low"]), one(record["ci_high"])
     between = " to " if "−" in low + high else "–"  # 'minus' beside a dash can't be read
     return f"{low}{between}{high}"
@@ -96,7 +88,13 @@ def as_yaml(value: Any) -> str:
 
 def metric_name(metric: str) -> str:
     """A metric in words; its id where it has none here."""
-    return METRIC_NAMES.get(metric, metric)
+    if metric in metrics_registry:
+        return metrics_registry.get(metric).title
+    return OTHER_TITLES.get(metric, metric)
+
+
+def _is_percent(metric: str) -> bool:
+    return metric in metrics_registry and metrics_registry.get(metric).unit == "percent"
 
 
 def _minus(shown: str) -> str:

@@ -3,14 +3,12 @@
 from llmood.tasks.catalogue import find_benchmark, find_task, list_benchmarks, list_tasks
 from llmood.tasks.load import LoadedTask, load_task
 from llmood.tasks.spec import FileSource, HubSource, TaskSpec
-from llmood.tasks.splits import content_key
 
 __all__ = [
     "FileSource",
     "HubSource",
     "LoadedTask",
     "TaskSpec",
-    "content_key",
     "find_benchmark",
     "find_task",
     "list_benchmarks",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from llmood.errors import ConfigError
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MAX_TEXT = 1_000_000  # characters of one cell, and of one prompt
+
+# A width of millions in one of these fills the memory, and `%` and `format` hide theirs in a text.
+PADDING_METHODS = frozenset("center expandtabs format format_map ljust rjust zfill".split())
+REFUSED_FILTERS = frozenset("format random".split())
 
 
 class RowError(Exception):
@@ -99,9 +103,20 @@ def _environment() -> Environment:
     class Sandbox(ImmutableSandboxedEnvironment):
         """Also stops `'x' * 10**9`, which the bound on the output would see too late."""
 
-        intercepted_binops = frozenset(["*", "**"])
+        intercepted_binops = frozenset(["*", "**", "%"])
+
+        def wrap_str_format(self, value: Any) -> None:
+            """None: `format` is a method as others are, and `is_safe_attribute` refuses it."""
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            padded = isinstance(obj, str) and attr in PADDING_METHODS
+            return not padded and super().is_safe_attribute(obj, attr, value)
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "%":
+                if isinstance(left, str):
+                    raise SecurityError("'%' on text (write '~' to join texts)")
+                return super().call_binop(context, operator, left, right)
             sizes = [
                 len(value) if isinstance(value, str | list | tuple) else abs(value) for value in (left, right)
             ]
@@ -114,8 +129,23 @@ def _environment() -> Environment:
     )
     # A prompt is the same every time (no `random`, no `lipsum`), and no text doubles itself in a `namespace`.
     environment.globals = {"range": environment.globals["range"], "dict": dict}
-    del environment.filters["random"]
+    kept = {name: one for name, one in environment.filters.items() if name not in REFUSED_FILTERS}
+    environment.filters = {name: _with_small_numbers(one, SecurityError) for name, one in kept.items()}
     return environment
+
+
+def _with_small_numbers(function: Callable[..., Any], error: type[Exception]) -> Callable[..., Any]:
+    """A filter that takes no number for a width, indent or count that would fill the memory."""
+
+    @wraps(function)  # with what Jinja notes on a filter
+    def bounded(*args: Any, **keys: Any) -> Any:
+        value = 1 if hasattr(function, "jinja_pass_arg") else 0  # where the filtered value stands
+        for number in (*args[value + 1 :], *keys.values()):
+            if isinstance(number, int) and abs(number) > MAX_TEXT:
+                raise error(f"{number} in a filter")
+        return function(*args, **keys)
+
+    return bounded
 
 
 def _only_text(value: Any) -> Any:

@@ -140,15 +140,12 @@ def test_a_tuned_model_that_is_its_base(tmp_path: Path, scorers: list[str]) -> N
     world = write_world(tmp_path / "world", models={"base": "fake", "tuned": "fake"}, scorers=scorers)
     outcome = llmood("run", world.config, "-o", tmp_path / "run")
     found = package.Run(tmp_path / "run")
-    if "likelihood_ratio" in scorers:
-        assert outcome.code == 1
-        assert found.status == "failed"
-        assert "error: Base and tuned model gave the same log-probability for every token" in outcome.out
-        assert "tuned_equals_base" in {check["code"] for check in found.checks()}
-        assert llmood("rescore", tmp_path / "run").code == 1
-    else:
-        # Nothing compares the two: the base was never asked.
-        assert (outcome.code, found.status) == (0, "complete")
+    # Also where nothing compares the two: "tuned" would be a wrong word for what was scored.
+    assert outcome.code == 1
+    assert found.status == "failed"
+    assert "error: The tuned model is the base model: they have the same weights and settings" in outcome.out
+    assert "tuned_equals_base" in {check["code"] for check in found.checks()}
+    assert llmood("rescore", tmp_path / "run").code == 1
 
 
 def test_failed_samples_are_counted_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,13 +69,33 @@ def test_all_gates_are_judged(world: World) -> None:
 
 
 def test_gates_in_json(world: World) -> None:
-    import json
-
     code, out = run(world, "auroc[scorer=constant] >= 0.6", "auroc[scorer=constant] >= 0.5", as_json=True)
     assert code == 3
     first, second = json.loads(out)["gates"]
     assert first == {"gate": "auroc[scorer=constant] >= 0.6", "held": False, "matched": 2, "missed": 2}
     assert second["held"]
+
+
+@pytest.mark.parametrize("gate", ["auroc[scorer=constant] == 0.5", "auroc[scorer=constant] > 0.5"])
+def test_a_run_that_fell_short_fails_whatever_its_gates(world: World, tmp_path: Path, gate: str) -> None:
+    assert run(world)[0] == 0
+    partial = tmp_path / "partial"
+    short = write_world(tmp_path / "world", near=[{"text": "weather"}, {"text": "rain"}, "broken"])
+    assert llmood("run", short.config, "-o", partial).code == 1
+    both = (world.folder / "run", partial, "-o", tmp_path)
+    assert llmood("report", *both, "--gate", gate).code == 1
+    assert llmood("report", *both).code == 0  # the page is all that was asked for
+
+
+def test_a_rescored_run_is_shown_as_it_was_scored(world: World) -> None:
+    assert run(world)[0] == 0
+    folder = world.folder / "run"
+    outcome = llmood("rescore", folder, "--set", "bootstrap.level=0.995", "--seed", 7)
+    assert outcome.code == 0
+    assert "AUROC [99.5%]" in outcome.out
+    scored = json.loads((folder / "run.json").read_text())["rescored"]
+    assert (scored["seed"], scored["bootstrap"]["level"]) == (7, 0.995)
+    assert "AUROC [95%]" in llmood("rescore", folder).out
 
 
 @pytest.mark.parametrize("verb", ["rescore", "report"])

@@ -67,6 +67,26 @@ def test_progress_adds_up(tmp_path: Path) -> None:
         assert sum(advanced) == total > 0
 
 
+def test_long_steps_are_named(tmp_path: Path) -> None:
+    class Listening(Progress):
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def say(self, line: str) -> None:
+            self.said.append(line)
+
+    heard = Listening()
+    llmood.evaluate(write_world(tmp_path / "world").config, output_dir=tmp_path / "run", progress=heard)
+    assert [line for line in heard.said if line in ("reading tasks", "scoring", "writing the report")] == [
+        "reading tasks",
+        "scoring",
+        "writing the report",
+    ]
+    again = Listening()
+    llmood.rescore(tmp_path / "run", progress=again)
+    assert again.said == ["scoring", "writing the report"]
+
+
 def test_an_error_while_scoring_again_leaves_the_old_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +108,10 @@ def test_rescoring_notes_what_it_changed(tmp_path: Path) -> None:
     scored = llmood.rescore(tmp_path / "run", overrides=["bootstrap.draws=150", "seed=4"])
     assert scored.manifest["rescored"]["bootstrap"]["draws"] == 150
     assert scored.manifest["config"]["bootstrap"]["draws"] == 100
-    assert llmood.rescore(tmp_path / "run").manifest["rescored"] is None
+    assert (scored.config.bootstrap.draws, scored.scored_config.bootstrap.draws) == (100, 150)
+    plain = llmood.rescore(tmp_path / "run")
+    assert plain.manifest["rescored"] is None
+    assert plain.scored_config == plain.config
     llmood.rescore(tmp_path / "run", overrides=["seed=4"])
     assert llmood.evaluate(world.config, output_dir=tmp_path / "run").manifest["rescored"] is None
 

@@ -54,6 +54,17 @@ def test_a_folder_is_claimed_by_its_configuration(tmp_path: Path) -> None:
         folder.claim(config(seed=1))
 
 
+def test_a_key_that_came_later_makes_no_folder_foreign(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(config(), "b", None)
+    older = config().model_dump(mode="json")
+    del older["response"], older["bootstrap"]["level"]
+    folder.write_manifest("complete", config=older)
+    folder.claim(config())
+    with pytest.raises(ConfigError, match="another configuration"):
+        folder.claim(config(bootstrap={"level": 0.9}))
+
+
 def test_what_is_no_run_is_not_claimed(tmp_path: Path) -> None:
     (tmp_path / ".hidden").touch()
     RunFolder(tmp_path).claim(config())  # what a desktop leaves in every folder

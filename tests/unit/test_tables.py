@@ -144,6 +144,27 @@ def test_another_schema_version_is_refused(tmp_path: Path, version: bytes | None
         read_table(tmp_path / "x.parquet", SCORES)
 
 
+def test_a_column_that_an_older_file_lacks_is_null(tmp_path: Path) -> None:
+    older = pa.Table.from_pylist([SCORE], schema=SCORES).drop_columns(["fitted_on", "score"])
+    write_table(tmp_path / "older.parquet", older.append_column("further", pa.array([7])))
+    table = read_table(tmp_path / "older.parquet", SCORES)
+    assert table.column_names == [*SCORES.names, "further"]
+    assert table.select(SCORES.names).schema.equals(SCORES)
+    assert table.to_pylist() == [{**SCORE, "score": None, "further": 7}]
+    assert table.schema.metadata == SCORES.metadata
+    chosen = read_table(tmp_path / "older.parquet", SCORES, ["score", "sample_id"])
+    assert chosen.to_pylist() == [{"score": None, "sample_id": "a"}]
+    assert chosen.schema.field("score").type == pa.float64()
+
+
+def test_each_schema_has_a_version_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = SCORES.with_metadata({**SCORES.metadata, b"llmood.schema_version": b"2"})
+    write_table(tmp_path / "scores.parquet", pa.Table.from_pylist([SCORE], schema=newer))
+    assert read_table(tmp_path / "scores.parquet", newer).num_rows == 1
+    with pytest.raises(StoreError, match="schema version 2, this llmood reads 1"):
+        read_table(tmp_path / "scores.parquet", SCORES)
+
+
 def test_the_contract_columns() -> None:
     # DESIGN, "Run folder": adding a column is fine, renaming or losing one isn't.
     promised = {
@@ -152,7 +173,8 @@ def test_the_contract_columns() -> None:
         "scores": "sample_id scorer score status reason fitted_on",
         "observation_index": "sample_id capture key shard row",
         "prompt_logprobs": "key status reason token_ids logprobs spans",
-        "response": "key status reason text token_ids logprobs finish temperature top_p seed",
+        "response": "key status reason text token_ids logprobs finish temperature top_p seed "
+        "entropy top_ids top_logprobs residual_mass",
     }
     schemas = [SAMPLES, SCORES, INDEX, *CAPTURE_SCHEMAS.values()]
     for schema in schemas:

@@ -86,6 +86,30 @@ def test_an_undefined_value_shows_its_reason(run: Path, tmp_path: Path) -> None:
     assert "undefined: the moon was full" in page.text
 
 
+def test_scorers_that_were_not_compared_say_why(run: Path, tmp_path: Path) -> None:
+    copied = copy_of(run, tmp_path)
+
+    def undefine(value: list[dict[str, object]]) -> None:
+        for record in value:
+            if record["metric"] == "auroc_behind_best" and record["ood_task"] == "away":
+                record.update(value=None, ci_low=None, ci_high=None, reason="not compared, alas", params={})
+
+    edit_json(copied / "metrics.json", undefine)
+    assert "Against the other scorers: not compared, alas." in Page(render_report([copied])).text
+
+
+def test_metrics_stand_in_their_order(page: Page) -> None:
+    headings = [data.strip() for around, data in page.texts if around[-2:] == ("details", "h3")]
+    assert headings == [
+        "ID flagged when 95\u00a0% of OOD is caught",
+        "OOD accepted when 95\u00a0% of ID is kept",
+        "AUPR, OOD positive",
+        "AUPR, ID positive",
+        "Precision where 1\u00a0% of traffic is OOD",
+        "Precision where 5\u00a0% of traffic is OOD",
+    ]
+
+
 def test_a_worse_than_random_scorer_is_marked(run: Path, tmp_path: Path) -> None:
     copied = copy_of(run, tmp_path)
 
@@ -126,6 +150,13 @@ def test_a_run_that_broke_off_early_still_has_a_page(run: Path, tmp_path: Path) 
     edit_json(copied / "run.json", lambda m: {"schema_version": 1, "status": "failed", "config": m["config"]})
     text = Page(render_report([copied])).text
     assert "The run folder has no samples.parquet, scores.parquet, metrics.json, checks.json" in text
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"schema_version": 1}'])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"run\.json: was not written by llmood"):
+        render_report([tmp_path])
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmood.report.text import count, interval, number, percent, score, shorten
+from llmood.metrics import Metric, metrics_registry
+from llmood.report.text import count, interval, metric_name, number, percent, score, shorten, shown
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,21 @@ def test_intervals_with_a_minus_are_spelled_out() -> None:
     assert interval(record) == "−0.100 to 0.200"
     assert interval({"metric": "auroc", "ci_low": 0.978, "ci_high": 0.984}) == "0.978–0.984"
     assert interval({"metric": "auroc", "ci_low": None, "ci_high": None}) is None
+
+
+def test_a_metric_is_shown_as_it_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (shown("fpr_at_95tpr_ood", 0.0716), shown("auroc", 0.98123)) == ("7.2\u00a0%", "0.981")
+    assert metric_name("aupr_id") == "AUPR, ID positive"
+    assert metric_name("auroc_behind_best") == "AUROC behind the best"
+    assert (metric_name("of_a_newer_llmood"), shown("of_a_newer_llmood", 0.5)) == (
+        "of_a_newer_llmood",
+        "0.500",
+    )
+    new = Metric("new", "ood_detection", lambda *_: 0.0, True, "ood", (0.0, 1.0), "d", "New", "percent")
+    metrics_registry.names()
+    monkeypatch.setitem(metrics_registry._items, "new", new)
+    assert (metric_name("new"), shown("new", 0.25)) == ("New", "25.0\u00a0%")
+    assert interval({"metric": "new", "ci_low": 0.1, "ci_high": 0.2}) == "10.0–20.0"
 
 
 def test_counts_and_scores() -> None:

@@ -70,6 +70,7 @@ def test_what_fails_on_a_row_is_that_rows_error(template: str) -> None:
         ("{% for x in y %}", 1),
         ("\n\n{{ text | nosuchfilter }}", 3),
         ("{{ text | random }}", 1),
+        ("{{ '%0300000000d' | format(1) }}", 1),
     ],
 )
 def test_a_wrong_template_names_file_key_and_line(template: str, line: int) -> None:
@@ -96,6 +97,22 @@ def test_no_other_files(template: str) -> None:
         "{{ 'x' * 1000000000 }}{{ text }}",
         "{{ (9 ** 9 ** 9) | string }}{{ text }}",
         "{{ choices.append('x') }}{{ text }}",
+        "{{ '%0300000000d' % 1 }}{{ text }}",
+        "{{ '%*d' % (300000000, 1) }}{{ text }}",
+        "{{ text | center(300000000) }}",
+        "{{ text | center(width=300000000) }}",
+        "{{ text | indent(300000000) }}",
+        "{{ [text] | batch(300000000, 'x') | first | first }}",
+        "{{ choices | map('center', 300000000) | first }}{{ text }}",
+        "{{ text.center(300000000) }}",
+        "{{ text['center'](300000000) }}",
+        "{{ text.ljust(300000000) }}",
+        "{{ text.rjust(300000000) }}",
+        "{{ text.zfill(300000000) }}",
+        "{{ text.expandtabs(300000000) }}",
+        "{{ (text | attr('zfill'))(300000000) }}",
+        "{{ '{:>300000000}'.format(text) }}",
+        "{{ '{a:>300000000}'.format_map({'a': text}) }}",
     ],
 )
 def test_the_sandbox_holds(template: str) -> None:
@@ -114,3 +131,5 @@ def test_output_and_ranges_are_bounded() -> None:
 
 def test_arithmetic_of_ordinary_size_works() -> None:
     assert render("{{ (2 * 3) | string }}{{ text * 2 }}", text="a") == "6aa"
+    assert render("{{ (7 % 4) | string }}{{ text | center(3) }}", text="a") == "3 a "
+    assert render("{{ time | string }}{{ text | indent(2) }}", time=10**12, text="a\nb") == f"{10**12}a\n  b"
