@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
@@ -43,6 +44,22 @@ class Plan:
     def checks(self) -> list[Check]:
         """What the tasks themselves have to say."""
         return [check for task in self.tasks for check in task.loaded.checks]
+
+    def foreseen(self) -> list[Check]:
+        """What can be said before anything is run: the tasks' checks, and prompts that won't be scored."""
+        limit = min(self.engine.context_length(role) for role in self.engine.roles)
+        tokens = self.samples["prompt_tokens"].to_numpy()
+        names = np.array(self.samples["task"].to_pylist())
+        found = list(self.checks)
+        for task in self.tasks:
+            over = int((tokens[names == task.name] > limit).sum())
+            if over:
+                detail = (
+                    f"{over} of {len(task.samples)} samples of {task.name} are longer than the context of "
+                    f"{limit} tokens and won't be scored."
+                )
+                found.append(Check("over_context", "warning", "Prompts over the context", detail, task.name))
+        return found
 
     def describe(self) -> dict[str, Any]:
         """What `run.json` says of it: benchmark, tasks, models and captures, each with its identity."""

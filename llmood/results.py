@@ -40,7 +40,9 @@ def write_results(
     records = [asdict(record) for record in _measure(scored, config, progress)]
     given = CheckInput(scored, columns, records, manifest["tasks"], manifest["models"], observations)
     found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
-    # Written last and together: what breaks before leaves the files of an earlier scoring as they were.
+    # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
+    # breaks between them leaves a run that says so.
+    folder.write_manifest("running")
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
     write_json(folder.file("metrics.json"), records)

@@ -44,6 +44,9 @@ class Run:
         self.folder = Path(folder)
         self.manifest = RunFolder(self.folder).manifest
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self.status})"
+
     @property
     def status(self) -> str:
         """`running`, `complete`, `partial`, `failed` or `interrupted`."""
@@ -118,6 +121,7 @@ def evaluate(
     plan = make_plan(parsed, folder=folder, include=include)
     with target.locked():
         target.claim(parsed)  # again: another run may have ended here since
+        target.claim_content(plan.describe())
         try:
             target.begin(parsed, name, command)
             status = _execute(plan, target, progress)

@@ -77,6 +77,25 @@ class RunFolder:
         elif self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: is a file, not a folder")
 
+    def claim_content(self, described: Mapping[str, Any]) -> None:
+        """Make sure that a complete run isn't replaced by one of the same words and other content.
+
+        Two folders may hold a configuration of the same text beside other models; a model may be trained anew in
+        place.
+
+        Args:
+            described: `Plan.describe()`.
+
+        Raises:
+            ConfigError: the complete run here was made of other weights or other data.
+        """
+        made = self.manifest if self.file("run.json").exists() else {}
+        if made.get("status") == "complete" and _content(made) != _content(described):
+            raise ConfigError(
+                f"{self.path}: holds a complete run of the same configuration with other weights or data",
+                hint="choose another folder with -o",
+            )
+
     def begin(self, config: RunConfig, name: str, command: Sequence[str] | None) -> None:
         """Note in `run.json` what runs now. A run that goes on keeps the time at which it first started."""
         made = provenance(command)
@@ -117,6 +136,15 @@ class RunFolder:
                     f"{self.path}: another run is writing here", hint="wait for it to end"
                 ) from None
             yield
+
+
+def _content(manifest: Mapping[str, Any]) -> str:
+    """What a run was made of: weights and data by digest, whatever their names."""
+    models = {
+        role: [model["identity"].get(key) for key in ("weights", "adapter", "model")]
+        for role, model in manifest.get("models", {}).items()
+    }
+    return canonical_json([models, [task["source"] for task in manifest.get("tasks", [])]])
 
 
 def provenance(command: Sequence[str] | None) -> dict[str, Any]:

@@ -61,14 +61,24 @@ def tokenise(
         ids = _encode(tokenizer, texts, rendered)
         if other.identity != tokenizer.identity:
             _check_same_ids(task, ids, _encode(other, texts, rendered))
+        _check_embedded(task, ids, engine)
         for sample, text, row in zip(task.samples, texts, ids, strict=True):
-            if not row:
-                raise ConfigError(
-                    f"{sample.source_line}: the tokenizer of models.{role} makes no token of this text"
-                )
             prompts.append(Prompt(sample.sample_id, row))
             rows.append(_sample_row(task, sample, text, len(row)))
     return tuple(prompts), pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def _check_embedded(task: PlannedTask, ids: list[tuple[int, ...]], engine: Engine) -> None:
+    """A tokenizer that has grown since its model was saved makes ids that the model has no embedding for."""
+    for role in engine.roles:
+        size = engine.vocabulary_size(role)
+        for sample, row in zip(task.samples, ids, strict=True):
+            if size is not None and row and max(row) >= size:
+                raise ConfigError(
+                    f"models.{role}: its tokenizer makes the token id {max(row)} of {sample.source_line}, "
+                    f"and the model has {size} embeddings",
+                    hint="give the model its own tokenizer files",
+                )
 
 
 def _is_chat(sample: Sample, chat: bool | None) -> bool:

@@ -20,3 +20,15 @@ def unpinned(given: CheckInput) -> Iterator[Check]:
                 detail=f"models.{role} names no revision; this run loaded commit {model['commit']}.",
                 values={"commit": model["commit"]},
             )
+
+
+@checks.register("fake_engine")
+def fake_engine(given: CheckInput) -> Iterator[Check]:
+    """Numbers that look like any others and come from no model."""
+    if any(model["identity"].get("engine") == "fake" for model in given.models.values()):
+        yield Check(
+            code="fake_engine",
+            severity="warning",
+            title="No model",
+            detail="The engine 'fake' made these numbers by hash: they say nothing about any model.",
+        )

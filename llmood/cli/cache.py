@@ -106,7 +106,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     output_dir: Annotated[
         Path | None,
-        typer.Option("--output-dir", "-o", help="Where to write. [default: RUN/observations/export]"),
+        typer.Option("--output-dir", "-o", help="Where to write, by default RUN/observations/export."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:

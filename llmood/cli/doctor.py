@@ -83,7 +83,7 @@ def _device() -> Finding:
 
 def _folder(variable: str, folder: Path | None, use: str) -> Finding:
     if folder is None:
-        return Finding(variable, "missing", f"not set ({use})")
+        return Finding(variable, "not set", use)
     return Finding(
         variable,
         "ok" if folder.is_dir() else "wrong",

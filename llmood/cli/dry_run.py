@@ -35,7 +35,7 @@ def print_dry_run(
     print_captures(costs)
     say(f"scorers: {', '.join(plan.scorers)}")
     say(f"run folder: {target}")
-    for check in plan.checks:
+    for check in plan.foreseen():
         say(f"{check.severity}: {check.detail}")
     if plan.rejects:
         first = plan.rejects[0]
@@ -101,7 +101,9 @@ def _tokens_by_task(plan: Plan) -> dict[str, list[int]]:
 
 
 def _prompts(plan: Plan, task: PlannedTask) -> list[str]:
-    names, prompts = plan.samples["task"].to_pylist(), plan.samples["prompt"].to_pylist()
+    # With --no-text a terminal is a place too where prompts don't belong: it may be a pipeline's log.
+    column = "prompt" if plan.config.text else "prompt_hash"
+    names, prompts = plan.samples["task"].to_pylist(), plan.samples[column].to_pylist()
     chosen = [prompt for name, prompt in zip(names, prompts, strict=True) if name == task.name][
         :PROMPTS_SHOWN
     ]

@@ -12,13 +12,20 @@ INPUT, OUTPUT = "What to run", "What to write"
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key: models.base=FOLDER.", rich_help_panel=INPUT
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key: models.base=FOLDER. May be repeated.",
+        rich_help_panel=INPUT,
     ),
 ]
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", "-L", min=1, help="At most so many samples per split and task.", rich_help_panel=INPUT
+        "--limit",
+        "-L",
+        min=1,
+        help="At most so many samples per split and task, drawn by hash.",
+        rich_help_panel=INPUT,
     ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="The run's seed.", rich_help_panel=INPUT)]
@@ -31,7 +38,7 @@ IncludePath = Annotated[
 OutputDir = Annotated[
     Path | None,
     typer.Option(
-        "--output-dir", "-o", help="The run folder. [default: runs/NAME-HASH]", rich_help_panel=OUTPUT
+        "--output-dir", "-o", help="The run folder, by default runs/NAME-HASH.", rich_help_panel=OUTPUT
     ),
 ]
 AsJson = Annotated[
@@ -52,7 +59,8 @@ GateOption = Annotated[
     typer.Option(
         "--gate",
         metavar="CONDITION",
-        help="Exit 3 unless it holds: 'auroc[scorer=likelihood_ratio,shift=near] >= 0.80'.",
+        help="Exit 3 unless it holds: 'auroc\\[scorer=likelihood_ratio,shift=near] >= 0.80'. Every record that it "
+        "names must hold, by its value. May be repeated.",
     ),
 ]
 

@@ -11,6 +11,7 @@ from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult, judge
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
+from llmood.report.text import number
 from llmood.run import Run
 from llmood.scorers.baselines import BASELINES
 
@@ -75,9 +76,8 @@ def _print_auroc(run: Run) -> None:
         ]
         rows.append([scorer, *cells])
     id_task = run.manifest["tasks"][0]
-    say(
-        f"{id_task['name']} (ID, {id_task['evaluated']} samples) against each OOD set; * best, or tied with the best\n"
-    )
+    say(f"{id_task['name']} (ID, {id_task['evaluated']} samples) against each OOD set")
+    say("* above chance, and the best of the scorers asked for, or tied with it\n")
     print_table(header, rows)
     say()
 
@@ -97,8 +97,10 @@ def _print_rejects(run: Run) -> None:
 def _cell(record: Record, marked: bool) -> str:
     if record["value"] is None:
         return f"– ({record['reason']})"
-    interval = f" [{record['ci_low']:.3f}, {record['ci_high']:.3f}]" if record["ci_low"] is not None else ""
-    return f"{record['value']:.3f}{interval}{' *' if marked else ''}"
+    low, high = record["ci_low"], record["ci_high"]
+    interval = f" [{number(low)}, {number(high)}]" if low is not None else ""
+    above_chance = (record["value"] if low is None else low) > 0.5
+    return f"{number(record['value'])}{interval}{' *' if marked and above_chance else ''}"
 
 
 def print_gates(gates: Sequence[GateResult]) -> None:

@@ -20,7 +20,7 @@ def command(
         typer.Option(
             "--output-dir",
             "-o",
-            help="Where report.html goes. [default: the run's folder; for several, here]",
+            help="Where report.html goes: by default the run's folder, or for several runs the working directory.",
         ),
     ] = None,
     as_json: options.AsJson = False,

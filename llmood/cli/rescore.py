@@ -10,7 +10,7 @@ import typer
 from llmood.cli import options
 
 NAME = "rescore"
-EPILOG = "Example: llmood rescore runs/mine --set 'scorers=[likelihood.mean]' --set bootstrap.draws=5000"
+EPILOG = "Example: llmood rescore runs/mine --set 'scorers=\\[likelihood.mean]' --set bootstrap.draws=5000"
 
 
 def command(

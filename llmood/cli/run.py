@@ -17,7 +17,7 @@ EPILOG = """Examples:
 
   llmood run mine.yaml --limit 200 --dry-run
 
-  llmood run mine.yaml -o runs/mine --gate 'auroc[scorer=likelihood_ratio,shift=near] >= 0.80'
+  llmood run mine.yaml -o runs/mine --gate 'auroc\\[scorer=likelihood_ratio,shift=near] >= 0.80'
 """
 
 

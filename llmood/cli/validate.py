@@ -80,7 +80,7 @@ def _config(file: str, sets: list[str], include: Sequence[Path]) -> dict[str, An
         "configuration": name,
         "splits": {task.name: len(task.samples) for task in plan.tasks},
         "prompts": [text for text in plan.samples["prompt"].to_pylist()[:SAMPLES_SHOWN] if text],
-        "checks": [f"{check.severity}: {check.detail}" for check in plan.checks],
+        "checks": [f"{check.severity}: {check.detail}" for check in plan.foreseen()],
         "rejects": [f"{reject.file}:{reject.line}: {reject.reason}" for reject in plan.rejects],
     }
 

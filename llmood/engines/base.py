@@ -108,6 +108,10 @@ class Engine(ABC):
     def context_length(self, role: str) -> int:
         """The most tokens that one request may hold, response included."""
 
+    def vocabulary_size(self, role: str) -> int | None:
+        """Token ids from this on can't be sent; None where any can."""
+        return None
+
     @abstractmethod
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         """Batches as indices into `requests`, each index once. The same requests give the same batches."""

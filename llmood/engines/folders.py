@@ -50,11 +50,22 @@ class ModelFolder:
     @property
     def context_length(self) -> int | None:
         """The most tokens that its configuration names; None where it names no limit."""
+        return self._number(*CONTEXT_KEYS)
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """How many token ids it has embeddings for, as far as its configuration says."""
+        return self._number("vocab_size")
+
+    def _number(self, *keys: str) -> int | None:
         nested = self.config.get("text_config")
         for source in (self.config, nested if isinstance(nested, dict) else {}):
-            for key in CONTEXT_KEYS:
-                if isinstance(source.get(key), int):
-                    return int(source[key])
+            for key in keys:
+                value = source.get(key)
+                if isinstance(value, int):
+                    if value < 1:
+                        raise ConfigError(f"{self.place}: {self.folder}/config.json: {key} is {value}")
+                    return value
         return None
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -95,7 +106,9 @@ def resolve_model(
 def resolve_adapter(adapter: Adapter, *, place: str, relative_to: Path | None) -> ModelFolder:
     """The folder of a LoRA adapter in peft's form."""
     found = _resolve(adapter.adapter, adapter.revision, HUB_FILES, place=place, relative_to=relative_to)
-    found.read_json("adapter_config.json")
+    kind = found.read_json("adapter_config.json").get("peft_type")
+    if kind != "LORA":
+        raise ConfigError(f"{place}: {found.folder} is an adapter of type {kind!r}, not 'LORA'")
     _need_weights(found, ADAPTER_WEIGHTS)
     return found
 

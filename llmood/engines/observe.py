@@ -53,6 +53,8 @@ def request_of(
     """What to send for one sample, or why nothing can be sent."""
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
+    if not ids:
+        return Unmade(UNSCORED, "the tokenizer makes no token of this text")
     spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
     if spec.needs_response:
         if isinstance(response, Unmade):

@@ -66,7 +66,7 @@ class Store:
         return Context(self, kind, identity)
 
     def shards(self) -> list[Path]:
-        return sorted(self.root.glob("*/*/*.parquet"))
+        return sorted(path for path in self.root.glob("*/*/*.parquet") if path.is_file())
 
     def summaries(self) -> Iterator[Summary]:
         """What each context holds.
@@ -79,6 +79,8 @@ class Store:
                 yield _summary(path.parent, json.loads(path.read_text(encoding="utf-8")))
             except (OSError, ValueError) as error:
                 raise StoreError(f"{path}: can't be read: {error}", hint="remove that folder") from error
+            except (LookupError, TypeError, AttributeError) as error:
+                raise StoreError(f"{path}: describes no context", hint="remove that folder") from error
 
     def older_than(self, days: float) -> list[Path]:
         """The shards that were written before so many days."""
@@ -123,7 +125,7 @@ class Store:
                 yield shard, DAMAGED
         for partial in sorted(self.root.glob("*/*/.*.partial")):
             # By age, not by process: the run that writes it may be on another machine.
-            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+            if partial.is_file() and time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                 yield partial, "left by a run that was killed"
 
 
@@ -192,7 +194,7 @@ class Context:
 
 
 def _summary(folder: Path, described: Mapping[str, Any]) -> Summary:
-    shards = sorted(folder.glob("*.parquet"))
+    shards = sorted(path for path in folder.glob("*.parquet") if path.is_file())
     engine = described["engine"]
     params = ",".join(f"{name}={value}" for name, value in sorted(described["params"].items()))
     latest = max((shard.stat().st_mtime for shard in shards), default=0.0)

@@ -78,14 +78,13 @@ class FolderTokenizer:
         return frozenset(token for token in named if token is not None)
 
     def render(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        except TemplateError as error:
-            # Templates refuse by raising: no system turn, roles that don't alternate.
-            raise ConfigError(f"{self._place}: its chat template refuses the messages: {error}") from error
+        except Exception as error:
+            # Templates refuse by raising (no system turn, roles that don't alternate), and fail as other code does.
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{self._place}: its chat template refuses the messages: {reason}") from error
 
     def encode(self, texts: Sequence[str], *, rendered: bool) -> list[tuple[int, ...]]:
         if not texts:

@@ -120,6 +120,9 @@ class TransformersEngine(Engine):
         limits = (self._weights(role).context_length, self.config.max_length)
         return min((limit for limit in limits if limit is not None), default=DEFAULT_CONTEXT)
 
+    def vocabulary_size(self, role: str) -> int | None:
+        return self._weights(role).vocabulary_size
+
     def dtype(self, role: str) -> str:
         """Float32 on a CPU, whatever the checkpoint; the checkpoint's own on an accelerator."""
         if self.config.dtype != "auto":
@@ -229,10 +232,14 @@ def _response(ids: list[int], logprobs: list[float], tokenizer: FolderTokenizer)
 
 
 def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
     import torch
 
+    if wanted != "auto":
+        if wanted.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigError(
+                f"engine.device: {wanted}, and no CUDA device is here", hint="see 'llmood doctor'"
+            )
+        return wanted
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmood.config_file import load_config
-from llmood.engines.fake import FakeTokenizer
+from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.errors import ConfigError
 from llmood.plan import Plan, make_plan, make_scorers
 from llmood.records import Reject
@@ -73,9 +73,18 @@ def test_a_chat_task_for_a_model_without_a_template(tmp_path: Path, monkeypatch:
         plan_of(tmp_path, chat=True)
 
 
-def test_a_text_that_is_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_is_no_token_is_planned_without_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(FakeTokenizer, "encode", lambda _, texts, *, rendered: [() for _ in texts])
-    with pytest.raises(ConfigError, match=r"test.jsonl:1: the tokenizer of models.tuned makes no token"):
+    assert {prompt.token_ids for prompt in plan_of(tmp_path).prompts} == {()}
+
+
+def test_a_token_that_the_model_has_no_embedding_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeEngine, "vocabulary_size", lambda _, role: 50 if role == "base" else None)
+    with pytest.raises(
+        ConfigError, match=r"models.base: its tokenizer makes the token id \d+ of .*50 embeddings"
+    ):
         plan_of(tmp_path)
 
 
@@ -153,3 +162,11 @@ def test_without_text_nothing_but_hashes_is_left(tmp_path: Path) -> None:
 def test_without_values_a_reason_quotes_nothing(reason: str, kept: str) -> None:
     found = without_values(Reject("file", 3, reason))
     assert found == Reject("file", 3, kept)
+
+
+def test_prompts_over_the_context_are_foreseen(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, engine={"kind": "fake", "max_length": 12})
+    over = {check.task: check.detail for check in plan.foreseen() if check.code == "over_context"}
+    assert set(over) == {task.name for task in plan.tasks}
+    assert "longer than the context of 12 tokens" in over["near"]
+    assert plan_of(tmp_path / "other").foreseen() == []

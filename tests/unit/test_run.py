@@ -155,3 +155,31 @@ def test_a_folder_that_another_run_took_while_this_one_planned(
     with pytest.raises(ConfigError, match="another configuration"):
         llmood.evaluate(world.config, output_dir=tmp_path / "run")
     assert llmood.Run(tmp_path / "run").manifest == other[0].manifest
+
+
+def test_a_complete_run_is_not_replaced_by_other_weights_or_data(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "world")
+    llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    kept = (tmp_path / "run" / "scores.parquet").read_bytes()
+    with (world.folder / "near" / "test.jsonl").open("a") as stream:
+        stream.write('{"text": "one more"}\n')
+    with pytest.raises(ConfigError, match="the same configuration with other weights or data"):
+        llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    assert (tmp_path / "run" / "scores.parquet").read_bytes() == kept
+    assert llmood.Run(tmp_path / "run").status == "complete"
+
+
+def test_a_kill_between_the_files_of_a_scoring_leaves_no_complete_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llmood.evaluate(write_world(tmp_path / "world").config, output_dir=tmp_path / "run")
+
+    def killed(*_: object) -> None:
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("llmood.results.write_json", killed)
+        with pytest.raises(SystemExit):
+            llmood.rescore(tmp_path / "run", overrides=["scorers=[likelihood.base]"])
+    assert llmood.Run(tmp_path / "run").status == "running"
+    assert llmood.rescore(tmp_path / "run").status == "complete"

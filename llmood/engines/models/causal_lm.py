@@ -5,8 +5,9 @@ Imported only when a model is to be loaded: this is where torch comes in.
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.utils import logging
 
@@ -26,6 +28,17 @@ logging.disable_progress_bar()  # llmood shows its own progress
 # large vocabulary that is too few rows for the product to be fast, so there are at least 64 (37 MiB at 150k words).
 LOGITS_AT_ONCE = 1024 * 1024
 LEAST_ROWS = 64
+# What transformers and peft raise for files that don't fit each other.
+LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    ImportError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    SafetensorError,
+)
 TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
 
@@ -44,17 +57,19 @@ class CausalLM:
     ) -> None:
         self.device = torch.device(device)
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            model, loaded = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=trust_remote_code,
+                output_loading_info=True,
             )
-        except (OSError, ValueError, ImportError) as error:
+        except LOADING_ERRORS as error:
             raise EngineError(
                 f"{folder} can't be loaded as a causal language model: {_first_line(error)}"
             ) from error
+        _check_loaded(folder, model, loaded)
         self._switch: Any = None
         if adapter is not None:
             self._switch = _attach(model, adapter)
@@ -188,6 +203,27 @@ class _GreedyLogprobs(LogitsProcessor):  # type: ignore[misc]  # transformers is
         return scores
 
 
+def _check_loaded(folder: Path, model: Any, loaded: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that isn't the model that its configuration describes.
+
+    transformers draws the weights that are missing at random, and leaves out the layers that are too many, with a
+    warning: either would be scored as if it were the model.
+    """
+    patterns = {_without_number(name) for name in model.state_dict()}
+    layers = [name for name in loaded["unexpected_keys"] if _without_number(name) in patterns]
+    for names, what in (
+        (loaded["missing_keys"], "lacks weights that config.json asks for"),
+        (loaded["mismatched_keys"], "holds weights of another size than config.json says"),
+        (layers, "holds layers that config.json leaves out"),
+    ):
+        if names:
+            raise EngineError(f"{folder} {what}: {len(names)} tensors, the first {min(map(str, names))}")
+
+
+def _without_number(name: str) -> str:
+    return re.sub(r"\.\d+\.", ".#.", name)
+
+
 def _attach(model: Any, adapter: Path) -> Any:
     from peft import PeftModel
 
@@ -196,7 +232,7 @@ def _attach(model: Any, adapter: Path) -> Any:
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # asked for below, and refused
             switch = PeftModel.from_pretrained(model, adapter, is_trainable=False, local_files_only=True)
             loaded = switch.load_adapter(str(adapter), "default", is_trainable=False, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise EngineError(f"{adapter} can't be attached to the base model: {_first_line(error)}") from error
     # peft loads what fits: half an adapter would score as if the model had been tuned less.
     astray = [*loaded.missing_keys, *(name for name in loaded.unexpected_keys if "lora_" in name)]

@@ -106,6 +106,7 @@ def test_every_check_is_tested_here() -> None:
     assert set(checks.names()) == {
         "declared_overlap",
         "failed",
+        "fake_engine",
         "id_ood_overlap",
         "length_separates",
         "rejected_rows",
@@ -233,6 +234,12 @@ def test_tuned_equals_base() -> None:
     assert check.severity == "error"
     assert check.values == {"largest_difference": 0.0}
     assert raised(Given(observations=_observed("t")), "tuned_equals_base") == []
+
+
+def test_fake_numbers_say_so() -> None:
+    for engine, expected in (("fake", 1), ("transformers", 0)):
+        models = {"base": {"commit": None, "identity": {"engine": engine}}}
+        assert len(raised(Given(models=models), "fake_engine")) == expected
 
 
 def test_tuned_equals_base_by_what_was_loaded() -> None:

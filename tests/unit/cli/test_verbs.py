@@ -242,8 +242,8 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = {row["what"]: row["state"] for row in outcome.json()}
     assert outcome.code == 0
     assert found["python"] == found["numpy"] == found["store"] == "ok"
-    assert found["LLMOOD_DATA"] == "missing"  # the tests take it away
-    assert set(found.values()) <= {"ok", "missing"}
+    assert found["LLMOOD_DATA"] == "not set"  # the tests take it away
+    assert set(found.values()) <= {"missing", "not set", "ok"}
     assert len(llmood("doctor").out.splitlines()) == len(found) + 1
 
     monkeypatch.setenv("LLMOOD_DATA", str(tmp_path / "nowhere"))

@@ -6,10 +6,12 @@ import pytest
 
 from llmood.engines.base import Captured, Request
 from llmood.engines.fake import END, FIRST_BYTE, FakeTokenizer
+from llmood.engines.observe import Observer, Prompt
+from llmood.engines.store import Store
 from llmood.records import CaptureSpec
 from llmood.scorers.base import scorers
 from llmood.scoring import score_all
-from tests.observing import RESPONSE, Spy, observe
+from tests.observing import RESPONSE, Spy, observe, prompts_of
 
 SCORERS = ["likelihood.response_given_prompt", "likelihood.prompt_response", "likelihood.response"]
 ANSWERS = {"ab": " yes", "ab y": "es"}  # prompt and answer together are the same bytes
@@ -60,3 +62,13 @@ def test_both_models_read_an_answer_behind_the_same_prefix(monkeypatch: pytest.M
     observe(["ab"], [RESPONSE, *specs], engine)
     (tuned,), (base,) = (engine.batches(spec) for spec in specs)
     assert tuned == base
+
+
+def test_a_prompt_of_no_token_is_unscored_and_the_rest_goes_on() -> None:
+    prompts = [Prompt("empty", ()), *prompts_of(["some text"])]
+    observer = Observer(Spy(), prompts, Store(), private=False)
+    spec = CaptureSpec.of("prompt_logprobs", "tuned")
+    observer.run(spec)
+    empty, full = observer.index().to_pylist()
+    assert (empty["status"], empty["reason"]) == ("unscored", "the tokenizer makes no token of this text")
+    assert full["status"] == "ok"

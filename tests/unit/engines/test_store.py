@@ -43,6 +43,30 @@ def test_what_is_appended_is_found_and_read(context: Context) -> None:
     assert context.store.read(appended["c"].shard, ["key"]).to_pylist() == [{"key": "c"}]
 
 
+@pytest.mark.parametrize(
+    "described",
+    ["{}", "[]", "null", "{", '{"engine": 5, "kind": "k", "target": "t", "params": {}}']
+    + ['{"engine": {}, "kind": "k", "target": "t", "params": {}}']
+    + ['{"engine": {"engine": "e"}, "kind": "k", "target": "t", "params": []}'],
+)
+def test_a_context_that_is_described_wrongly_is_one_line(context: Context, described: str) -> None:
+    context.append([row("a", -1.0)])
+    (context.folder / "context.json").write_text(described)
+    with pytest.raises(StoreError, match=r"context\.json: .* \(remove that folder\)") as caught:
+        list(context.store.summaries())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_named_like_a_shard_is_none(context: Context) -> None:
+    context.append([row("a", -1.0)])
+    (context.folder / "0.parquet").mkdir()
+    (context.folder / ".0.parquet.1.partial").mkdir()
+    os.utime(context.folder / ".0.parquet.1.partial", (0, 0))
+    assert list(context.store.broken()) == []
+    assert [summary.shards for summary in context.store.summaries()] == [1]
+    assert len(context.locate({"a"})) == 1
+
+
 def test_a_fresh_store_holds_nothing(context: Context) -> None:
     assert context.locate({"a"}) == {}
     assert context.store.shards() == []

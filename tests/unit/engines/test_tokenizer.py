@@ -56,6 +56,26 @@ def test_a_template_that_refuses_messages_is_one_line(tmp_path: Path) -> None:
         made.render([Message("system", "a")])
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages + 1 }}",
+        "{{ 1 / 0 }}",
+        "{{ messages[0].content.nothing.at_all }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% for m in messages %}",
+        "{% for m in messages %}" * 25 + "{% endfor %}" * 25,
+    ],
+)
+def test_a_template_that_fails_is_one_line(tmp_path: Path, template: str) -> None:
+    made = tokenizer(tiny_models.save_tokenizer(tmp_path, template=template))
+    with pytest.raises(
+        ConfigError, match=r"models\.base: its chat template refuses the messages: \w"
+    ) as caught:
+        made.render([Message("user", "a")])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_tokenizer_without_a_template(tmp_path: Path) -> None:
     assert not tokenizer(tiny_models.save_tokenizer(tmp_path, template=None)).has_chat_template
 

@@ -168,7 +168,9 @@ def test_dtype_is_float32_on_a_cpu_whatever_the_checkpoint(llama: Path, tmp_path
     tiny_models.change_json(folder / "config.json", dtype="bfloat16")
     assert engine_of(folder, dtype="auto").dtype("base") == "float32"
     assert engine_of(folder, dtype="bfloat16").dtype("base") == "bfloat16"
-    assert engine_of(folder, dtype="auto", device="cuda").dtype("base") == "bfloat16"
+    engine = engine_of(folder, dtype="auto")
+    engine.device = "cuda"
+    assert engine.dtype("base") == "bfloat16"
 
 
 def test_the_context_is_the_models_or_what_lowers_it(llama: Path, tmp_path: Path) -> None:
@@ -214,3 +216,51 @@ def test_code_in_a_model_s_folder_is_part_of_its_identity(llama: Path, tmp_path:
     before = engine_of(folder).identity("base")
     (folder / "modeling.py").write_text("x = 1")
     assert engine_of(folder).identity("base") != before
+
+
+def changed_config(llama: Path, folder: Path, **keys: Any) -> Path:
+    shutil.copytree(llama, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | keys))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"num_hidden_layers": 4}, "lacks weights that config.json asks for"),
+        ({"num_hidden_layers": 1}, "holds layers that config.json leaves out"),
+    ],
+)
+def test_a_checkpoint_that_is_not_its_configuration_s_model(
+    llama: Path, tmp_path: Path, keys: dict[str, Any], said: str
+) -> None:
+    engine = engine_of(changed_config(llama, tmp_path / "m", **keys))
+    with pytest.raises(EngineError, match=said):
+        engine.capture(BASE, [Request((1, 2, 3))])
+
+
+def test_a_configuration_of_another_size_is_one_line(llama: Path, tmp_path: Path) -> None:
+    engine = engine_of(changed_config(llama, tmp_path / "m", vocab_size=7))
+    with pytest.raises(EngineError) as caught:
+        engine.capture(BASE, [Request((1, 2, 3))])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_context_that_is_none_is_refused(llama: Path, tmp_path: Path) -> None:
+    engine = engine_of(changed_config(llama, tmp_path / "m", max_position_embeddings=0))
+    with pytest.raises(ConfigError, match="max_position_embeddings is 0"):
+        engine.context_length("base")
+
+
+def test_another_kind_of_adapter_is_refused_before_loading(
+    llama: Path, adapter: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(adapter, tmp_path / "a"))
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"peft_type": "PROMPT_TUNING"}))
+    with pytest.raises(ConfigError, match="an adapter of type 'PROMPT_TUNING', not 'LORA'"):
+        TransformersEngine(
+            EngineConfig(device="cpu"),
+            Models.model_validate({"base": str(llama), "tuned": {"adapter": str(folder)}}),
+        )
