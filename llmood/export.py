@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
+from llmood.manifest import check_planned
 from llmood.records import CaptureSpec
 from llmood.run import Run
 from llmood.tables import CAPTURE_SCHEMAS, INDEX, SAMPLES, atomic, read_table
@@ -19,9 +20,11 @@ def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
     """Write each capture of a run as one file, a row a sample, and yield (file, rows).
 
     Raises:
+        ConfigError: the folder is no run, or its `run.json` is damaged.
         StoreError: the store no longer has what the run made, or the disk is full.
     """
     loaded = Run(run)
+    check_planned(loaded.folder, loaded.manifest)
     samples = read_table(loaded.folder / "samples.parquet", SAMPLES, ["sample_id"])
     index = read_table(loaded.folder / "observations" / "index.parquet", INDEX)
     observations = Observations(samples, index, Store())

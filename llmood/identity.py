@@ -49,7 +49,7 @@ class FileDigests:
         stat = path.stat()
         name, mark = str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(name)
-        if isinstance(known, list) and known[:2] == mark:
+        if isinstance(known, list) and len(known) == 3 and known[:2] == mark:
             return str(known[2])
         with path.open("rb") as stream:
             value = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_HEX]

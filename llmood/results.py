@@ -11,6 +11,7 @@ import numpy as np
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
+from llmood.manifest import check_planned
 from llmood.progress import Progress
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
@@ -34,6 +35,7 @@ def write_results(
     What the benchmark, the tasks and the models are is read from the folder's `run.json`.
     """
     manifest = folder.manifest
+    check_planned(folder.path, manifest)
     progress.say("scoring")
     columns = score_all(observations, scorers)
     scored = _benchmark(manifest, observations, columns)

@@ -16,8 +16,10 @@ from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
+from llmood.manifest import read_records
 from llmood.plan import Plan, make_plan, make_scorers
 from llmood.progress import Progress
+from llmood.records import Check, MetricRecord, Reject
 from llmood.report import write_report
 from llmood.results import write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
@@ -80,15 +82,15 @@ class Run:
 
     def records(self) -> list[dict[str, Any]]:
         """The records of `metrics.json` as they stand there."""
-        return list(_read_json(self.folder / "metrics.json"))
+        return _read_records(self.folder / "metrics.json", MetricRecord)
 
     def checks(self) -> list[dict[str, Any]]:
         """The named warnings, as they stand in `checks.json`."""
-        return list(_read_json(self.folder / "checks.json"))
+        return _read_records(self.folder / "checks.json", Check)
 
     def rejects(self) -> list[dict[str, Any]]:
         """The rows that could not be read: file, line, reason."""
-        return [json.loads(line) for line in _read(self.folder / "rejects.jsonl").splitlines()]
+        return _read_records(self.folder / "rejects.jsonl", Reject)
 
 
 def evaluate(
@@ -156,6 +158,8 @@ def rescore(
     manifest = folder.manifest
     config = parse(RunConfig, apply_overrides(manifest["config"], overrides), place=f"{run}: configuration")
     _check_rescorable(config, Run(run).config)
+    if folder.file("rejects.jsonl").is_file():
+        Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
     chosen = make_scorers(config.scorers, config.seed)
     progress = progress or Progress()
     with folder.locked():
@@ -212,13 +216,9 @@ def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, fo
                 )
 
 
-def _read_json(path: Path) -> Any:
-    return json.loads(_read(path))
-
-
-def _read(path: Path) -> str:
+def _read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
     _check_there(path)
-    return path.read_text(encoding="utf-8")
+    return read_records(path, kind)
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:

@@ -12,11 +12,23 @@ import yaml
 from llmood.errors import ConfigError
 
 MAX_YAML_BYTES = 4_000_000
+MAX_NODES = 100_000  # keys and values, every alias written out: a few lines of aliases can stand for billions
+MAX_BITS = 1024  # of a whole number: no float holds more, and Python refuses to print much larger ones
 MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key written twice and reads 1e-3 as the number it looks like."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):
+            # The 13th month, `0b_`, `!!bool maybe`: PyYAML lets Python's own errors through.
+            raise _problem(f"this is no {node.tag.rpartition(':')[2]}", node) from None
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise _problem("the number is too large", node)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -25,9 +37,7 @@ class _Loader(yaml.SafeLoader):
                 continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str | int) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is written twice", key_node.start_mark
-                )
+                raise _problem(f"the key '{key}' is written twice", key_node)
             seen.add(key if isinstance(key, str | int) else id(key))
         return super().construct_mapping(node, deep)
 
@@ -40,7 +50,35 @@ _Loader.add_implicit_resolver(
 
 
 def _load(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with stricter mappings
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _written_out(node, {})
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _written_out(node: yaml.Node, sizes: dict[yaml.Node, int | None]) -> int:
+    """How many nodes this one is when every alias in it is written out; a node in `sizes` without one is above it."""
+    if node not in sizes:
+        sizes[node] = None
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            children = [child for pair in node.value for child in pair]
+        sizes[node] = 1 + sum(_written_out(child, sizes) for child in children)
+    size = sizes[node]
+    if size is None:
+        raise _problem("an alias stands inside what it names", node)
+    if size > MAX_NODES:
+        raise _problem(f"there are over {MAX_NODES} keys and values here, aliases written out", node)
+    return size
+
+
+def _problem(said: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, said, node.start_mark)
 
 
 def read_yaml(path: Path) -> Any:
@@ -83,7 +121,7 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
             raise ConfigError(f"--set {override}: write it as key.path=value")
         try:
             value = _load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             raise ConfigError(f"--set {override}: the value is not YAML", hint="quote it") from None
         _assign(result, keys, value, override)
     return result

@@ -40,7 +40,7 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
                 "status": run.status,
                 "gates": gates_json(gates),
                 "checks": run.checks(),
-                "rejects": len(run.rejects()),
+                "rejects": len(_rejects(run)),
                 "metrics": run.records(),
             }
         )
@@ -82,8 +82,13 @@ def _print_auroc(run: Run) -> None:
     say()
 
 
+def _rejects(run: Run) -> list[dict[str, Any]]:
+    # A run that was scored has the file; where someone removed it, no reject is known.
+    return run.rejects() if (run.folder / "rejects.jsonl").is_file() else []
+
+
 def _print_rejects(run: Run) -> None:
-    rejects = run.rejects()
+    rejects = _rejects(run)
     if rejects:
         say()
         print_table(

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 COLUMNS = ("scorer", "auroc", "ci_low", "ci_high", "baseline", "best", "ties_with_best")
 
 
+def above_chance(record: Mapping[str, Any]) -> bool:
+    """Whether an AUROC's interval lies above 0.5; of one without an interval, the value."""
+    lowest = record["value"] if record["ci_low"] is None else record["ci_low"]
+    return record["value"] is not None and lowest > 0.5
+
+
 class AurocIntervals:
     """A row a scorer: a dot at its AUROC, a line over its interval; the best and what ties with it filled.
+
+    Neither is marked where it isn't above chance.
 
     Args:
         records: records of `metrics.json`; those of this OOD set are taken, in their order.
@@ -36,7 +44,8 @@ class AurocIntervals:
 
         rows = []
         for record in self.auroc:
-            params = self.behind.get(record["scorer"], {}).get("params", {})
+            behind = self.behind.get(record["scorer"], {})
+            params = behind.get("params", {}) if above_chance(record) else {}
             rows.append(
                 {
                     "scorer": record["scorer"],

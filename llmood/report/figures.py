@@ -42,7 +42,7 @@ def figures_of(run: RunFiles, ood_task: str, prefix: str) -> list[Picture]:
         distribution = ScoreDistribution(
             run.scores[scorer][rows], is_ood, scorer=scorer, id_task=run.id_task["name"], ood_task=ood_task
         )
-        role = "the first scorer asked for" if position == 0 else "the best on this set"
+        role = "the first scorer asked for" if position == 0 else "the highest AUROC on this set"
         caption = f"{scorer}, {role}." if len(run.scorers) > 1 else f"{scorer}."
         beyond = distribution.beyond()
         if beyond:

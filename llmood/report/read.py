@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from llmood.errors import ConfigError
-from llmood.manifest import read_manifest
-from llmood.records import SHIFTS
+from llmood.manifest import check_planned, read_manifest, read_records
+from llmood.records import SHIFTS, Check, MetricRecord
 from llmood.scorers.baselines import BASELINES
 from llmood.tables import SAMPLES, SCORES, read_table
 
@@ -103,30 +101,30 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     """Read a run folder; `status` is how it ends, where `run.json` doesn't say so yet.
 
     Raises:
-        ConfigError: it holds no `run.json` that this version reads.
+        ConfigError: it holds no `run.json` that this version reads, or its records are damaged.
         StoreError: one of its tables is broken.
     """
     manifest = read_manifest(folder)
+    if manifest["status"] in ("complete", "partial"):
+        check_planned(folder, manifest)
     if status is not None:
         manifest = {**manifest, "status": status}
     missing = [name for name in ("samples.parquet", "scores.parquet") if not (folder / name).is_file()]
     samples = None if "samples.parquet" in missing else read_table(folder / "samples.parquet", SAMPLES)
     table = None if "scores.parquet" in missing else read_table(folder / "scores.parquet", SCORES)
     scores, unscored = _columns(samples, table)
-    records, checks = (_json_list(folder / name, missing) for name in ("metrics.json", "checks.json"))
+    records = _records(folder / "metrics.json", MetricRecord, missing)
+    checks = _records(folder / "checks.json", Check, missing)
     codes = list(dict.fromkeys(check["code"] for check in checks))
     checks.sort(key=lambda check: (GRAVITY.get(check["severity"], 1), codes.index(check["code"])))
     return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing))
 
 
-def _json_list(path: Path, missing: list[str]) -> list[Record]:
+def _records(path: Path, kind: type[MetricRecord | Check], missing: list[str]) -> list[Record]:
     if not path.is_file():
         missing.append(path.name)
         return []
-    try:
-        return list(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON: {error}") from None
+    return list(read_records(path, kind))
 
 
 def _columns(

@@ -8,7 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from llmood.displays.auroc_intervals import above_chance
 from llmood.displays.text import clean
+from llmood.questions.ood_detection import QUESTION
 from llmood.report.read import Record, RunFiles
 from llmood.report.tables import checks_about
 from llmood.report.text import count, interval, number, shown
@@ -21,12 +23,18 @@ STATUS_WORDS = {
     "running": "Not finished: this run is still going, or was killed. The same command goes on where it stopped.",
 }
 
+# When a set counts as found; "How to read these numbers" says so too.
+FOUND_AUROC = 0.9
+PARTLY_AUROC = 0.75
+MOST_FALSE_ALARMS = 0.2
+
 
 @dataclass(frozen=True)
 class Finding:
     """What the first scorer does on one OOD set.
 
     Attributes:
+        samples: how many samples its AUROC was computed on.
         big: its AUROC, shown large.
         tone: `good`, `weak`, `chance`, `backwards` or `undefined`.
         lines: sentences; every number in them is in a `<data>` element with its full value.
@@ -35,7 +43,7 @@ class Finding:
     task: str
     shift: str
     severity: int | None
-    samples: int
+    samples: str
     checks: tuple[int, ...]
     big: Markup
     interval: str | None
@@ -48,6 +56,14 @@ def status_lines(run: RunFiles) -> list[str]:
     """The status in words, then everything that keeps it from being complete."""
     status = str(run.manifest["status"])
     lines = [STATUS_WORDS.get(status, status)]
+    undefined = sum(
+        record["value"] is None
+        for record in run.records
+        if record["question"] == QUESTION and record["scorer"] in run.scorers
+    )
+    if undefined:
+        many = f"{count(undefined)} numbers are undefined; each says why."
+        lines.append("1 number is undefined; it says why." if undefined == 1 else many)
     if run.manifest.get("error"):
         lines.append(f"It ended with: {run.manifest['error']}")
     failed = {name: states["failed"] for name, states in run.unscored.items() if "failed" in states}
@@ -84,12 +100,12 @@ def _finding(run: RunFiles, scorer: str, task: Record) -> Finding | None:
         _against_best(run, scorer, task["name"]),
         _length(run, task["name"]),
     ]
-    tone, verdict = _verdict(record)
+    tone, verdict = _verdict(run, record)
     return Finding(
         task["name"],
         task["shift"],
         task["severity"],
-        task["evaluated"],
+        _samples(run, task, record),
         checks_about(run, task["name"]),
         _data(record) if record["value"] is not None else Markup("–"),
         interval(record),
@@ -99,7 +115,14 @@ def _finding(run: RunFiles, scorer: str, task: Record) -> Finding | None:
     )
 
 
-def _verdict(record: Record) -> tuple[str, str]:
+def _samples(run: RunFiles, task: Record, record: Record) -> str:
+    if run.id_task is None or not record["n_unscored"]:
+        return f"n = {count(task['evaluated'])}"
+    ood = f"{count(record['n_positive'])} of {count(task['evaluated'])} OOD"
+    return f"{ood}, {count(record['n_negative'])} of {count(run.id_task['evaluated'])} ID samples scored"
+
+
+def _verdict(run: RunFiles, record: Record) -> tuple[str, str]:
     value, low, high = record["value"], record["ci_low"], record["ci_high"]
     if value is None:
         return "undefined", f"undefined: {record['reason']}"
@@ -107,9 +130,14 @@ def _verdict(record: Record) -> tuple[str, str]:
         return "chance", "no better than chance"
     if value < 0.5:
         return "backwards", "ranks this set backwards"
-    if value >= 0.9:
+    length = run.find("auroc", "length", record["ood_task"])
+    if length and length["value"] is not None and max(length["value"], 1 - length["value"]) >= value:
+        return "weak", "length does as well"
+    alarms = run.find("fpr_at_95tpr_ood", record["scorer"], record["ood_task"])
+    few = alarms is not None and alarms["value"] is not None and alarms["value"] <= MOST_FALSE_ALARMS
+    if value >= FOUND_AUROC and few:
         return "good", "found"
-    return "weak", "partly found" if value >= 0.75 else "hardly found"
+    return "weak", "partly found" if value >= PARTLY_AUROC else "hardly found"
 
 
 def _flagged(run: RunFiles, scorer: str, task: str) -> Markup | None:
@@ -127,6 +155,9 @@ def _against_best(run: RunFiles, scorer: str, task: str) -> Markup | None:
     if behind["value"] is None:
         return Markup("Against the other scorers: {}.").format(clean(behind["reason"] or "undefined"))
     params: Mapping[str, Any] = behind["params"]
+    ties = params["best"] == scorer or params.get("ties_with_best")
+    if ties and not above_chance(own):
+        return None
     if params["best"] == scorer:
         tied = [
             name for name in run.scorers if name != scorer and _params(run, name, task).get("ties_with_best")
@@ -138,7 +169,7 @@ def _against_best(run: RunFiles, scorer: str, task: str) -> Markup | None:
     leader = _names([params["best"]])
     if best is None or best["value"] is None:
         return None
-    if params.get("ties_with_best"):
+    if ties:
         return Markup("Ties with the best, {} at {}.").format(leader, _data(best))
     span = interval(behind)
     ahead = Markup("{} [{}]").format(_data(behind), span) if span else _data(behind)
@@ -149,7 +180,8 @@ def _length(run: RunFiles, task: str) -> Markup | None:
     record = run.find("auroc", "length", task)
     if record is None or record["value"] is None:
         return None
-    return Markup("Length alone: {}.").format(_data(record))
+    shorter = record["ci_high"] is not None and record["ci_high"] < 0.5
+    return Markup("Length alone: {}{}.").format(_data(record), "; OOD is shorter" if shorter else "")
 
 
 def _params(run: RunFiles, scorer: str, task: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from llmood.displays.auroc_intervals import above_chance
 from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
@@ -143,7 +144,9 @@ def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
 
 def _row(run: RunFiles, metric: str, scorer: str, columns: Sequence[Column]) -> Row:
     cells = tuple(_cell(run, metric, scorer, column) for column in columns)
-    missing = ", ".join(f"{count(n)} {status}" for status, n in run.unscored.get(scorer, {}).items())
+    asked = count(len(run.scores[scorer]))
+    states = run.unscored.get(scorer, {})
+    missing = ", ".join(f"{count(n)} of {asked} {status}" for status, n in states.items())
     return Row(scorer, cells, missing)
 
 
@@ -169,7 +172,7 @@ def _mark(record: Record, behind: Record | None) -> str:
         # An interval over 0.5: the direction is not known. Half of all coin flips land here, as baselines should.
         chance = record["ci_high"] is not None and record["ci_high"] >= 0.5
         return ("" if record["scorer"] in BASELINES else "chance") if chance else "backwards"
-    params: Mapping[str, Any] = behind["params"] if behind else {}
+    params: Mapping[str, Any] = behind["params"] if behind and above_chance(record) else {}
     if params.get("best") == record["scorer"]:
         return "best"
     return "tie" if params.get("ties_with_best") else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -48,20 +48,27 @@ class Template:
         try:
             tree = _environment().parse(source)
             self._template = _environment().from_string(source)
+            others = [
+                tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+            ]
+            self.columns = frozenset(meta.find_undeclared_variables(tree))
         except TemplateSyntaxError as error:
             raise ConfigError(f"{place}: line {error.lineno} of the template: {error.message}") from None
-        if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+            # Python's own limits: blocks or brackets inside one another, a number of thousands of digits.
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{place}: the template is too large or too deeply nested: {reason}") from None
+        if any(others):
             raise ConfigError(f"{place}: a template here can't include or import another")
-        self.columns = frozenset(meta.find_undeclared_variables(tree))
 
     def read(self, row: Mapping[str, Any]) -> str:
         """The template's text for one row.
 
         Raises:
             RowError: the row lacks a column, has a wrong type in it, or gives too long a text.
-            ConfigError: the template does what the sandbox forbids.
+            ConfigError: the template does what the sandbox forbids, or is wrong for every row.
         """
-        from jinja2.exceptions import SecurityError, UndefinedError
+        from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 
         self._refuse_blank(row)
         try:
@@ -73,7 +80,11 @@ class Template:
             raise (
                 MissingColumnError(missing[0]) if missing else RowError(f"the template fails: {error}")
             ) from None
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        except (TemplateError, MemoryError) as error:
+            # Wrong arguments of a filter. What fills the memory with one row is not tried with the next.
+            reason = str(error) or type(error).__name__
+            raise ConfigError(f"{self._place}: the template fails: {reason}") from None
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
             raise RowError(f"the template fails: {error}") from None
 
     def _bounded(self, row: Mapping[str, Any]) -> str:
@@ -82,8 +93,7 @@ class Template:
         for piece in self._template.generate({name: row[name] for name in self.columns if name in row}):
             pieces.append(piece)
             length += len(piece)
-            if length > MAX_TEXT:
-                raise RowError(f"over {MAX_TEXT} characters of text")
+            _refuse_long(length)
         return "".join(pieces)
 
     def _refuse_blank(self, row: Mapping[str, Any]) -> None:
@@ -96,14 +106,32 @@ class Template:
 @cache
 def _environment() -> Environment:
     # Made on first use: `llmood ls` needs no Jinja.
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError
+    from jinja2 import StrictUndefined, nodes
+    from jinja2.compiler import CodeGenerator, Frame
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Sandbox(ImmutableSandboxedEnvironment):
-        """Also stops `'x' * 10**9`, which the bound on the output would see too late."""
+    class Generator(CodeGenerator):
+        """Joins with `~` as blocks and macros do."""
 
-        intercepted_binops = frozenset(["*", "**", "%"])
+        def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            self.write("environment.concat(map(str, (")
+            for part in node.nodes:
+                self.visit(part, frame)
+                self.write(", ")
+            self.write(")))")
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Also stops `'x' * 10**9` and texts that double, which the bound on the output would see too late."""
+
+        code_generator_class = Generator
+        concat = staticmethod(_joined)
+        intercepted_binops = frozenset(["+", "*", "**", "%"])
+
+        def call(self, context: Any, function: Any, *args: Any, **keys: Any) -> Any:
+            text = getattr(function, "__self__", None)
+            if isinstance(text, str) and function.__name__ == "replace":
+                return _replaced(text, *args, **keys)
+            return super().call(context, function, *args, **keys)
 
         def wrap_str_format(self, value: Any) -> None:
             """None: `format` is a method as others are, and `is_safe_attribute` refuses it."""
@@ -113,15 +141,7 @@ def _environment() -> Environment:
             return not padded and super().is_safe_attribute(obj, attr, value)
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if operator == "%":
-                if isinstance(left, str):
-                    raise SecurityError("'%' on text (write '~' to join texts)")
-                return super().call_binop(context, operator, left, right)
-            sizes = [
-                len(value) if isinstance(value, str | list | tuple) else abs(value) for value in (left, right)
-            ]
-            if operator == "**" or sizes[0] * sizes[1] > MAX_TEXT:
-                raise SecurityError(f"'{operator}' with these values")
+            _refuse_large(operator, left, right)
             return super().call_binop(context, operator, left, right)
 
     environment = Sandbox(
@@ -130,19 +150,58 @@ def _environment() -> Environment:
     # A prompt is the same every time (no `random`, no `lipsum`), and no text doubles itself in a `namespace`.
     environment.globals = {"range": environment.globals["range"], "dict": dict}
     kept = {name: one for name, one in environment.filters.items() if name not in REFUSED_FILTERS}
-    environment.filters = {name: _with_small_numbers(one, SecurityError) for name, one in kept.items()}
+    kept["replace"] = _replaced
+    environment.filters = {name: _with_small_numbers(one) for name, one in kept.items()}
     return environment
 
 
-def _with_small_numbers(function: Callable[..., Any], error: type[Exception]) -> Callable[..., Any]:
+def _refuse_long(length: int) -> None:
+    if length > MAX_TEXT:
+        raise RowError(f"over {MAX_TEXT} characters of text")
+
+
+def _refuse_large(operator: str, left: Any, right: Any) -> None:
+    """Refuse what an operator would make too large, or hides its size."""
+    from jinja2.exceptions import SecurityError
+
+    if operator == "%":
+        if isinstance(left, str):
+            raise SecurityError("'%' on text (write '~' to join texts)")
+    elif operator == "+":
+        if isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
+            _refuse_long(len(left) + len(right))
+    else:
+        sizes = [
+            len(value) if isinstance(value, str | list | tuple) else abs(value) for value in (left, right)
+        ]
+        if operator == "**" or sizes[0] * sizes[1] > MAX_TEXT:
+            raise SecurityError(f"'{operator}' with these values")
+
+
+def _joined(texts: Iterable[str]) -> str:
+    pieces = list(texts)
+    _refuse_long(sum(map(len, pieces)))
+    return "".join(pieces)
+
+
+def _replaced(value: object, old: str, new: str, count: int | None = None) -> str:
+    """`replace`, as a filter and as a method: with a long `new` it would fill the memory."""
+    text, times = str(value), -1 if count is None else count
+    found = text.count(old) if times < 0 else min(times, text.count(old))
+    _refuse_long(len(text) + found * len(new))
+    return text.replace(old, new, times)
+
+
+def _with_small_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that takes no number for a width, indent or count that would fill the memory."""
+    from jinja2.exceptions import SecurityError
 
     @wraps(function)  # with what Jinja notes on a filter
     def bounded(*args: Any, **keys: Any) -> Any:
         value = 1 if hasattr(function, "jinja_pass_arg") else 0  # where the filtered value stands
         for number in (*args[value + 1 :], *keys.values()):
             if isinstance(number, int) and abs(number) > MAX_TEXT:
-                raise error(f"{number} in a filter")
+                raise SecurityError(f"{number} in a filter")
         return function(*args, **keys)
 
     return bounded

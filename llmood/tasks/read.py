@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import zlib
@@ -12,13 +11,12 @@ from typing import Any, BinaryIO
 
 from llmood.errors import ConfigError, DataError
 from llmood.records import Reject
+from llmood.tasks.read_csv import Row, Rows, read_csv
 
 MAX_LINE = (
     8_000_000  # bytes of one line: a compressed file can unpack to any length, and is read line by line
 )
 
-Row = dict[str, Any]
-Rows = Iterator[tuple[int, Row] | Reject]
 Lines = Iterator[tuple[int, bytes | None]]
 
 
@@ -87,68 +85,28 @@ def _parse_json(line: bytes) -> Row | str:
     if b"\0" in line:
         return "holds a NUL character"
     try:
-        row = json.loads(line.decode("utf-8"))
+        row = json.loads(line.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         return f"invalid UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
         return f"bad JSON: {error.msg} at character {error.colno}"
     except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or thousands of brackets inside one another.
+        # A number of thousands of digits, thousands of brackets inside one another, or a key twice.
         return f"bad JSON: {error}"
     return row if isinstance(row, dict) else f"wrong type: the row is a {type(row).__name__}, not an object"
 
 
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    row: Row = {}
+    for key, value in pairs:
+        if key in row:
+            raise ValueError(f"the key {key[:40]!r} is written twice")
+        row[key] = value
+    return row
+
+
 def _csv(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
-    # Bytes that are no UTF-8 become lone surrogates here, so that one bad row doesn't take the whole file along.
-    lines = ("\0" if line is None else line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
-    limit = csv.field_size_limit(MAX_LINE)
-    try:
-        reader = csv.reader(lines, strict=True)
-        header = _csv_header(reader, name)
-        while True:
-            start = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Reject(name, start, f"bad CSV: {error}")
-                continue
-            if cells:
-                row = _csv_row(header, cells)
-                yield Reject(name, start, row) if isinstance(row, str) else (start, row)
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _csv_header(reader: Iterator[list[str]], name: str) -> list[str]:
-    try:
-        header = next(reader, [])
-    except csv.Error as error:
-        raise DataError(f"{name}:1: the header is bad CSV: {error}") from None
-    if not header or len(set(header)) < len(header) or not all(cell.strip() for cell in header):
-        raise DataError(f"{name}:1: a header is needed: one line of column names, each of them once")
-    return header
-
-
-def _csv_row(header: list[str], cells: list[str]) -> Row | str:
-    if len(cells) != len(header):
-        return f"{len(cells)} cells under {len(header)} columns"
-    text = "".join(cells)
-    if "\0" in text:
-        return f"holds a NUL character, or a line over {MAX_LINE} bytes"
-    if not _encodable(text):
-        return "invalid UTF-8"
-    # CSV has no null: an empty cell is one.
-    return {column: cell or None for column, cell in zip(header, cells, strict=True)}
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return read_csv((line for _, line in _lines(stream)), name, MAX_LINE)
 
 
 def _parquet(path: Path, name: str) -> Rows:
@@ -158,6 +116,9 @@ def _parquet(path: Path, name: str) -> Rows:
     line = 0
     try:
         with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise DataError(f"{name}: two columns bear one name, so a row can't be told")
             for batch in file.iter_batches(batch_size=1024):
                 for offset in range(batch.num_rows):
                     line += 1

@@ -253,3 +253,16 @@ def test_hostile_names_in_errors_do_not_act_on_the_terminal(tmp_path: Path) -> N
     outcome = llmood("run", world.config, "--set", "\x1b[31m=1")
     assert outcome.code == 2
     assert "\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "rejects.jsonl"])  # the report reads checks.json
+@pytest.mark.parametrize("content", ["garbage", "[{}]"])
+def test_a_damaged_run_folder_is_one_line(tmp_path: Path, name: str, content: str) -> None:
+    world = write_world(tmp_path / "world")
+    run(world, tmp_path / "run")
+    (tmp_path / "run" / name).write_text(content)
+    verb = ["rescore"] if name == "rejects.jsonl" else ["report"]
+    outcome = llmood(*verb, tmp_path / "run", "--gate", "auroc >= 0")
+    assert outcome.code == 2
+    assert len(outcome.err.strip().splitlines()) == 1
+    assert name in outcome.err

@@ -80,6 +80,14 @@ def test_a_damaged_memo_is_an_empty_one(tmp_path: Path, memo: bytes) -> None:
     assert FileDigests(known).of(path) == digest_bytes(b"one")
 
 
+def test_a_memo_without_its_digest_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(b"one")
+    known = tmp_path / "memo.json"
+    known.write_text(json.dumps({str(path.resolve()): [3, path.stat().st_mtime_ns]}))
+    assert FileDigests(known).of(path) == digest_bytes(b"one")
+
+
 def test_a_memo_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"one")

@@ -12,6 +12,11 @@ from llmood.config_file import load_config
 from llmood.errors import ConfigError
 from llmood.yaml_files import MAX_YAML_BYTES, apply_overrides, read_yaml
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(12))
+MERGE_BOMB = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 10)}]}}\n" for n in range(12)
+)
+
 
 def read(folder: Path, content: str | bytes) -> Any:
     path = folder / "x.yaml"
@@ -56,6 +61,14 @@ def test_a_merge_brings_keys_and_is_none(tmp_path: Path) -> None:
         (b"a: \xff", r"x\.yaml: is not UTF-8 \(byte 3\)"),
         (b"a: \x00", r"x\.yaml: is not YAML: unacceptable character"),
         ("[" * 5000 + "]" * 5000, r"x\.yaml: is nested too deeply"),
+        (BOMB, r"x\.yaml:6: is not YAML: there are over 100000 keys and values here, aliases written out"),
+        (MERGE_BOMB, r"x\.yaml:\d+: is not YAML: there are over 100000 keys"),
+        ("b: 1\nscorers: &a [*a]", r"x\.yaml:2: is not YAML: an alias stands inside what it names"),
+        ("benchmark: &x {name: *x}", r"x\.yaml:1: is not YAML: an alias stands inside what it names"),
+        ("b: 1\nseed: " + "9" * 5000, r"x\.yaml:2: is not YAML: this is no int"),
+        ("seed: 0x" + "f" * 5000, r"x\.yaml:1: is not YAML: the number is too large"),
+        ("a: 2024-13-01", r"x\.yaml:1: is not YAML: this is no timestamp"),
+        ("a: !!bool maybe", r"x\.yaml:1: is not YAML: this is no bool"),
     ],
     ids=lambda value: None,
 )
@@ -140,6 +153,9 @@ def test_set_reaches_the_configuration(tmp_path: Path) -> None:
         ("d.e.f=1", "--set d.e.f=1: d.e is not a mapping"),
         ("a=[1", "--set a=[1: the value is not YAML (quote it)"),
         ("a={x: 1, x: 2}", "--set a={x: 1, x: 2}: the value is not YAML (quote it)"),
+        ("a=&a [*a]", "--set a=&a [*a]: the value is not YAML (quote it)"),
+        (f"a={'9' * 5000}", f"--set a={'9' * 5000}: the value is not YAML (quote it)"),
+        (f"a={'[' * 5000}", f"--set a={'[' * 5000}: the value is not YAML (quote it)"),
     ],
 )
 def test_a_wrong_set_names_itself(override: str, said: str) -> None:

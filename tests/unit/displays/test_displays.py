@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_strange_scores_can_be_drawn(scores: np.ndarray) -> None:
 
 def test_auroc_intervals_read_the_records() -> None:
     common = {"ood_task": "o", "slice": None, "reason": None}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {**common, "metric": "auroc", "scorer": "a", "value": 0.9, "ci_low": 0.8, "ci_high": 0.95},
         {**common, "metric": "auroc", "scorer": "b", "value": None, "ci_low": None, "ci_high": None},
         {**common, "metric": "auroc", "scorer": "length", "value": 0.4, "ci_low": 0.3, "ci_high": 0.5},
@@ -120,6 +122,23 @@ def test_auroc_intervals_read_the_records() -> None:
     assert display.describe() == "AUROC with interval on o: a 0.900, length 0.400."
     display.plot()
     AurocIntervals([], ood_task="o").plot()
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "expected"),
+    [(0.6, 0.51, True), (0.6, 0.5, False), (0.6, None, True), (0.5, None, False), (None, None, False)],
+)
+def test_only_what_is_above_chance_is_marked_best(
+    value: float | None, low: float | None, expected: bool
+) -> None:
+    common = {"ood_task": "o", "slice": None, "scorer": "a"}
+    high = None if low is None else 0.9
+    rows: list[dict[str, Any]] = [
+        {**common, "metric": "auroc", "value": value, "ci_low": low, "ci_high": high},
+        {**common, "metric": "auroc_behind_best", "params": {"best": "a", "ties_with_best": True}},
+    ]
+    frame = AurocIntervals(rows, ood_task="o").frame()
+    assert frame["best"].tolist() == frame["ties_with_best"].tolist() == [expected]
 
 
 def test_labels_are_short_and_clean() -> None:

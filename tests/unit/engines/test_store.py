@@ -45,9 +45,15 @@ def test_what_is_appended_is_found_and_read(context: Context) -> None:
 
 @pytest.mark.parametrize(
     "described",
-    ["{}", "[]", "null", "{", '{"engine": 5, "kind": "k", "target": "t", "params": {}}']
-    + ['{"engine": {}, "kind": "k", "target": "t", "params": {}}']
-    + ['{"engine": {"engine": "e"}, "kind": "k", "target": "t", "params": []}'],
+    [
+        "{}",
+        "[]",
+        "null",
+        "{",
+        '{"engine": 5, "kind": "k", "target": "t", "params": {}}',
+        '{"engine": {}, "kind": "k", "target": "t", "params": {}}',
+        '{"engine": {"engine": "e"}, "kind": "k", "target": "t", "params": []}',
+    ],
 )
 def test_a_context_that_is_described_wrongly_is_one_line(context: Context, described: str) -> None:
     context.append([row("a", -1.0)])

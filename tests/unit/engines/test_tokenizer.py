@@ -70,7 +70,7 @@ def test_a_template_that_refuses_messages_is_one_line(tmp_path: Path) -> None:
 def test_a_template_that_fails_is_one_line(tmp_path: Path, template: str) -> None:
     made = tokenizer(tiny_models.save_tokenizer(tmp_path, template=template))
     with pytest.raises(
-        ConfigError, match=r"models\.base: its chat template refuses the messages: \w"
+        ConfigError, match=r"models\.base: its chat template refuses the messages: ."
     ) as caught:
         made.render([Message("user", "a")])
     assert "\n" not in str(caught.value)

@@ -52,9 +52,9 @@ def test_the_same_run_gives_the_same_bytes(run: Path) -> None:
 def test_every_section_stands_in_the_reader_s_order(page: Page) -> None:
     headings = [data for around, data in page.texts if "h2" in around]
     assert headings == [
+        "Read these first",
         "What was asked",
         "In short",
-        "Read these first",
         "Which scorer finds which set",
         "How the scores are spread",
         "Is it only length?",

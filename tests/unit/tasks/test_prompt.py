@@ -120,6 +120,71 @@ def test_the_sandbox_holds(template: str) -> None:
         render(template, text="a", choices=["b"])
 
 
+RECURSIVE = "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(text) }}"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in text %}" * 25 + "a" + "{% endfor %}" * 25,
+        "{{ " + "(" * 3000 + "text" + ")" * 3000 + " }}",
+        "{{ text ~ " + "1" * 5000 + " }}",
+    ],
+    ids=["blocks", "parentheses", "digits"],
+)
+def test_a_template_that_python_cannot_take_is_one_line(template: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"t\.yaml: prompt: the template is too large or too deeply"
+    ) as caught:
+        render(template, text="a")
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_arguments_of_a_filter_are_the_templates_fault() -> None:
+    with pytest.raises(ConfigError, match=r"t\.yaml: prompt: the template fails: You can only sort by"):
+        render("{{ row | dictsort(by='zz') | first | first }}{{ text }}", row={"a": 1}, text="a")
+
+
+def test_a_macro_that_calls_itself_without_end() -> None:
+    with pytest.raises(RowError, match="the template fails: maximum recursion depth"):
+        render(RECURSIVE, text="a")
+
+
+def test_memory_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Template("{{ text }}", place="t.yaml: prompt")
+
+    def fill(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(made, "_bounded", fill)
+    with pytest.raises(ConfigError, match=r"t\.yaml: prompt: the template fails: MemoryError"):
+        made.read({"text": "a"})
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set a = text %}" + "{% set a = a ~ a %}" * 60 + "{{ a }}",
+        "{% set a = text %}" + "{% set a = a + a %}" * 60 + "{{ a }}",
+        "{% set a = text %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 60 + "{{ a }}",
+        "{% macro m(x) %}{{ x }}{{ x }}{% endmacro %}{{ " + "m(" * 60 + "text" + ")" * 60 + " }}",
+        "{% set a = text * 1000 %}{{ a | replace('a', a) | replace('a', a) }}",
+        "{% set a = text * 1000 %}{{ a.replace('a', a).replace('a', a) }}",
+    ],
+    ids=["tilde", "plus", "block", "macro", "filter", "method"],
+)
+def test_no_text_doubles_itself_without_end(template: str) -> None:
+    with pytest.raises(RowError, match=f"over {MAX_TEXT} characters"):
+        render(template, text="a")
+
+
+def test_joining_and_replacing_of_ordinary_size_works() -> None:
+    assert render("{{ text ~ 1 ~ none ~ [2] }}", text="a") == "a1None[2]"
+    assert render("{{ text + 'b' }}{{ ([1] + [2]) | length | string }}", text="a") == "ab2"
+    assert render("{{ text | replace('a', 'x', 1) }}{{ text.replace('a', 'y') }}", text="aaa") == "xaayyy"
+    assert render("{{ text.replace('a', 'x', 2) }}{{ 12 | replace('1', 'y') }}", text="aaa") == "xxay2"
+
+
 def test_output_and_ranges_are_bounded() -> None:
     with pytest.raises(RowError, match=f"over {MAX_TEXT} characters"):
         render(

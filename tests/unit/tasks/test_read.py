@@ -45,6 +45,8 @@ def test_jsonl_counts_lines_and_skips_blank_ones(tmp_path: Path, name: str) -> N
         (b"\x00", "holds a NUL character"),
         (b'{"n": ' + b"1" * 5000 + b"}", "bad JSON: "),
         (b"[" * 100_000, "bad JSON: "),
+        (b'{"text": "a", "text": "b"}', "bad JSON: the key 'text' is written twice"),
+        (b'{"text": [{"a": 1, "b": 2, "a": 1}]}', "bad JSON: the key 'a' is written twice"),
     ],
 )
 def test_a_broken_line_is_rejected_and_the_rest_goes_on(tmp_path: Path, line: bytes, reason: str) -> None:
@@ -96,7 +98,31 @@ def test_a_broken_csv_row_is_rejected_and_the_rest_goes_on(tmp_path: Path, line:
 def test_a_quote_that_never_closes_is_rejected(tmp_path: Path) -> None:
     found = rows(written(tmp_path, "x.csv", b'text\ngood\n"bad\nmore\n'))
     assert found[0] == (2, {"text": "good"})
-    assert found[1] == Reject("x.csv", 3, "bad CSV: unexpected end of data")
+    assert found[1:] == [Reject("x.csv", 3, "bad CSV: unexpected end of data"), (4, {"text": "more"})]
+
+
+@pytest.mark.parametrize("end", [b"", b'x,say "hi"\n', b'a 5",1\n', b'"quoted",1\n', b'"two\nlines",1\n'])
+def test_a_stray_quote_takes_no_other_row_along(tmp_path: Path, end: bytes) -> None:
+    good = [b"%d,a\n" % number for number in range(1050)]
+    content = b"".join([b"text,label\n", *good[:50], b'"stray quote here\n', *good[50:], end])
+    found = rows(written(tmp_path, "x.csv", content))
+    assert isinstance(found[50], Reject)
+    assert found[50].line == 52
+    assert found[50].reason.startswith("bad CSV: ")
+    rest = found[:50] + found[51:]
+    assert rest[:1050] == [(n + 2 + (n >= 50), {"text": str(n), "label": "a"}) for n in range(1050)]
+    # The row that closes the quote is read as well, on its own line.
+    assert [row[0] for row in rest[1050:]] == [1053] * bool(end)
+
+
+def test_a_ragged_csv_row_of_several_lines_takes_no_other_row_along(tmp_path: Path) -> None:
+    content = b'text,label\n"stray\ngood,1\nbad",2,3\ngood,4\n'
+    assert rows(written(tmp_path, "x.csv", content)) == [
+        Reject("x.csv", 2, "3 cells under 2 columns"),
+        (3, {"text": "good", "label": "1"}),
+        Reject("x.csv", 4, "3 cells under 2 columns"),
+        (5, {"text": "good", "label": "4"}),
+    ]
 
 
 def test_a_long_csv_field_is_read(tmp_path: Path) -> None:
@@ -114,6 +140,13 @@ def test_parquet_rows(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"text": ["a", None], "choices": [["x", "y"], []]}), path)
     assert rows(path) == [(1, {"text": "a", "choices": ["x", "y"]}), (2, {"text": None, "choices": []})]
+
+
+def test_a_parquet_file_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), path)
+    with pytest.raises(DataError, match=r"^x\.parquet: two columns bear one name"):
+        rows(path)
 
 
 def test_a_parquet_text_that_is_no_utf8_is_rejected(tmp_path: Path) -> None:
