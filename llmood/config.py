@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
-from llmood.errors import ConfigError
-from llmood.registry import suggest
-
-
-class Strict(BaseModel):
-    """A mapping of the configuration: unknown keys are mistakes, values don't change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from llmood.finetune_config import FinetuneConfig
+from llmood.strict import Strict, not_empty
 
 
 class Adapter(Strict):
@@ -48,19 +42,45 @@ def _adapter_or_model(value: Any) -> Any:
     return FullModel(model=value)
 
 
+def _one_or_several(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return _adapter_or_model(value)
+    found = tuple(_adapter_or_model(each) for each in not_empty(tuple(value)))
+    if len(found) == 1:
+        return found[0]
+    if not all(isinstance(each, Adapter) for each in found):
+        raise ValueError("several tuned models are adapters on the one base: {adapter: …} each")
+    if len(set(found)) < len(found):
+        raise ValueError("the same adapter stands there twice")
+    return found
+
+
 class Models(Strict):
-    """The model roles. Each is optional; a scorer that needs a missing one is refused."""
+    """The model roles. Each is optional; a scorer that needs a missing one is refused.
+
+    `tuned` may be a list of adapters, of several seeds say: the first is the role `tuned`, whose numbers are the
+    run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run.
+    """
 
     base: (
         Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
     ) = None
     tuned: (
         Annotated[
-            Adapter | FullModel,
-            BeforeValidator(_adapter_or_model, json_schema_input_type=str | Adapter | FullModel),
+            Adapter | FullModel | tuple[Adapter, ...],
+            BeforeValidator(
+                _one_or_several, json_schema_input_type=str | Adapter | FullModel | list[Adapter]
+            ),
         ]
         | None
     ) = None
+
+    @property
+    def by_role(self) -> dict[str, Adapter | FullModel]:
+        """The configured roles, in their order."""
+        tuned = self.tuned if isinstance(self.tuned, tuple) else (self.tuned,)
+        named = {"base": self.base} | {f"tuned:{i}" if i else "tuned": model for i, model in enumerate(tuned)}
+        return {role: model for role, model in named.items() if model is not None}
 
 
 class EngineConfig(Strict):
@@ -92,12 +112,30 @@ class BootstrapConfig(Strict):
 
 
 class ShiftedTask(Strict):
-    """One OOD task of a benchmark. `note` is shown beside its numbers (a known overlap, say)."""
+    """One OOD task of a benchmark. `note` is shown beside its numbers (a known overlap, say).
 
-    task: str
-    shift: Literal["near", "far", "covariate"]
+    `corruption` makes it of a task's own texts (the ID task's, where `task` is left out), in the grade `severity`, or
+    in all of them. Tasks of one `family` are grades of one shift: they make a severity curve.
+    """
+
+    task: str | None = None
+    shift: Literal["near", "far", "covariate"] = "covariate"
     severity: StrictInt | None = Field(default=None, ge=0)
+    corruption: str | None = None
+    family: str | None = None
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _says_what_it_is(self) -> ShiftedTask:
+        if self.corruption is None:
+            missing = {"task", "shift"} - self.model_fields_set
+            if missing:
+                raise ValueError(f"'{min(missing, key=('task', 'shift').index)}' is missing")
+        elif self.shift != "covariate":
+            raise ValueError("a corruption keeps the meaning: its shift is 'covariate'")
+        elif self.family is not None:
+            raise ValueError("the grades of a corruption are a family already: leave 'family' out")
+        return self
 
 
 class BenchmarkSpec(Strict):
@@ -109,13 +147,6 @@ class BenchmarkSpec(Strict):
     ood: tuple[ShiftedTask, ...] = ()
 
 
-def not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A validator for lists: `min_length` would count a broken item as none, and report that beside its mistake."""
-    if not value:
-        raise ValueError("at least one is needed")
-    return value
-
-
 def _name_or_benchmark(value: Any) -> Any:
     if not isinstance(value, str | Mapping | BenchmarkSpec):
         raise ValueError(
@@ -124,86 +155,40 @@ def _name_or_benchmark(value: Any) -> Any:
     return BenchmarkSpec.model_validate(value) if isinstance(value, Mapping) else value
 
 
+def _scorer_choice(value: Any) -> Any:
+    """`knn`, or `{knn: {k: 10}}`."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError(f"a scorer's name, or {{name: {{argument: value}}}}, is needed, not {value!r}")
+    (arguments,) = value.values()
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"the arguments of a scorer are a mapping, not {arguments!r}")
+    return value
+
+
+ScorerChoice = Annotated[
+    str | dict[str, dict[str, str | StrictInt | float | bool | None]], BeforeValidator(_scorer_choice)
+]
+
+
 class RunConfig(Strict):
-    """All that decides a run's numbers. `folder` (where relative paths start) is not part of it."""
+    """All that decides a run's numbers. `folder` (where relative paths start) is not part of it.
+
+    `finetune` decides none of them: it says how `llmood finetune` makes the adapters that `models.tuned` names.
+    """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(_name_or_benchmark)]
     models: Models = Models()
     engine: EngineConfig = EngineConfig()
-    scorers: Annotated[tuple[str, ...], AfterValidator(not_empty)] = ("likelihood_ratio", "likelihood")
+    scorers: Annotated[tuple[ScorerChoice, ...], AfterValidator(not_empty)] = (
+        "likelihood_ratio",
+        "likelihood",
+    )
     response: ResponseConfig = ResponseConfig()
     bootstrap: BootstrapConfig = BootstrapConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
     chat: bool | None = None
     limit: StrictInt | None = Field(default=None, ge=1)
     seed: StrictInt = Field(default=0, ge=0)
     text: bool = True
-
-
-Parsed = TypeVar("Parsed", bound=BaseModel)
-
-
-def parse(model: type[Parsed], data: Any, *, place: str) -> Parsed:
-    """Validate `data`, naming the exact path of the first mistakes.
-
-    Args:
-        place: the file, for the message.
-
-    Raises:
-        ConfigError: one line per mistake: file, path within it, what is wrong, the nearest right key.
-    """
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{place}: a mapping of keys is needed, not {type(data).__name__}")
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        lines = [_explain(model, detail) for detail in _worth_saying(error)[:5]]
-        raise ConfigError("\n".join(f"{place}: {line}" for line in lines)) from None
-
-
-def _worth_saying(error: ValidationError) -> list[Any]:
-    """The mistakes, without the keys that are missing only because they are written wrongly."""
-    details = error.errors(include_url=False)
-    unknown_in = {detail["loc"][:-1] for detail in details if detail["type"] == "extra_forbidden"}
-    return [
-        detail for detail in details if detail["type"] != "missing" or detail["loc"][:-1] not in unknown_in
-    ]
-
-
-PLAIN = {"model_type": "a mapping of keys is needed", "tuple_type": "a list is needed"}
-
-
-def _explain(model: type[BaseModel], detail: Any) -> str:
-    # pydantic puts the tried member of a union into the path: the user wrote no such key.
-    path = [
-        part for part in detail["loc"] if part not in ("str", "int", "Adapter", "FullModel", "BenchmarkSpec")
-    ]
-    at = ".".join(str(part) for part in path) + ": " if path else ""
-    if detail["type"] == "extra_forbidden":
-        known = _keys_at(model, path[:-1])
-        hint = f" ({suggest(str(path[-1]), known)})" if known else ""
-        return f"{at}unknown key{hint}"
-    if detail["type"] == "missing":
-        return f"{at}is missing"
-    if detail["type"] == "value_error":  # one of ours: it says all there is to say
-        return f"{at}{detail['msg'].removeprefix('Value error, ')}"
-    message = PLAIN.get(detail["type"], detail["msg"])
-    given = detail.get("input")
-    value = f", not {given!r}" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{at}{message[:1].lower()}{message[1:]}{value}"
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The keys allowed at a path, walking through optional, union and sequence annotations."""
-    models: list[type[BaseModel]] = [model]
-    for part in path:
-        if isinstance(part, int):
-            continue
-        fields = [found.model_fields[part].annotation for found in models if part in found.model_fields]
-        models = [found for annotation in fields for found in _models_in(annotation)]
-    return sorted({key for found in models for key in found.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for inner in getattr(annotation, "__args__", ()) for found in _models_in(inner)]

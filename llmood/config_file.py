@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmood.config import RunConfig, parse
+from llmood.config import RunConfig
 from llmood.errors import ConfigError
 from llmood.paths import builtin_root
 from llmood.registry import suggest
+from llmood.strict import parse
 from llmood.yaml_files import apply_overrides, read_yaml
 
 

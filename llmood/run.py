@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from llmood.config import RunConfig, parse
+from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
@@ -24,6 +24,7 @@ from llmood.report import write_report
 from llmood.results import write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.scorers.base import Scorer
+from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, SCORES, read_table, write_table, write_text
 from llmood.tokenise import without_text, without_values
 from llmood.yaml_files import apply_overrides

@@ -15,10 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from llmood.config import RunConfig, parse
+from llmood.config import RunConfig
 from llmood.errors import ConfigError
 from llmood.identity import canonical_json
 from llmood.manifest import VERSION, read_manifest
+from llmood.strict import parse
 from llmood.tables import write_json
 
 RunStatus = Literal["running", "complete", "partial", "failed", "interrupted"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from llmood.config import BenchmarkSpec, RunConfig, Strict
+from llmood.config import BenchmarkSpec, RunConfig
+from llmood.strict import Strict
 from llmood.tasks import TaskSpec
 
 ROOT = Path(__file__).resolve().parent.parent

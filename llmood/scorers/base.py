@@ -6,21 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.engines.observations import Block
+from llmood.engines.observations import Block, Observations
+from llmood.errors import ConfigError
 from llmood.records import OK, UNSCORED, CaptureSpec, Scores
-from llmood.registry import Registry
+from llmood.registry import Registry, suggest
 
 
 class Scorer(ABC):
     """Observations in, one float a sample out; higher = more OOD / more uncertain.
 
-    The constructor takes keyword arguments and only stores them. A scorer that learns sets `fitted_on` and has
-    `fit(train, validation=None) -> self`; what it learns ends in `_`.
+    The constructor takes keyword arguments and only stores them (a ValueError for one that makes no sense is the user's
+    mistake). A scorer that learns sets `fitted_on` and has `fit`; what it learns ends in `_`.
     """
 
     fitted_on: ClassVar[str | None] = None
@@ -29,10 +30,17 @@ class Scorer(ABC):
     columns: ClassVar[Mapping[str, list[str]]] = {}
     """The columns it reads of each capture kind (all by default): what isn't named isn't loaded."""
 
+    reads_text: ClassVar[bool] = False
+    """Whether it reads the samples' `prompt`: a run that keeps no text can't be scored with it again."""
+
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that it reads."""
         return ()
+
+    def fit(self, train: Observations, validation: Observations | None = None) -> Self:
+        """Learn from the ID task's `train` rows (and choose by its `validation` rows); nothing to learn by default."""
+        return self
 
     @abstractmethod
     def score(self, block: Block) -> Scores:
@@ -48,10 +56,26 @@ class ScorerEntry:
     arguments: Mapping[str, Any]
     summary: str
 
-    def make(self, *, seed: int = 0) -> Scorer:
-        """The scorer itself; one that draws takes the run's seed."""
-        draws = "seed" in signature(self.factory).parameters
-        return self.factory(**({"seed": seed} if draws else {}), **self.arguments)
+    def make(self, *, seed: int = 0, **arguments: Any) -> Scorer:
+        """The scorer itself; one that draws takes the run's seed.
+
+        Args:
+            arguments: the constructor's, on top of the variant's own.
+
+        Raises:
+            ConfigError: the constructor has no such argument, or refuses its value.
+        """
+        known = signature(self.factory).parameters
+        for name in arguments:
+            if name not in known:
+                raise ConfigError(f"{self.id} has no argument '{name}'", hint=suggest(name, known))
+            if name in self.arguments:
+                raise ConfigError(f"{self.id}: '{name}' is what its name says: {self.arguments[name]!r}")
+        drawn = {"seed": seed} if "seed" in known else {}
+        try:
+            return self.factory(**{**drawn, **self.arguments, **arguments})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{self.id}: {error}") from None
 
 
 scorers: Registry[ScorerEntry] = Registry("scorer", "llmood.scorers", "llmood.scorers")

@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from llmood.config import BenchmarkSpec, parse
+from llmood.config import BenchmarkSpec
 from llmood.errors import ConfigError, UnknownNameError
 from llmood.paths import builtin_root
 from llmood.registry import suggest
+from llmood.strict import parse
 from llmood.tasks.spec import TaskSpec
 from llmood.yaml_files import read_yaml
 

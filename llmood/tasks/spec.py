@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, TypeAdapter, model_validator
 
-from llmood.config import Strict, not_empty, parse
 from llmood.records import Split
+from llmood.strict import Strict, not_empty, parse
 from llmood.yaml_files import read_yaml
 
 Cell = str | int | float | bool
@@ -35,9 +35,11 @@ class Source(Strict):
     """One place to find the rows.
 
     `where` keeps, `where_not` leaves out the rows whose column has one of the values; what a source leaves out is
-    no part of the task. `fields` overrides the task's, key by key (null: this source has no such column).
+    no part of the task. `fields` overrides the task's, key by key (null: this source has no such column). `rows` is how
+    many samples each split had when this was written: a source that holds others has changed.
     """
 
+    rows: dict[Split, int] = Field(default={})
     fields: Fields = Fields()
     where: dict[str, Cell | list[Cell]] = Field(default={})
     where_not: dict[str, Cell | list[Cell]] = Field(default={})

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from llmood.config import Adapter, BenchmarkSpec, FullModel, RunConfig, parse
+from llmood.config import Adapter, BenchmarkSpec, FullModel, RunConfig
 from llmood.config_file import load_config
 from llmood.errors import ConfigError
 from llmood.paths import builtin_root
+from llmood.strict import parse
 
 OOD = {"task": "t", "shift": "near"}
 

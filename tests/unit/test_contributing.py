@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from llmood.config import RunConfig, parse
+from llmood.config import RunConfig
 from llmood.engines.observations import Block
 from llmood.records import CaptureSpec
 from llmood.scorers.base import scorers
+from llmood.strict import parse
 from llmood.tasks.spec import TaskSpec
 
 ROOT = Path(__file__).resolve().parents[2]

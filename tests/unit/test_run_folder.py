@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from llmood.config import RunConfig, parse
+from llmood.config import RunConfig
 from llmood.errors import ConfigError
 from llmood.run_folder import RunFolder, config_hash, default_folder
+from llmood.strict import parse
 
 
 def config(**keys: Any) -> RunConfig:
