@@ -115,6 +115,16 @@ class CaptureSpec:
         """Whether a response has to exist before this can be captured."""
         return self.target in ("response", "prompt_response")
 
+    @property
+    def responder(self) -> str:
+        """The role whose response that is: `tuned`, unless the parameters name another."""
+        return str(dict(self.params).get("responder", "tuned"))
+
+    def on_adapter(self, role: str) -> CaptureSpec:
+        """The same of another adapter: `tuned` becomes that role, and so does who responds."""
+        params = {**dict(self.params), "responder": role} if self.needs_response else dict(self.params)
+        return CaptureSpec.of(self.kind, role if self.model == "tuned" else self.model, self.target, **params)
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:

@@ -16,6 +16,11 @@ class Needs(Protocol):
     def needs(self) -> Sequence[CaptureSpec]: ...
 
 
+def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
+    """The response that has to be there before `spec` can be captured."""
+    return CaptureSpec.of("response", spec.responder, **response_params)
+
+
 def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> list[CaptureSpec]:
     """The union of what scorers need, and what that needs in turn, in the order to run it.
 
@@ -23,10 +28,9 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
     load one after the other and each once.
     """
     needed = {spec for scorer in scorers for spec in scorer.needs}
-    if any(spec.needs_response for spec in needed):
-        needed.add(CaptureSpec.of("response", "tuned", **response_params))
-    responses = {spec for spec in needed if spec.kind == "response"}
-    graph = {spec: responses if spec.needs_response else set() for spec in needed}
+    before = {spec: required_response(spec, response_params) for spec in needed if spec.needs_response}
+    needed |= set(before.values())
+    graph = {spec: {before[spec]} if spec in before else set() for spec in needed}
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     order: list[CaptureSpec] = []

@@ -94,7 +94,7 @@ class FakeEngine(Engine):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return tuple(role for role in ("base", "tuned") if getattr(self.models, role) is not None)
+        return tuple(self.models.by_role)
 
     def identity(self, role: str) -> dict[str, Any]:
         return {"engine": self.kind, "version": VERSION, "model": self._name(role)}
@@ -131,7 +131,7 @@ class FakeEngine(Engine):
         return Captured({"text": text, "token_ids": kept, "logprobs": logprobs, "finish": finish})
 
     def _name(self, role: str) -> str:
-        model = getattr(self.models, role)
+        model = self.models.by_role.get(role)
         if model is None:
             raise ConfigError(f"models.{role}: is missing")
         return str(model.adapter if isinstance(model, Adapter) else model.model)

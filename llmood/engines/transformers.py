@@ -48,13 +48,14 @@ class TransformersEngine(Engine):
         _need("torch", "transformers")
         self._base: ModelFolder | None = None
         self._tuned: ModelFolder | None = None
-        self._adapter: ModelFolder | None = None
+        self._adapters: dict[str, ModelFolder] = {}  # by role
         if self.models.base is not None:
             self._base = self._resolve(self.models.base, "models.base")
-        if isinstance(self.models.tuned, Adapter):
-            self._attach(self.models.tuned)
-        elif isinstance(self.models.tuned, FullModel):
-            self._tuned = self._resolve(self.models.tuned, "models.tuned")
+        for role, model in self.models.by_role.items():
+            if isinstance(model, Adapter):
+                self._attach(role, model)
+            elif role == "tuned":
+                self._tuned = self._resolve(model, "models.tuned")
         self._tokenizers: dict[str, FolderTokenizer] = {}
         self._loaded: tuple[str, CausalLM] | None = None
         self.device = _device(self.config.device)
@@ -63,19 +64,20 @@ class TransformersEngine(Engine):
         code = self.config.trust_remote_code
         return resolve_model(model, place=place, relative_to=self.folder, code=code)
 
-    def _attach(self, tuned: Adapter) -> None:
+    def _attach(self, role: str, tuned: Adapter) -> None:
         if self._base is None:
             raise ConfigError("models.base: is missing, and models.tuned is an adapter on it")
         _need("peft")
-        self._adapter = resolve_adapter(tuned, place="models.tuned.adapter", relative_to=self.folder)
-        check_adapter(self._adapter, self._base)
+        place = f"models.{role.replace(':', '.')}.adapter"
+        self._adapters[role] = resolve_adapter(tuned, place=place, relative_to=self.folder)
+        check_adapter(self._adapters[role], self._base)
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return tuple(role for role in ("base", "tuned") if getattr(self.models, role) is not None)
+        return tuple(self.models.by_role)
 
     def identity(self, role: str) -> dict[str, Any]:
-        adapter = self._adapter if role == "tuned" else None
+        adapter = self._adapters.get(role)
         packages = ("transformers", "torch", "peft") if adapter else ("transformers", "torch")
         return {
             "engine": self.kind,
@@ -89,12 +91,12 @@ class TransformersEngine(Engine):
 
     def describe(self, role: str) -> dict[str, Any]:
         weights = self._weights(role)
-        adapter = self._adapter if role == "tuned" else None
+        adapter = self._adapters.get(role)
         shapes = weights.shapes().values()
         return {
             "name": (adapter or weights).name,
             "base": weights.name if adapter else None,
-            "revision": getattr(self.models, role).revision,
+            "revision": self.models.by_role[role].revision,
             "commit": (adapter or weights).commit,
             "parameters": int(sum(np.prod(shape) for shape in shapes)),
             "adapter_parameters": int(sum(np.prod(s) for s in adapter.shapes().values()))
@@ -106,7 +108,7 @@ class TransformersEngine(Engine):
     def tokenizer(self, role: str) -> FolderTokenizer:
         if role not in self._tokenizers:
             weights = self._weights(role)
-            adapter = self._adapter if role == "tuned" else None
+            adapter = self._adapters.get(role)
             folder = adapter.folder if adapter and tokenizer_files(adapter.folder) else weights.folder
             self._tokenizers[role] = FolderTokenizer(
                 folder,
@@ -164,10 +166,10 @@ class TransformersEngine(Engine):
         return self.capture(spec, requests[:half]) + self.capture(spec, requests[half:])
 
     def _run(self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]]) -> list[Captured]:
-        adapted = spec.model == "tuned"
+        adapter = spec.model if spec.model in self._adapters else None
         if spec.kind == "response":
-            return self._respond(spec, model, rows, adapted)
-        return [_logprobs(values) for values in model.token_logprobs(rows, adapted=adapted)]
+            return self._respond(spec, model, rows, adapter)
+        return [_logprobs(values) for values in model.token_logprobs(rows, adapter=adapter)]
 
     def close(self) -> None:
         self._loaded = None
@@ -178,7 +180,7 @@ class TransformersEngine(Engine):
             torch.cuda.empty_cache()
 
     def _respond(
-        self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapted: bool
+        self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapter: str | None
     ) -> list[Captured]:
         tokenizer = self.tokenizer(spec.model)
         room = self.context_length(spec.model) - max(len(row) for row in rows)
@@ -186,7 +188,7 @@ class TransformersEngine(Engine):
             rows,
             max_new_tokens=min(_max_new_tokens(spec), room),
             end_ids=sorted(tokenizer.end_ids),
-            adapted=adapted,
+            adapter=adapter,
         )
         return [_response(ids, logprobs, tokenizer) for ids, logprobs in answers]
 
@@ -205,7 +207,7 @@ class TransformersEngine(Engine):
             self.close()
             model = CausalLM(
                 self._weights(role).folder,
-                self._adapter.folder if self._adapter and holder == "base" else None,
+                {role: each.folder for role, each in self._adapters.items()} if holder == "base" else {},
                 dtype=self.dtype(role),
                 device=self.device,
                 trust_remote_code=self.config.trust_remote_code,
