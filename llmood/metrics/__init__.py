@@ -15,6 +15,7 @@ from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.resample import Resamples, metric_draws, resample_weights
+from llmood.metrics.severity import score_shift, score_shift_interval
 
 __all__ = [
     "Bound",
@@ -41,6 +42,8 @@ __all__ = [
     "register_metric",
     "resample_weights",
     "resolve_metric",
+    "score_shift",
+    "score_shift_interval",
     "smallest_detectable_difference",
     "spearman",
 ]

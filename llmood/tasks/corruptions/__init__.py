@@ -1,0 +1,1 @@
+"""Corruptions of a text: one idea a file, each registered by its name."""
