@@ -131,6 +131,8 @@ class ShiftedTask(Strict):
             missing = {"task", "shift"} - self.model_fields_set
             if missing:
                 raise ValueError(f"'{min(missing, key=('task', 'shift').index)}' is missing")
+            if self.family is not None and self.severity is None:
+                raise ValueError("a family is made of grades: say which one this is with 'severity'")
         elif self.shift != "covariate":
             raise ValueError("a corruption keeps the meaning: its shift is 'covariate'")
         elif self.family is not None:

@@ -40,13 +40,13 @@ class Forecast:
 def forecast(plan: Plan) -> list[Forecast]:
     """The cost of each capture, in the order in which it is run."""
     store = Store()
-    observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text)
-    prompt_tokens = sum(len(prompt.token_ids) for prompt in plan.prompts)
+    observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text, splits=plan.splits)
     found = []
     for spec in plan.captures:
         context = observer.context(spec)
         cached: int | None = None
-        requests, tokens = len(plan.prompts), prompt_tokens
+        prompts = observer.prompts_of(spec)
+        requests, tokens = len(prompts), sum(len(prompt.token_ids) for prompt in prompts)
         if not spec.needs_response:
             wanted = observer.want(spec)
             located = observer.located(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.engines.base import Engine, engines
-from llmood.engines.captures import required_captures
+from llmood.engines.captures import capture_splits, required_captures
 from llmood.engines.observe import Prompt
 from llmood.errors import ConfigError
-from llmood.records import CaptureSpec, Check, Reject
-from llmood.scorers.base import Scorer, scorers
-from llmood.scorers.baselines import BASELINES
-from llmood.tasks import LoadedTask, TaskSpec, find_benchmark, find_task, load_task
-from llmood.tokenise import EVALUATED, PlannedTask, tokenise
+from llmood.populations import load_tasks
+from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
+from llmood.scorers.base import Scorer
+from llmood.scorers.choose import make_scorers
+from llmood.tasks import find_benchmark
+from llmood.tokenise import PlannedTask, tokenise
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Plan:
     engine: Engine
     scorers: dict[str, Scorer]
     captures: list[CaptureSpec]
+    splits: Mapping[CaptureSpec, frozenset[Split]]
     samples: pa.Table
     prompts: tuple[Prompt, ...]
 
@@ -50,6 +52,7 @@ class Plan:
         limit = min(self.engine.context_length(role) for role in self.engine.roles)
         tokens = self.samples["prompt_tokens"].to_numpy()
         names = np.array(self.samples["task"].to_pylist())
+        names[np.array(self.samples["split"].to_pylist()) != EVALUATED] = ""
         found = list(self.checks)
         for task in self.tasks:
             over = int((tokens[names == task.name] > limit).sum())
@@ -81,25 +84,20 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     Raises:
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
-    chosen = make_scorers(config.scorers, config.seed)
+    chosen = make_scorers(config)
     engine = make_engine(config, folder)
-    captures = required_captures(chosen.values(), {"max_new_tokens": config.response.max_new_tokens})
+    response = {"max_new_tokens": config.response.max_new_tokens}
+    captures = required_captures(chosen.values(), response)
     _check_captures(engine, chosen, captures)
     benchmark = (
         config.benchmark
         if isinstance(config.benchmark, BenchmarkSpec)
         else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
     )
-    tasks = _load_tasks(benchmark, config, folder, include)
+    tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include)
     prompts, samples = tokenise(tasks, engine, config)
-    return Plan(config, folder, benchmark, tasks, engine, chosen, captures, samples, prompts)
-
-
-def make_scorers(names: Sequence[str], seed: int) -> dict[str, Scorer]:
-    """The named scorers, each once, and the baselines behind them; those that draw take the run's seed."""
-    for position, name in enumerate(names):
-        scorers.get(name, place=f"scorers[{position}]")
-    return {name: scorers.get(name).make(seed=seed) for name in dict.fromkeys((*names, *BASELINES))}
+    splits = capture_splits(chosen.values(), response, EVALUATED)
+    return Plan(config, folder, benchmark, tasks, engine, chosen, captures, splits, samples, prompts)
 
 
 def make_engine(config: RunConfig, folder: Path | None) -> Engine:
@@ -107,6 +105,11 @@ def make_engine(config: RunConfig, folder: Path | None) -> Engine:
     if config.models.base is None and config.models.tuned is None:
         raise ConfigError("models: is empty", hint="name at least models.base or models.tuned")
     kind = "transformers" if config.engine.kind == "auto" else config.engine.kind
+    if kind == "imported":
+        raise ConfigError(
+            "engine.kind: 'imported' runs no model: its run was made by 'llmood import'",
+            hint="'llmood rescore' scores that run again",
+        )
     return engines.get(kind, place="engine.kind")(config.engine, config.models, folder)
 
 
@@ -125,31 +128,6 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
             )
 
 
-def _load_tasks(
-    benchmark: BenchmarkSpec, config: RunConfig, folder: Path | None, include: Sequence[Path]
-) -> tuple[PlannedTask, ...]:
-    wanted = [("benchmark.id", benchmark.id)]
-    wanted += [(f"benchmark.ood[{index}].task", ood.task) for index, ood in enumerate(benchmark.ood)]
-    specs = [
-        find_task(name, include_paths=include, relative_to=folder, place=place) for place, name in wanted
-    ]
-    names = [spec.name for spec in specs]
-    if names[0] in names[1:]:
-        raise ConfigError(f"benchmark {benchmark.name}: the task '{names[0]}' is both ID and OOD")
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ConfigError(f"benchmark {benchmark.name}: the OOD task '{repeated[0]}' stands there twice")
-    planned = []
-    for position, spec in enumerate(specs):
-        if position == 0:
-            planned.append(PlannedTask(_load_id(spec, config), "id", "none", None, None))
-        else:
-            ood = benchmark.ood[position - 1]
-            loaded = load_task(spec, (EVALUATED,), limit=config.limit, seed=config.seed)
-            planned.append(PlannedTask(loaded, "ood", ood.shift, ood.severity, ood.note))
-    return tuple(planned)
-
-
 def _describe_task(task: PlannedTask) -> dict[str, Any]:
     spec = task.loaded.spec
     return {
@@ -160,6 +138,8 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
         "population": task.population,
         "shift": task.shift,
         "severity": task.severity,
+        "family": task.family,
+        "fitted": list(task.fitted),
         "note": task.note,
         "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
         "evaluated": len(task.samples),
@@ -179,13 +159,3 @@ def _describe_model(engine: Engine, role: str) -> dict[str, Any]:
         "identity": engine.identity(role),
         "tokenizer": engine.tokenizer(role).identity,
     }
-
-
-def _load_id(spec: TaskSpec, config: RunConfig) -> LoadedTask:
-    """The ID task with all its splits: what its test rows share with the tuning's rows is checked."""
-    loaded = load_task(spec, None, limit=config.limit, seed=config.seed)
-    return (
-        loaded
-        if EVALUATED in loaded.samples
-        else load_task(spec, (EVALUATED,), limit=config.limit, seed=config.seed)
-    )

@@ -16,6 +16,7 @@ Status = Literal["ok", "unscored", "failed"]
 Severity = Literal["info", "warning", "error"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
+EVALUATED: Split = "test"
 SHIFTS: tuple[Shift, ...] = ("near", "far", "covariate")
 
 OK: Status = "ok"
@@ -58,6 +59,9 @@ class Sample:
     images: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     source_line: str | None = None
+    cells: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what the prompt was made of, where that was asked for
 
     @property
     def text(self) -> str:
@@ -122,6 +126,8 @@ class CaptureSpec:
 
     def on_adapter(self, role: str) -> CaptureSpec:
         """The same of another adapter: `tuned` becomes that role, and so does who responds."""
+        if role == "tuned":
+            return self
         params = {**dict(self.params), "responder": role} if self.needs_response else dict(self.params)
         return CaptureSpec.of(self.kind, role if self.model == "tuned" else self.model, self.target, **params)
 

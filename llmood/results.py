@@ -13,13 +13,15 @@ from llmood.config import RunConfig
 from llmood.engines.observations import Observations
 from llmood.manifest import check_planned
 from llmood.progress import Progress
+from llmood.questions.adapters import over_adapters
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
 from llmood.questions.populations import Population, ScoredBenchmark
-from llmood.records import FAILED, Check, MetricRecord
+from llmood.questions.severity import families, severity
+from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
 from llmood.scorers.base import Scorer
-from llmood.scoring import ScorerColumn, score_all, scores_table
+from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
 from llmood.tables import write_json, write_table
 
 
@@ -37,6 +39,8 @@ def write_results(
     manifest = folder.manifest
     check_planned(folder.path, manifest)
     progress.say("scoring")
+    fit_all(scorers, observations)
+    observations = observations.of(EVALUATED)
     columns = score_all(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     records = [asdict(record) for record in _measure(scored, config, progress)]
@@ -56,10 +60,11 @@ def write_results(
 
 
 def _measure(scored: ScoredBenchmark, config: RunConfig, progress: Progress) -> list[MetricRecord]:
-    steps = len(scored.ood) * (len(scored.scores) + 1)
+    steps = len(scored.ood) * (len(scored.scores) + 1) + len(families(scored)) * len(scored.scores)
     with progress.track("metrics and intervals", steps, unit="tables") as advance:
         detection = list(ood_detection(scored, config.bootstrap, config.seed, lambda: advance(1)))
-    return [*detection, *length_confound(scored)]
+        graded = list(severity(scored, config.bootstrap, config.seed, lambda: advance(1)))
+    return [*detection, *graded, *over_adapters(detection), *length_confound(scored)]
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:
@@ -72,16 +77,27 @@ def _benchmark(
     samples = observations.samples
     names = np.array(samples["task"].to_pylist())
     populations = [
-        Population(task["name"], task["shift"], task["severity"], np.flatnonzero(names == task["name"]))
+        Population(
+            task["name"],
+            task["shift"],
+            task["severity"],
+            np.flatnonzero(names == task["name"]),
+            task.get("family"),
+        )
         for task in manifest["tasks"]
     ]
-    # A sample without a group is a group of its own, whatever a named group is called.
-    pairs = zip(samples["group"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
-    groups = [f"sample:{sample_id}" if group is None else f"group:{group}" for group, sample_id in pairs]
+    rows = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
+    parents = samples["parent_id"].to_pylist()
+    # A sample without a group is one with its parent and its siblings, whatever a named group is called.
+    groups = [
+        f"sample:{parent or sample_id}" if group is None else f"group:{group}"
+        for group, parent, sample_id in zip(samples["group"].to_pylist(), parents, rows, strict=True)
+    ]
     return ScoredBenchmark(
         manifest["benchmark"]["name"],
         populations[0],
         tuple(populations[1:]),
         {column.scorer: column.values for column in columns},
         np.array(groups),
+        np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
     )

@@ -17,13 +17,14 @@ from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
 from llmood.manifest import read_records
-from llmood.plan import Plan, make_plan, make_scorers
+from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
 from llmood.records import Check, MetricRecord, Reject
 from llmood.report import write_report
 from llmood.results import write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.scorers.base import Scorer
+from llmood.scorers.choose import make_scorers
 from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, SCORES, read_table, write_table, write_text
 from llmood.tokenise import without_text, without_values
@@ -161,7 +162,8 @@ def rescore(
     _check_rescorable(config, Run(run).config)
     if folder.file("rejects.jsonl").is_file():
         Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
-    chosen = make_scorers(config.scorers, config.seed)
+    chosen = make_scorers(config)
+    _check_text(chosen, config)
     progress = progress or Progress()
     with folder.locked():
         samples = _read_table(folder.file("samples.parquet"), SAMPLES)
@@ -183,7 +185,10 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     rejects = plan.rejects if plan.config.text else [without_values(reject) for reject in plan.rejects]
     write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
     store = Store()
-    observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text, progress=progress)
+    private = not plan.config.text
+    observer = Observer(
+        plan.engine, plan.prompts, store, private=private, splits=plan.splits, progress=progress
+    )
     try:
         for spec in plan.captures:
             observer.run(spec)
@@ -191,7 +196,9 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
         plan.engine.close()
     index = observer.index()
     write_table(target.file("observations/index.parquet"), index)
-    status = write_results(target, plan.config, Observations(samples, index, store), plan.scorers, progress)
+    # With the words that a scorer may read, also where no file keeps them.
+    observations = Observations(plan.samples, index, store)
+    status = write_results(target, plan.config, observations, plan.scorers, progress)
     progress.say(WRITING_REPORT)
     # Before `run.json` says how the run ended: a folder that is complete holds its report.
     write_report([target.path], target.file("report.html"), status=status)
@@ -205,6 +212,15 @@ def _check_rescorable(config: RunConfig, made: RunConfig) -> None:
                 f"--set {key}: scoring again can change only {', '.join(RESCORABLE)}",
                 hint=f"another {key} is another run: 'llmood run'",
             )
+
+
+def _check_text(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
+    reading = next((name for name, scorer in chosen.items() if scorer.reads_text), None)
+    if reading and not config.text:
+        raise ConfigError(
+            f"scorers: {reading} reads the prompts' text, and this run kept none (--no-text)",
+            hint="'llmood run' scores with it while it has the text",
+        )
 
 
 def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, folder: RunFolder) -> None:

@@ -26,10 +26,13 @@ RunStatus = Literal["running", "complete", "partial", "failed", "interrupted"]
 
 PACKAGES = ("llmood", "torch", "transformers", "peft", "numpy", "pyarrow", "datasets", "scikit-learn")
 
+BESIDE = {"finetune"}  # sections that say how a model is made: its weights decide, whatever made them
+
 
 def config_hash(config: RunConfig) -> str:
-    """8 hex digits of the resolved configuration."""
-    return hashlib.sha256(canonical_json(config.model_dump(mode="json")).encode()).hexdigest()[:8]
+    """8 hex digits of all in the resolved configuration that decides a run's numbers."""
+    deciding = config.model_dump(mode="json", exclude=BESIDE)
+    return hashlib.sha256(canonical_json(deciding).encode()).hexdigest()[:8]
 
 
 def default_folder(config: RunConfig, name: str) -> Path:
@@ -66,7 +69,7 @@ class RunFolder:
         if self.file("run.json").exists():
             # Compared as configurations: a key that is new since then has its default in both.
             made = parse(RunConfig, self.manifest["config"], place=f"{self.path}/run.json: config")
-            if made != config:
+            if made.model_dump(exclude=BESIDE) != config.model_dump(exclude=BESIDE):
                 raise ConfigError(
                     f"{self.path}: holds the run of another configuration",
                     hint="choose another folder with -o",

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.engines.observations import Block, Observations
-from llmood.records import FAILED, OK, UNSCORED
+from llmood.errors import ConfigError
+from llmood.records import EVALUATED, FAILED, OK, UNSCORED
 from llmood.scorers.base import Scorer
 from llmood.tables import SCORES
 
@@ -29,6 +30,26 @@ class ScorerColumn:
     status: NDArray[np.object_]
     reasons: NDArray[np.object_]
     fitted_on: str | None
+
+
+def fit_all(scorers: Mapping[str, Scorer], observations: Observations) -> None:
+    """Let every scorer that learns learn from its own split, never from what is measured.
+
+    Raises:
+        ConfigError: the run has no rows of that split.
+    """
+    for name, scorer in scorers.items():
+        if scorer.fitted_on is None:
+            continue
+        if scorer.fitted_on == EVALUATED:
+            raise ValueError(f"{name}: nothing is fitted on the split that is measured")
+        rows = observations.of(scorer.fitted_on)
+        if rows.samples.num_rows == 0:
+            raise ConfigError(
+                f"scorers: {name} learns from '{scorer.fitted_on}' rows, and the run read none",
+                hint="'llmood run' with that scorer in the configuration reads them",
+            )
+        scorer.fit(rows)
 
 
 def score_all(observations: Observations, scorers: Mapping[str, Scorer]) -> list[ScorerColumn]:
@@ -93,7 +114,7 @@ def _score_block(column: ScorerColumn, name: str, scorer: Scorer, block: Block) 
         raise ValueError(f"{name}: a score that is not a number, without a reason")
     failed = np.zeros(len(block), dtype=bool)
     for spec in scorer.needs:
-        failed |= np.array([status == FAILED for status in block[spec]["status"].to_pylist()], dtype=bool)
+        failed |= block.failed(spec)
     rows = block.positions
     column.values[rows] = values
     column.status[rows] = np.where(missing, np.where(failed, FAILED, UNSCORED), OK)

@@ -15,11 +15,9 @@ from llmood.engines.base import Engine, Tokenizer, prompt_role
 from llmood.engines.observe import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
-from llmood.records import Population, Reject, Sample, Shift, Split
+from llmood.records import EVALUATED, Population, Reject, Sample, Shift, Split
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
-
-EVALUATED: Split = "test"
 
 # The reasons of a reject that may hold a piece of the row: whole behind these words, else between quotes.
 _QUOTING = re.compile(r"^(wrong type|the template fails):.*", re.DOTALL)
@@ -28,13 +26,18 @@ _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """One task of the benchmark, loaded."""
+    """One task of the benchmark, loaded.
+
+    `family` is what the grades of its shift are called together; `fitted` are the splits that scorers learn from.
+    """
 
     loaded: LoadedTask
     population: Population
     shift: Shift
-    severity: int | None
-    note: str | None
+    severity: int | None = None
+    note: str | None = None
+    family: str | None = None
+    fitted: tuple[Split, ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,24 +58,27 @@ def tokenise(
     other = engine.tokenizer("base") if "base" in engine.roles else tokenizer
     prompts: list[Prompt] = []
     rows: list[dict[str, Any]] = []
-    for task in tasks:
-        texts = [_prompt_text(sample, tokenizer, config.chat, f"models.{role}") for sample in task.samples]
-        rendered = [_is_chat(sample, config.chat) for sample in task.samples]
+    # What is measured first: it stands in the same rows whatever else is read.
+    parts = [(task, task.samples) for task in tasks]
+    parts += [(task, task.loaded.samples[split]) for task in tasks for split in task.fitted]
+    for task, samples in parts:
+        texts = [_prompt_text(sample, tokenizer, config.chat, f"models.{role}") for sample in samples]
+        rendered = [_is_chat(sample, config.chat) for sample in samples]
         ids = _encode(tokenizer, texts, rendered)
         if other.identity != tokenizer.identity:
-            _check_same_ids(task, ids, _encode(other, texts, rendered))
-        _check_embedded(task, ids, engine)
-        for sample, text, row in zip(task.samples, texts, ids, strict=True):
-            prompts.append(Prompt(sample.sample_id, row))
+            _check_same_ids(samples, ids, _encode(other, texts, rendered))
+        _check_embedded(samples, ids, engine)
+        for sample, text, row in zip(samples, texts, ids, strict=True):
+            prompts.append(Prompt(sample.sample_id, row, sample.split))
             rows.append(_sample_row(task, sample, text, len(row)))
     return tuple(prompts), pa.Table.from_pylist(rows, schema=SAMPLES)
 
 
-def _check_embedded(task: PlannedTask, ids: list[tuple[int, ...]], engine: Engine) -> None:
+def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engine: Engine) -> None:
     """A tokenizer that has grown since its model was saved makes ids that the model has no embedding for."""
     for role in engine.roles:
         size = engine.vocabulary_size(role)
-        for sample, row in zip(task.samples, ids, strict=True):
+        for sample, row in zip(samples, ids, strict=True):
             if size is not None and row and max(row) >= size:
                 raise ConfigError(
                     f"models.{role}: its tokenizer makes the token id {max(row)} of {sample.source_line}, "
@@ -102,8 +108,10 @@ def _encode(tokenizer: Tokenizer, texts: list[str], rendered: list[bool]) -> lis
     return [tokenizer.encode([text], rendered=chat)[0] for text, chat in zip(texts, rendered, strict=True)]
 
 
-def _check_same_ids(task: PlannedTask, tuned: list[tuple[int, ...]], base: list[tuple[int, ...]]) -> None:
-    for sample, ours, theirs in zip(task.samples, tuned, base, strict=True):
+def _check_same_ids(
+    samples: Sequence[Sample], tuned: list[tuple[int, ...]], base: list[tuple[int, ...]]
+) -> None:
+    for sample, ours, theirs in zip(samples, tuned, base, strict=True):
         if ours != theirs:
             raise ConfigError(
                 f"models: base and tuned read the same text as different tokens ({sample.source_line}: "
@@ -141,8 +149,11 @@ def without_text(samples: pa.Table) -> pa.Table:
     """The samples table without a user's words (`--no-text`): texts are emptied, labels and groups become hashes."""
     for name in ("messages", "prompt", "references", "choices", "images", "meta"):
         samples = _replaced(samples, name, [None] * samples.num_rows)
+    # A sample's id is a hash already, and says which samples belong together.
+    known = set(samples["sample_id"].to_pylist())
     for name in ("domain", "label", "group", "parent_id"):
-        hashed = [None if value is None else digest(value) for value in samples[name].to_pylist()]
+        values = samples[name].to_pylist()
+        hashed = [value if value is None or value in known else digest(value) for value in values]
         samples = _replaced(samples, name, hashed)
     return samples
 

@@ -19,31 +19,53 @@ TARGETS = ("prompt", "prompt_response", "response")
 @checks.register("tuned_equals_base")
 def tuned_equals_base(given: CheckInput) -> Iterator[Check]:
     """An adapter that wasn't applied, or the base model given twice: every ratio is 0 or rounding, and plausible."""
-    identities = [given.models[role]["identity"] for role in ("base", "tuned") if role in given.models]
-    largest = largest_difference(given.observations)
-    if len(identities) == 2 and identities[0] == identities[1]:
-        reason = "they have the same weights and settings"
-    elif largest is not None and largest <= SAME:
-        reason = (
-            f"no token's log-probability differs by more than {largest:.1e}: the adapter was not applied, "
-            "or both are the same model"
+    identities = {role: model["identity"] for role, model in given.models.items()}
+    for role in ("tuned", *(role for role in identities if role.startswith("tuned:"))):
+        largest = largest_difference(given.observations, role)
+        if role in identities and identities.get("base") == identities[role]:
+            reason = "they have the same weights and settings"
+        elif largest is not None and largest <= SAME:
+            reason = (
+                f"no token's log-probability differs by more than {largest:.1e}: the adapter was not applied, "
+                "or both are the same model"
+            )
+        else:
+            continue
+        which = "The tuned model" if role == "tuned" else f"The adapter {given.models[role]['name']} ({role})"
+        yield Check(
+            code="tuned_equals_base",
+            severity="error",
+            title="The tuned model is the base model",
+            detail=f"{which} is the base model: {reason}.",
+            values={"largest_difference": largest},
         )
-    else:
-        return
-    yield Check(
-        code="tuned_equals_base",
-        severity="error",
-        title="The tuned model is the base model",
-        detail=f"The tuned model is the base model: {reason}.",
-        values={"largest_difference": largest},
-    )
 
 
-def largest_difference(observations: Observations) -> float | None:
+@checks.register("same_adapter")
+def same_adapter(given: CheckInput) -> Iterator[Check]:
+    """Two adapters of the same content: a spread over them is smaller than it is."""
+    roles: dict[str, list[str]] = {}
+    for role, model in given.models.items():
+        adapter = model["identity"].get("adapter")
+        if adapter:
+            roles.setdefault(adapter, []).append(role)
+    for same in roles.values():
+        if len(same) > 1:
+            yield Check(
+                code="same_adapter",
+                severity="warning",
+                title="The same adapter twice",
+                detail=f"{' and '.join(same)} are the same adapter by content: they say nothing about its spread.",
+            )
+
+
+def largest_difference(observations: Observations, role: str = "tuned") -> float | None:
     """The largest |log p_base − log p_tuned| of any token that both models scored; None where there is none."""
     found: list[float] = []
     for target in TARGETS:
-        specs = [CaptureSpec.of("prompt_logprobs", role, target) for role in ("base", "tuned")]
+        specs = [
+            CaptureSpec.of("prompt_logprobs", model, target).on_adapter(role) for model in ("base", "tuned")
+        ]
         if not all(observations.has(spec) for spec in specs):
             continue
         for block in observations.blocks(specs, {"prompt_logprobs": ["logprobs"]}):

@@ -3,35 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from llmood.checks.base import CheckInput, checks
+from llmood.questions.populations import Population
 from llmood.records import Check
 from llmood.scorers.baselines import BASELINES
 
 STRONG = 0.9
 
 
+@dataclass(frozen=True, slots=True)
+class _Separated:
+    """An OOD population that length tells from ID: its AUROC, and the best of the scorers asked for."""
+
+    population: Population
+    by_length: float
+    best: float
+
+    @property
+    def strength(self) -> float:
+        # Short OOD texts separate as well as long ones do: the direction doesn't matter for the confound.
+        return max(self.by_length, 1 - self.by_length)
+
+
 @checks.register("length_separates")
 def length_separates(given: CheckInput) -> Iterator[Check]:
     """Where the number of tokens alone tells ID from OOD, a high AUROC of anything summed over tokens shows little."""
-    for population in given.scored.ood:
-        by_length = given.value("length", population.task)
-        others = [given.value(name, population.task) for name in given.scored.scores if name not in BASELINES]
-        defined = [value for value in others if value is not None]
-        if by_length is None or not defined:
-            continue
-        # Short OOD texts separate as well as long ones do: the direction doesn't matter for the confound.
-        strength, best = max(by_length, 1 - by_length), max(defined)
-        if strength >= STRONG or strength >= best:
-            yield Check(
-                code="length_separates",
-                severity="warning",
-                title="Length alone separates",
-                detail=(
-                    f"The number of tokens alone separates {population.task} from {given.scored.id.task} "
-                    f"with an AUROC of {strength:.4f} ({'longer' if by_length >= 0.5 else 'shorter'} = OOD); "
-                    f"the best scorer has {best:.4f}."
-                ),
-                task=population.task,
-                values={"length_auroc": by_length, "best_auroc": best},
-            )
+    found = [one for ood in given.scored.ood if (one := _separated(given, ood)) is not None]
+    # Of the grades of one shift, the one that length separates best: the others are said with it.
+    families: dict[str, list[_Separated]] = {}
+    for one in found:
+        families.setdefault(one.population.family or one.population.task, []).append(one)
+    for several in families.values():
+        worst = max(several, key=lambda one: one.strength)
+        grades = sorted(one.population.severity or 0 for one in several)
+        others = f" (grades {', '.join(map(str, grades))} of its family are separated)" if len(several) > 1 else ""
+        yield Check(
+            code="length_separates",
+            severity="warning",
+            title="Length alone separates",
+            detail=(
+                f"The number of tokens alone separates {worst.population.task} from {given.scored.id.task} "
+                f"with an AUROC of {worst.strength:.4f} ({'longer' if worst.by_length >= 0.5 else 'shorter'} = OOD); "
+                f"the best scorer has {worst.best:.4f}{others}."
+            ),
+            task=worst.population.task,
+            values={"length_auroc": worst.by_length, "best_auroc": worst.best},
+        )
+
+
+def _separated(given: CheckInput, ood: Population) -> _Separated | None:
+    by_length = given.value("length", ood.task)
+    others = [given.value(name, ood.task) for name in given.scored.scores if name not in BASELINES]
+    defined = [value for value in others if value is not None]
+    # An AUROC of exactly one half is no separation at all.
+    if by_length is None or by_length == 0.5 or not defined:
+        return None
+    one = _Separated(ood, by_length, max(defined))
+    return one if one.strength >= STRONG or one.strength >= one.best else None

@@ -81,8 +81,11 @@ def id_ood_overlap(given: CheckInput) -> Iterator[Check]:
     """The same prompt in ID and OOD counts once as a false alarm and once as a miss."""
     prompts = given.observations.samples["prompt_hash"].to_pylist()
     known = {prompts[row] for row in given.scored.id.rows}
+    parents = given.scored.parents
     for population in given.scored.ood:
-        shared = sum(prompts[row] in known for row in population.rows)
+        # What was made of an ID sample is meant to be near it.
+        rows = [row for row in population.rows if parents is None or parents[row] < 0]
+        shared = sum(prompts[row] in known for row in rows)
         if shared:
             yield Check(
                 code="id_ood_overlap",

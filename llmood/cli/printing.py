@@ -10,10 +10,12 @@ import typer
 from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult, judge
+from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.report.text import number
 from llmood.run import Run
 from llmood.scorers.baselines import BASELINES
+from llmood.scorers.on_adapter import is_on_adapter
 
 Record = Mapping[str, Any]
 
@@ -56,30 +58,59 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
 
 def _print_auroc(run: Run) -> None:
     records = run.records()
-    table = {(r["scorer"], r["ood_task"]): r for r in records if r["metric"] == HEADLINE}
+    table = {
+        (r["scorer"], r["ood_task"]): r for r in records if r["metric"] == HEADLINE and r["slice"] is None
+    }
     best = {
         (r["scorer"], r["ood_task"]): r["params"].get("ties_with_best", False)
         for r in records
         if r["metric"] == BEHIND_BEST
     }
-    scorers = list(dict.fromkeys(scorer for scorer, _ in table))
     tasks = [task for task in run.manifest["tasks"] if task["population"] == "ood"]
     if not tasks:
         say("This benchmark has no OOD task: there is nothing to detect.")
         return
-    level = f"AUROC [{run.scored_config.bootstrap.level * 100:g}%]"
-    header = [level, *(f"{task['name']} ({task['shift']})" for task in tasks)]
-    rows = []
-    for scorer in sorted(scorers, key=lambda name: name in BASELINES):
-        cells = [
-            _cell(table[scorer, task["name"]], best.get((scorer, task["name"]), False)) for task in tasks
-        ]
-        rows.append([scorer, *cells])
+    shown = list(dict.fromkeys(scorer for scorer, _ in table if not is_on_adapter(scorer)))
+    scorers = sorted(shown, key=lambda name: name in BASELINES)
     id_task = run.manifest["tasks"][0]
     say(f"{id_task['name']} (ID, {id_task['evaluated']} samples) against each OOD set")
-    say("* above chance, and the best of the scorers asked for, or tied with it\n")
-    print_table(header, rows)
+    say("* above chance, and the best of the scorers asked for, or tied with it")
+    level = f"AUROC [{run.scored_config.bootstrap.level * 100:g}%]"
+    families = dict.fromkeys(task.get("family") for task in tasks)
+    for family in sorted(families, key=lambda name: name is not None):
+        grades = [task for task in tasks if task.get("family") == family]
+        titles = [f"{task['name']} ({task['shift']})" for task in grades]
+        if family is not None:
+            titles = [f"{family}: grade {grades[0]['severity']}", *(str(t["severity"]) for t in grades[1:])]
+        rows = [
+            [name, *(_cell(table[name, t["name"]], best.get((name, t["name"]), False)) for t in grades)]
+            for name in scorers
+        ]
+        say()
+        print_table([level, *titles], rows)
+    _print_spread(records)
     say()
+
+
+def _print_spread(records: Sequence[Record]) -> None:
+    """How far the AUROCs depend on the tuning run, where there are several adapters."""
+    found = [r for r in records if r["slice"] == OVER_ADAPTERS and r["metric"] == HEADLINE]
+    if not found:
+        return
+    say("\nover the adapters: mean AUROC ± standard deviation")
+    sets = list(dict.fromkeys(r["ood_task"] for r in found))
+    cells = {(r["scorer"], r["ood_task"]): _spread(r) for r in found}
+    names = dict.fromkeys(r["scorer"] for r in found)
+    print_table(
+        [f"{len(found[0]['params']['adapters'])} adapters", *sets],
+        [[name, *(cells[name, task] for task in sets)] for name in names],
+    )
+
+
+def _spread(record: Record) -> str:
+    if record["value"] is None:
+        return f"– ({record['reason']})"
+    return f"{number(record['value'])} ± {number(record['params']['standard_deviation'])}"
 
 
 def _rejects(run: Run) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from llmood.displays.auroc_intervals import AurocIntervals
 from llmood.displays.base import Display
+from llmood.displays.differences import Differences
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
+from llmood.displays.severity_curve import SeverityCurve
 
-__all__ = ["AurocIntervals", "Display", "RocCurves", "ScoreDistribution"]
+__all__ = ["AurocIntervals", "Differences", "Display", "RocCurves", "ScoreDistribution", "SeverityCurve"]

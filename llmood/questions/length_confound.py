@@ -9,6 +9,7 @@ import numpy as np
 from llmood.metrics import UndefinedMetric, spearman
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
 from llmood.records import MetricRecord
+from llmood.scorers.on_adapter import is_on_adapter
 
 QUESTION = "length_confound"
 METRIC = "spearman_length"
@@ -19,7 +20,7 @@ def length_confound(scored: ScoredBenchmark) -> Iterator[MetricRecord]:
     length = scored.scores["length"]
     for population in (scored.id, *scored.ood):
         for scorer, scores in scored.scores.items():
-            if scorer == "length":
+            if scorer == "length" or is_on_adapter(scorer):
                 continue
             yield _record(scored, population, scorer, scores[population.rows], length[population.rows])
 
@@ -34,7 +35,7 @@ def _spearman(values: Floats, length: Floats) -> tuple[float | None, str | None]
 def _record(
     scored: ScoredBenchmark, population: Population, scorer: str, values: Floats, length: Floats
 ) -> MetricRecord:
-    kept = ~np.isnan(values)
+    kept = ~np.isnan(values) & ~np.isnan(length)  # a length is not known where nobody gave the tokens
     value, reason = _spearman(values[kept], length[kept])
     is_id = population is scored.id
     return MetricRecord(

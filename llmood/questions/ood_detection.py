@@ -18,6 +18,7 @@ from llmood.metrics import (
 from llmood.questions.populations import Contrast, Population, ScoredBenchmark
 from llmood.records import MetricRecord
 from llmood.scorers.baselines import BASELINES
+from llmood.scorers.on_adapter import is_on_adapter
 from llmood.seeds import derive_seed
 
 QUESTION = "ood_detection"
@@ -130,7 +131,7 @@ def _comparison(
     scored: ScoredBenchmark, ood: Population, bootstrap: BootstrapConfig, seed: int
 ) -> Iterator[MetricRecord]:
     """How far each scorer is behind the best, on the samples that all of those scored that scored nearly all."""
-    asked = [name for name in scored.scores if name not in BASELINES]
+    asked = [name for name in scored.scores if name not in BASELINES and not is_on_adapter(name)]
     if len(asked) < 2:
         return
     contrasts = {name: scored.contrast(ood, name) for name in asked}

@@ -21,12 +21,14 @@ class Population:
         task: the task's name.
         shift: `none` for the ID task.
         rows: where its samples stand in the run's samples, int64 (n,).
+        family: what the grades of one shift, of which this is one, are called together.
     """
 
     task: str
     shift: Shift
     severity: int | None
     rows: NDArray[np.int64]
+    family: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class ScoredBenchmark:
     Attributes:
         scores: scorer id → float64 (samples,), NaN where unscored.
         groups: each sample's group, made unique to its sample where it has none.
+        parents: where the sample that each was made from stands, int64 (samples,); −1 where there is none.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ScoredBenchmark:
     ood: tuple[Population, ...]
     scores: Mapping[str, Floats]
     groups: NDArray[np.str_]
+    parents: NDArray[np.int64] | None = None
 
     def contrast(self, ood: Population, scorer: str, also: Sequence[str] = ()) -> Contrast:
         """ID beside one OOD population under one scorer; what it or one of `also` left unscored is only counted."""

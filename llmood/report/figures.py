@@ -24,7 +24,7 @@ class Picture:
 def overview(run: RunFiles, prefix: str) -> list[Picture]:
     """AUROC and interval of every scorer, a figure an OOD set."""
     found = []
-    for position, task in enumerate(run.ood_tasks):
+    for position, task in enumerate(run.single_ood_tasks):
         display = AurocIntervals(run.records, ood_task=task["name"])
         if display.auroc:
             found.append(Picture(inline_svg(display, f"{prefix}-a{position}"), title=task["name"]))

@@ -15,10 +15,12 @@ from markupsafe import Markup
 from llmood.displays.text import clean
 from llmood.metrics import metrics_registry
 from llmood.report import text
+from llmood.report.adapters import adapters_table
 from llmood.report.examples import Example, false_alarms, misses
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
 from llmood.report.read import RunFiles, read_run
+from llmood.report.severity import severity_parts
 from llmood.report.summary import findings, status_lines
 from llmood.report.tables import (
     Table,
@@ -65,14 +67,15 @@ def render_page(folders: Sequence[Path], status: str | None = None) -> str:
     """The report of one run folder, or of several on one page. The same folders give the same bytes."""
     runs = [read_run(folder, status) for folder in folders]
     sections = [_section(run, position) for position, run in enumerate(runs, start=1)]
-    page = _environment().get_template("page.html.j2")
+    page = environment().get_template("page.html.j2")
     names = ", ".join(dict.fromkeys(_name(run) for run in runs))
     return page.render(title=f"{names} · OOD report", sections=sections, compared=_compared(runs)) + "\n"
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates, with everything that enters a page cleaned and escaped."""
+    found = Environment(
         loader=PackageLoader("llmood.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -80,8 +83,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters["count"] = text.count
-    return environment
+    found.filters["count"] = text.count
+    return found
 
 
 def _finalize(value: Any) -> Any:
@@ -109,6 +112,8 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "checks": _checks(run),
         "headline": headline_table(run) if run.records else None,
         "overview": overview(run, prefix),
+        "adapters": adapters_table(run),
+        "severity": severity_parts(run, prefix),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),
         "length": length_table(run) if run.records else None,
@@ -165,7 +170,8 @@ def _mistakes(run: RunFiles) -> dict[str, Any]:
         "scorer": first,
         "false_alarms": false_alarms(run, first),
         "misses": [
-            Mistakes(task["name"], task["shift"], misses(run, first, task["name"])) for task in run.ood_tasks
+            Mistakes(task["name"], task["shift"], misses(run, first, task["name"]))
+            for task in run.single_ood_tasks
         ],
     }
 

@@ -10,11 +10,13 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from llmood.manifest import check_planned, read_manifest, read_records
-from llmood.records import SHIFTS, Check, MetricRecord
+from llmood.records import EVALUATED, SHIFTS, Check, MetricRecord
 from llmood.scorers.baselines import BASELINES
+from llmood.scorers.on_adapter import is_on_adapter
 from llmood.tables import SAMPLES, SCORES, read_table
 
 GRAVITY = {"error": 0, "warning": 1, "info": 2}
@@ -63,9 +65,23 @@ class RunFiles:
         return sorted(found, key=lambda task: (SHIFTS.index(task["shift"]), task["severity"] or 0))
 
     @property
+    def single_ood_tasks(self) -> list[Record]:
+        """The OOD sets that are no grade of a family."""
+        return [task for task in self.ood_tasks if not _is_grade(task)]
+
+    @property
+    def families(self) -> dict[str, list[Record]]:
+        """The grades of each shift that has some, mildest first."""
+        found: dict[str, list[Record]] = {}
+        for task in self.ood_tasks:
+            if _is_grade(task):
+                found.setdefault(task["family"], []).append(task)
+        return {name: sorted(tasks, key=lambda task: task["severity"]) for name, tasks in found.items()}
+
+    @property
     def scorers(self) -> list[str]:
-        """The scorers that were asked for, without the baselines."""
-        return [name for name in self.scores if name not in BASELINES]
+        """The scorers that were asked for, on the first adapter, without the baselines."""
+        return [name for name in self.scores if name not in BASELINES and not is_on_adapter(name)]
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -97,6 +113,11 @@ class RunFiles:
         }
 
 
+def _is_grade(task: Record) -> bool:
+    # Runs of an older llmood have no families.
+    return task.get("family") is not None and task["severity"] is not None
+
+
 def read_run(folder: Path, status: str | None = None) -> RunFiles:
     """Read a run folder; `status` is how it ends, where `run.json` doesn't say so yet.
 
@@ -110,7 +131,7 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     if status is not None:
         manifest = {**manifest, "status": status}
     missing = [name for name in ("samples.parquet", "scores.parquet") if not (folder / name).is_file()]
-    samples = None if "samples.parquet" in missing else read_table(folder / "samples.parquet", SAMPLES)
+    samples = None if "samples.parquet" in missing else _evaluated(folder / "samples.parquet")
     table = None if "scores.parquet" in missing else read_table(folder / "scores.parquet", SCORES)
     scores, unscored = _columns(samples, table)
     records = _records(folder / "metrics.json", MetricRecord, missing)
@@ -118,6 +139,12 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     codes = list(dict.fromkeys(check["code"] for check in checks))
     checks.sort(key=lambda check: (GRAVITY.get(check["severity"], 1), codes.index(check["code"])))
     return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing))
+
+
+def _evaluated(path: Path) -> pa.Table:
+    """The samples that were measured; those that scorers learned from are of no interest here."""
+    samples = read_table(path, SAMPLES)
+    return samples.filter(pc.equal(samples["split"], EVALUATED))
 
 
 def _records(path: Path, kind: type[MetricRecord | Check], missing: list[str]) -> list[Record]:

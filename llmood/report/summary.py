@@ -87,7 +87,7 @@ def findings(run: RunFiles) -> list[Finding]:
     """One an OOD set, for the first scorer that was asked for."""
     if not run.scorers:
         return []
-    found = (_finding(run, run.scorers[0], task) for task in run.ood_tasks)
+    found = (_finding(run, run.scorers[0], task) for task in run.single_ood_tasks)
     return [finding for finding in found if finding is not None]
 
 

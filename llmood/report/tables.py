@@ -10,6 +10,7 @@ from typing import Any
 from llmood.displays.auroc_intervals import above_chance
 from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
+from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
@@ -75,13 +76,13 @@ def headline_table(run: RunFiles) -> Table:
     return Table(**{**vars(table), "foot": foot if len(run.scorers) > 1 else ()})
 
 
-def metric_table(run: RunFiles, metric: str) -> Table:
-    """One metric of OOD detection."""
-    columns = ood_columns(run)
+def metric_table(run: RunFiles, metric: str, columns: tuple[Column, ...] | None = None) -> Table:
+    """One metric of OOD detection, on the OOD sets that are no grades or on those of `columns`."""
+    columns = ood_columns(run) if columns is None else columns
     return Table(
         metric,
         columns,
-        _groups(columns),
+        groups_of(columns),
         tuple(_row(run, metric, name, columns) for name in run.scorers),
         tuple(_row(run, metric, name, columns) for name in run.scores if name in BASELINES),
         _prevalence(run, metric, columns),
@@ -91,16 +92,18 @@ def metric_table(run: RunFiles, metric: str) -> Table:
 def length_table(run: RunFiles) -> Table:
     """Spearman(score, length) within ID and each OOD set; length alone as a scorer at its foot."""
     id_task = run.id_task
-    own = (_column(run, id_task),) if id_task else ()
+    own = (column_of(run, id_task),) if id_task else ()
     columns = (*own, *ood_columns(run))
     rows = tuple(_row(run, "spearman_length", name, columns) for name in run.scorers)
     alone = tuple(_alone(run.find("auroc", "length", column.task)) for column in columns)
-    return Table("spearman_length", columns, _groups(columns), rows, (), (("AUROC of length alone", alone),))
+    return Table(
+        "spearman_length", columns, groups_of(columns), rows, (), (("AUROC of length alone", alone),)
+    )
 
 
 def ood_columns(run: RunFiles) -> tuple[Column, ...]:
-    """A column an OOD set: near, far, covariate."""
-    return tuple(_column(run, task) for task in run.ood_tasks)
+    """A column an OOD set: near, far, covariate. The grades of a family stand in tables of their own."""
+    return tuple(column_of(run, task) for task in run.single_ood_tasks)
 
 
 def detection_metrics(run: RunFiles) -> list[str]:
@@ -121,8 +124,12 @@ def _place(metric: str) -> int:
 
 def other_records(run: RunFiles) -> list[Record]:
     """What no table of the page shows: other questions, and slices."""
-    shown_questions = ("ood_detection", "length_confound")
-    return [r for r in run.records if r["question"] not in shown_questions or r["slice"] is not None]
+    shown_questions = ("ood_detection", "length_confound", "severity")
+    return [
+        r
+        for r in run.records
+        if r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS)
+    ]
 
 
 def checks_about(run: RunFiles, task: str) -> tuple[int, ...]:
@@ -130,12 +137,14 @@ def checks_about(run: RunFiles, task: str) -> tuple[int, ...]:
     return tuple(number for number, check in enumerate(run.checks, start=1) if check["task"] == task)
 
 
-def _column(run: RunFiles, task: Record) -> Column:
+def column_of(run: RunFiles, task: Record) -> Column:
+    """The column of one population."""
     about = checks_about(run, task["name"])
     return Column(task["name"], task["shift"], task["severity"], task["evaluated"], about)
 
 
-def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
+def groups_of(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
+    """The shifts over a table's columns, with how many columns each spans."""
     return tuple(
         (GROUPS.get(shift, shift), len(list(members)))
         for shift, members in groupby(columns, key=lambda column: column.shift)
@@ -143,14 +152,15 @@ def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
 
 
 def _row(run: RunFiles, metric: str, scorer: str, columns: Sequence[Column]) -> Row:
-    cells = tuple(_cell(run, metric, scorer, column) for column in columns)
+    cells = tuple(cell_of(run, metric, scorer, column) for column in columns)
     asked = count(len(run.scores[scorer]))
     states = run.unscored.get(scorer, {})
     missing = ", ".join(f"{count(n)} of {asked} {status}" for status, n in states.items())
     return Row(scorer, cells, missing)
 
 
-def _cell(run: RunFiles, metric: str, scorer: str, column: Column) -> Cell | None:
+def cell_of(run: RunFiles, metric: str, scorer: str, column: Column) -> Cell | None:
+    """One metric of one scorer on one population; None where there is no record of it."""
     record = run.find(metric, scorer, None if column.shift == "none" else column.task)
     if record is None:
         return None

@@ -12,11 +12,17 @@ from llmood.displays.text import clean
 from llmood.metrics import metrics_registry
 from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST
+from llmood.questions.severity import CORRELATION, SHIFT
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
 
 # Metrics that compare scores with something else than the populations: no function of scores alone, not registered.
-OTHER_TITLES = {BEHIND_BEST: "AUROC behind the best", SPEARMAN: "Rank correlation with length"}
+OTHER_TITLES = {
+    BEHIND_BEST: "AUROC behind the best",
+    SPEARMAN: "Rank correlation with length",
+    CORRELATION: "Rank correlation with severity",
+    SHIFT: "Shift of the scores, in standard deviations of ID",
+}
 
 
 def number(value: float, places: int = 3) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError
-from llmood.records import OK, UNSCORED, CaptureSpec, Scores
+from llmood.records import OK, UNSCORED, CaptureSpec, Scores, Split
 from llmood.registry import Registry, suggest
 
 
@@ -24,7 +24,7 @@ class Scorer(ABC):
     mistake). A scorer that learns sets `fitted_on` and has `fit`; what it learns ends in `_`.
     """
 
-    fitted_on: ClassVar[str | None] = None
+    fitted_on: ClassVar[Split | None] = None
     """The split that `fit` learns from; None for a scorer that needs no fitting."""
 
     columns: ClassVar[Mapping[str, list[str]]] = {}
@@ -56,7 +56,7 @@ class ScorerEntry:
     arguments: Mapping[str, Any]
     summary: str
 
-    def make(self, *, seed: int = 0, **arguments: Any) -> Scorer:
+    def make(self, arguments: Mapping[str, Any] | None = None, *, seed: int = 0) -> Scorer:
         """The scorer itself; one that draws takes the run's seed.
 
         Args:
@@ -66,14 +66,15 @@ class ScorerEntry:
             ConfigError: the constructor has no such argument, or refuses its value.
         """
         known = signature(self.factory).parameters
-        for name in arguments:
+        given = arguments or {}
+        for name in given:
             if name not in known:
                 raise ConfigError(f"{self.id} has no argument '{name}'", hint=suggest(name, known))
             if name in self.arguments:
                 raise ConfigError(f"{self.id}: '{name}' is what its name says: {self.arguments[name]!r}")
         drawn = {"seed": seed} if "seed" in known else {}
         try:
-            return self.factory(**{**drawn, **self.arguments, **arguments})
+            return self.factory(**{**drawn, **self.arguments, **given})
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{self.id}: {error}") from None
 

@@ -12,6 +12,7 @@ from llmood.errors import ConfigError, UnknownNameError
 from llmood.paths import builtin_root
 from llmood.registry import suggest
 from llmood.strict import parse
+from llmood.tasks.lm_eval import PREFIX, harness_task_spec
 from llmood.tasks.spec import TaskSpec
 from llmood.yaml_files import read_yaml
 
@@ -37,7 +38,7 @@ def find_task(
     relative_to: Path | None = None,
     place: str | None = None,
 ) -> TaskSpec:
-    """The task of that name, or of the YAML at that path.
+    """The task of that name, or of the YAML at that path; `lm_eval:` before either means the harness' own.
 
     Args:
         include_paths: folders to look through beside the built-in one.
@@ -48,6 +49,9 @@ def find_task(
         UnknownNameError: there is none; with the nearest right name.
         ConfigError: its YAML is wrong, or two files bear the same name.
     """
+    if name.startswith(PREFIX):
+        folders = [folder for folder in (relative_to, Path.cwd()) if folder is not None]
+        return harness_task_spec(name.removeprefix(PREFIX), tuple(folders))
     return TaskSpec.from_file(_find("task", name, include_paths, relative_to, place))
 
 
@@ -69,9 +73,17 @@ def _read_benchmark(path: Path) -> BenchmarkSpec:
     spec = parse(BenchmarkSpec, _read(path), place=str(path))
 
     def rebased(task: str) -> str:
-        return str((path.parent / task).resolve()) if task.endswith(_SUFFIXES) else task
+        prefix = PREFIX if task.startswith(PREFIX) else ""
+        return (
+            prefix + str((path.parent / task.removeprefix(prefix)).resolve())
+            if task.endswith(_SUFFIXES)
+            else task
+        )
 
-    ood = tuple(shifted.model_copy(update={"task": rebased(shifted.task)}) for shifted in spec.ood)
+    ood = tuple(
+        shifted.model_copy(update={"task": rebased(shifted.task)}) if shifted.task else shifted
+        for shifted in spec.ood
+    )
     return spec.model_copy(update={"id": rebased(spec.id), "ood": ood})
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from llmood.errors import ConfigError
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
+from llmood.tasks.chat import ChatColumn
 from llmood.tasks.prompt import MAX_TEXT, MissingColumnError, RowError, Template
-from llmood.tasks.spec import Cell, FileSource, HubSource, TaskSpec
+from llmood.tasks.spec import AnySource, Cell, TaskSpec
 
 Row = Mapping[str, Any]
 
@@ -44,11 +45,13 @@ class RowReader:
         ConfigError: a template of the YAML is wrong, or the prompt uses no column.
     """
 
-    def __init__(self, spec: TaskSpec, source: FileSource | HubSource) -> None:
+    def __init__(self, spec: TaskSpec, source: AnySource, *, keep_cells: bool = False) -> None:
         self._spec = spec
+        self._keep_cells = keep_cells
         self._at = f"sources.{spec.sources.index(source)}"
         # Every key of the YAML that reads columns, with the columns it reads: what errors name.
         self._places: dict[str, frozenset[str]] = {}
+        self._chat = self._read_chat()
         self._turns = self._read_prompt()
         if not any(self._places.values()):
             raise ConfigError(
@@ -66,13 +69,14 @@ class RowReader:
             RowError: the row can't be used, and why.
         """
         for column in sorted(self._columns & set(row)):
-            _refuse_unusable(column, row[column])
+            refuse_unusable(column, row[column])
         if not self._kept(row):
             return None
-        messages = tuple(Message(role, template.read(row)) for role, template in self._turns)
-        if not all(message.content.strip() for message in messages):
-            raise RowError("no text: the prompt is blank")
+        messages = self.messages(row)
         values = {name: _attribute(name, field.read(row)) for name, field in self._fields.items()}
+        if self._chat and "references" not in self._fields:
+            answer = self._chat.answer(row)
+            values["references"] = None if answer is None else (answer,)
         given = {name: value for name, value in values.items() if value is not None}
         return Sample(
             sample_id="",
@@ -85,8 +89,31 @@ class RowReader:
                 name.removeprefix("meta."): value for name, value in given.items() if name.startswith("meta.")
             },
             source_line=source_line,
+            cells={name: row[name] for name in self._prompt_columns if name in row}
+            if self._keep_cells
+            else {},
             **{name: value for name, value in given.items() if not name.startswith("meta.")},
         )
+
+    def messages(self, row: Row) -> tuple[Message, ...]:
+        """The row's prompt.
+
+        Raises:
+            RowError: the row lacks a column of it, or the prompt is blank.
+        """
+        if self._chat:
+            messages = self._chat.messages(row)
+        else:
+            messages = tuple(Message(role, template.read(row)) for role, template in self._turns)
+        if not all(message.content.strip() for message in messages):
+            raise RowError("no text: the prompt is blank")
+        return messages
+
+    @property
+    def _prompt_columns(self) -> frozenset[str]:
+        if self._chat:
+            return self._chat.columns
+        return frozenset().union(*(template.columns for _, template in self._turns))
 
     def missing_everywhere(self, column: str, found: Iterable[str]) -> ConfigError:
         """The error for a column that no row has: where the YAML names it, and the nearest right name."""
@@ -98,13 +125,19 @@ class RowReader:
             return False
         return not any(_as_text(column.read(row)) in values for column, values in self._where_not)
 
+    def _read_chat(self) -> ChatColumn | None:
+        if self._spec.messages_column is None:
+            return None
+        self._places["messages_column"] = frozenset([self._spec.messages_column])
+        return ChatColumn(self._spec.messages_column)
+
     def _read_prompt(self) -> list[tuple[str, Template]]:
         if self._spec.prompt is not None:
             return [("user", self._template("prompt", self._spec.prompt))]
         turns = enumerate(self._spec.messages or ())
         return [(turn.role, self._template(f"messages.{n}.content", turn.content)) for n, turn in turns]
 
-    def _read_fields(self, source: FileSource | HubSource) -> dict[str, Template | Column]:
+    def _read_fields(self, source: AnySource) -> dict[str, Template | Column]:
         given: dict[str, Any] = dict(self._spec.fields_of(source))
         given |= {f"meta.{name}": value for name, value in given.pop("meta").items()}
         fields: dict[str, Template | Column] = {}
@@ -113,21 +146,27 @@ class RowReader:
                 continue
             overridden = name.partition(".")[0] in source.fields.model_fields_set
             key = f"{self._at}.fields.{name}" if overridden else f"fields.{name}"
-            is_template = "{{" in value or "{%" in value
-            fields[name] = self._template(key, value) if is_template else self._column(key, value)
+            fields[name] = self._column_or_template(key, value)
         return fields
 
     def _read_filter(
         self, key: str, wanted: Mapping[str, Cell | list[Cell]]
-    ) -> list[tuple[Column, set[str | None]]]:
+    ) -> list[tuple[Template | Column, set[str | None]]]:
         return [
-            (self._column(f"{self._at}.{key}", column), {_as_text(cell) for cell in _as_list(cells)})
+            (
+                self._column_or_template(f"{self._at}.{key}", column),
+                {_as_text(cell) for cell in _as_list(cells)},
+            )
             for column, cells in wanted.items()
         ]
 
+    def _column_or_template(self, key: str, value: str) -> Template | Column:
+        is_template = "{{" in value or "{%" in value
+        return self._template(key, value) if is_template else self._column(key, value)
+
     def _template(self, key: str, text: str) -> Template:
         template = Template(text, place=f"{self._spec.file}: {key}")
-        self._places[key] = template.columns
+        self._places[key] = self._places.get(key, frozenset()) | template.columns
         return template
 
     def _column(self, key: str, name: str) -> Column:
@@ -172,7 +211,7 @@ def _severity(value: Any) -> int:
     return int(value)
 
 
-def _refuse_unusable(column: str, value: Any) -> None:
+def refuse_unusable(column: str, value: Any) -> None:
     """Refuse what no tokenizer, Parquet or JSON file downstream could take."""
     pending = [value]
     while pending:

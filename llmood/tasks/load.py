@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from llmood.errors import DataError
 from llmood.records import SPLITS, Check, Reject, Sample, Split
 from llmood.tasks.fields import RowReader
 from llmood.tasks.prompt import MissingColumnError, RowError
+from llmood.tasks.rows import rows_differ
 from llmood.tasks.sources import OpenSplit, open_source
 from llmood.tasks.spec import TaskSpec
 from llmood.tasks.splits import (
@@ -30,6 +31,7 @@ class LoadedTask:
     """A task's samples, and what happened on the way to them.
 
     `carved` names the split that each carved one was taken from; `source` says what was read, for `run.json`.
+    `reader` renders prompts as these samples' were.
     """
 
     spec: TaskSpec
@@ -38,10 +40,16 @@ class LoadedTask:
     carved: dict[Split, Split]
     checks: list[Check]
     source: dict[str, Any] = field(default_factory=dict)
+    reader: RowReader | None = None
 
 
 def load_task(
-    spec: TaskSpec, splits: Sequence[Split] | None = None, *, limit: int | None = None, seed: int = 0
+    spec: TaskSpec,
+    splits: Sequence[Split] | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    keep_cells: bool = False,
 ) -> LoadedTask:
     """Read a task.
 
@@ -49,6 +57,7 @@ def load_task(
         splits: those to return, carved where the data lacks them; None: those that the data has.
         limit: at most so many samples a split, drawn by hash.
         seed: the run's seed, for that draw alone.
+        keep_cells: whether each sample keeps what its prompt was made of, so that it can be made again, corrupted.
 
     Raises:
         ConfigError: the YAML is wrong (a template, a column that no row has), or splits share content.
@@ -66,10 +75,10 @@ def load_task(
         return [split for split in SPLITS if split in (has if "train" in read else read)]
 
     source = open_source(spec, needed)
-    reader = RowReader(spec, source.source)
+    reader = RowReader(spec, source.source, keep_cells=keep_cells)
     rejects: dict[Split, list[Reject]] = {split: [] for split in source.splits}
     found = {split: _read(reader, split, opened, rejects[split]) for split, opened in source.splits.items()}
-    found, overlap_checks = _settle(spec, found, plan)
+    found, settling_checks = _settle(spec, source.source.rows, found, plan)
     found = {split: found[split] for split in wanted}
     _refuse_empty(spec.name, found, plan, rejects)
     return LoadedTask(
@@ -79,11 +88,12 @@ def load_task(
         carved=plan,
         checks=[
             *source.checks,
-            *overlap_checks,
+            *settling_checks,
             *folded_overlap(spec.name, found),
             *shared_groups(spec.name, found, meant=spec.shared_groups),
         ],
         source=source.record,
+        reader=reader,
     )
 
 
@@ -111,19 +121,22 @@ def _read(reader: RowReader, split: Split, opened: OpenSplit, rejects: list[Reje
     return samples
 
 
-def _settle(spec: TaskSpec, found: Splits, plan: dict[Split, Split]) -> tuple[Splits, list[Check]]:
+def _settle(
+    spec: TaskSpec, declared: Mapping[Split, int], found: Splits, plan: dict[Split, Split]
+) -> tuple[Splits, list[Check]]:
     """Carve, and see to it that no two splits share content."""
     left = 0
     if spec.overlap == "leave_train":
         # Before carving, or what test shares with train would be carved into validation.
         found, left = leave_train(found)
+    checks = rows_differ(spec.name, declared, found)
     found = carve(found, plan)
     if spec.overlap == "leave_train":
         # And after: the same content under two groups may have been carved apart.
         found, more = leave_train(found)
         left += more
     refuse_overlap(spec.name, found)
-    return found, [_left_train(spec.name, left)] if left else []
+    return found, [*checks, *([_left_train(spec.name, left)] if left else [])]
 
 
 def _left_train(task: str, left: int) -> Check:

@@ -34,7 +34,26 @@ MISTAKES: list[tuple[dict[Any, Any], str]] = [
     ),
     ({"benchmark": "b", "scorer": ["a"]}, "scorer: unknown key (did you mean 'scorers'?)"),
     ({"benchmark": "b", "scorers": "likelihood"}, "scorers: a list is needed, not 'likelihood'"),
-    ({"benchmark": "b", "scorers": ["a", 3]}, "scorers.1: input should be a valid string, not 3"),
+    (
+        {"benchmark": "b", "scorers": ["a", 3]},
+        "scorers.1: a scorer's name, or {name: {argument: value}}, is needed, not 3",
+    ),
+    (
+        {"benchmark": "b", "models": {"tuned": [{"adapter": "a"}, {"model": "m"}]}},
+        "models.tuned: several tuned models are adapters on the one base",
+    ),
+    (
+        {"benchmark": "b", "models": {"tuned": [{"adapter": "a"}, {"adapter": "a"}]}},
+        "models.tuned: the same adapter stands there twice",
+    ),
+    (
+        {"benchmark": {"name": "b", "id": "i", "ood": [{"shift": "far"}]}},
+        "benchmark.ood.0: 'task' is missing",
+    ),
+    (
+        {"benchmark": {"name": "b", "id": "i", "ood": [{"corruption": "typos", "shift": "far"}]}},
+        "benchmark.ood.0: a corruption keeps the meaning: its shift is 'covariate'",
+    ),
     ({"benchmark": "b", "scorers": []}, "scorers: at least one is needed"),
     ({"benchmark": "b", "models": {"bse": "m"}}, "models.bse: unknown key (did you mean 'base'?)"),
     ({"benchmark": "b", "models": {"base": 5}}, "models.base: a mapping of keys is needed, not 5"),

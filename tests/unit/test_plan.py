@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.errors import ConfigError
-from llmood.plan import Plan, make_plan, make_scorers
+from llmood.plan import Plan, make_plan
 from llmood.records import Reject
 from llmood.scorers.baselines import BASELINES
+from llmood.scorers.choose import make_scorers
+from llmood.strict import parse
 from llmood.tokenise import without_text, without_values
 from tests.worlds import BANK, LETTERS, WEATHER, no_model_runs, write_world
 
@@ -105,17 +108,47 @@ def test_two_ood_tasks_of_one_name(tmp_path: Path) -> None:
         make_plan(parsed, folder=where)
 
 
+def config_of(*scorers: Any, **keys: Any) -> RunConfig:
+    return parse(RunConfig, {"benchmark": "b", "scorers": list(scorers), **keys}, place="test")
+
+
 def test_scorers_are_made_once_with_the_baselines_behind() -> None:
-    made = make_scorers(["length", "likelihood", "likelihood"], seed=0)
+    made = make_scorers(config_of("length", "likelihood", "likelihood"))
     assert list(made) == ["length", "likelihood", "random", "constant"]
     with pytest.raises(ConfigError, match=r"scorers\[1\]: no scorer 'lenth' \(did you mean 'length'"):
-        make_scorers(["likelihood", "lenth"], seed=0)
+        make_scorers(config_of("likelihood", "lenth"))
+
+
+def test_a_scorer_takes_arguments() -> None:
+    made = make_scorers(config_of({"random": {"seed": 3}}, "likelihood", seed=9))["random"]
+    assert vars(made) == {"seed": 3}
+    for choice, message in (
+        ({"random": {"sed": 3}}, r"random has no argument 'sed' \(did you mean 'seed'"),
+        ({"likelihood.base": {"model": "tuned"}}, "likelihood.base: 'model' is what its name says: 'base'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            make_scorers(config_of(choice))
+    with pytest.raises(ConfigError, match=r"scorers\[1\]: random stands there twice, with other arguments"):
+        make_scorers(config_of("random", {"random": {"seed": 3}}))
+
+
+def test_scorers_of_the_tuned_model_are_made_of_every_adapter() -> None:
+    models = {"base": "b", "tuned": [{"adapter": "one"}, {"adapter": "two"}]}
+    made = make_scorers(config_of("likelihood_ratio.response", "likelihood.base", models=models))
+    assert list(made)[-1] == "likelihood_ratio.response@tuned:1"
+    assert not any(name.startswith("likelihood.base@") for name in made)  # it reads no adapter
+    needs = {spec.id for spec in made["likelihood_ratio.response@tuned:1"].needs}
+    # Both models score what this adapter answered.
+    assert needs == {
+        "prompt_logprobs/base/response?responder=tuned:1",
+        "prompt_logprobs/tuned:1/response?responder=tuned:1",
+    }
 
 
 def test_the_random_scorer_takes_the_runs_seed(tmp_path: Path) -> None:
     from llmood.scorers.baselines import Random
 
-    made = [make_scorers([], seed=seed)["random"] for seed in (0, 7)]
+    made = [make_scorers(config_of("length", seed=seed))["random"] for seed in (0, 7)]
     assert [scorer.seed for scorer in made if isinstance(scorer, Random)] == [0, 7]
 
 

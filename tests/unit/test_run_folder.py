@@ -14,6 +14,17 @@ from llmood.run_folder import RunFolder, config_hash, default_folder
 from llmood.strict import parse
 
 
+def test_how_a_model_was_tuned_is_no_part_of_a_run(tmp_path: Path) -> None:
+    def of(**keys: Any) -> RunConfig:
+        return parse(RunConfig, {"benchmark": "b", **keys}, place="x")
+
+    assert config_hash(of(finetune={"epochs": 3})) == config_hash(of())
+    assert config_hash(of(seed=1)) != config_hash(of())
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(of(), "b", None)
+    folder.claim(of(finetune={"epochs": 3}))
+
+
 def config(**keys: Any) -> RunConfig:
     return parse(RunConfig, {"benchmark": "b", **keys}, place="here")
 

@@ -110,6 +110,7 @@ def test_every_check_is_tested_here() -> None:
         "id_ood_overlap",
         "length_separates",
         "rejected_rows",
+        "same_adapter",
         "too_few_samples",
         "tuned_equals_base",
         "unpinned",
@@ -122,6 +123,16 @@ def test_the_gravest_come_first() -> None:
     given.observations = _observed("b")
     found = [check.severity for check in run_checks(given.input())]
     assert found == ["error", "warning", "info"]
+
+
+def test_two_adapters_of_one_content() -> None:
+    def of(*adapters: str) -> Given:
+        roles = ["tuned", *(f"tuned:{place}" for place in range(1, len(adapters)))]
+        models = {role: {"name": role, "identity": {"adapter": one}} for role, one in zip(roles, adapters, strict=True)}
+        return Given(models={"base": {"name": "b", "identity": {"adapter": None}}, **models})
+
+    assert raised(of("x", "y", "z"), "same_adapter") == []
+    assert "tuned and tuned:2 are the same adapter" in one(of("x", "y", "x"), "same_adapter").detail
 
 
 @pytest.mark.parametrize(("near", "expected"), [(100, None), (99, {"near": 99})])

@@ -1,0 +1,114 @@
+"""A benchmark's populations, loaded: the ID task, the OOD tasks, and those that are made by corrupting one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
+from llmood.errors import ConfigError, DataError
+from llmood.records import EVALUATED, Split
+from llmood.scorers.base import Scorer
+from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
+from llmood.tasks.corrupt import CORRUPTIONS, GRADES
+from llmood.tasks.corrupted import corrupted, family_of
+from llmood.tokenise import PlannedTask
+
+
+def load_tasks(
+    benchmark: BenchmarkSpec,
+    config: RunConfig,
+    scorers: Mapping[str, Scorer],
+    *,
+    relative_to: Path | None,
+    include: Sequence[Path],
+) -> tuple[PlannedTask, ...]:
+    """The populations of a benchmark, ID first.
+
+    Raises:
+        ConfigError: a name is unknown, or a population stands there twice or as ID and OOD.
+        DataError: the ID task lacks a split that a scorer learns from.
+    """
+    found = {
+        place: find_task(name, include_paths=include, relative_to=relative_to, place=place)
+        for place, name in _wanted(benchmark)
+    }
+    id_spec = found["benchmark.id"]
+    graded = any(ood.corruption for ood in benchmark.ood)
+    id_task = _load_id(id_spec, config, scorers, keep_cells=graded)
+    planned = [id_task]
+    loaded = {id_spec.name: id_task.loaded}
+    for position, ood in enumerate(benchmark.ood):
+        place = f"benchmark.ood[{position}]"
+        spec = found.get(f"{place}.task", id_spec)
+        if spec.name not in loaded:
+            loaded[spec.name] = load_task(
+                spec, (EVALUATED,), limit=config.limit, seed=config.seed, keep_cells=graded
+            )
+        planned += _populations(ood, loaded[spec.name], config.seed, f"{place}.corruption")
+    _check_names(benchmark, planned)
+    return tuple(planned)
+
+
+def _wanted(benchmark: BenchmarkSpec) -> list[tuple[str, str]]:
+    ood = [(f"benchmark.ood[{position}].task", ood.task) for position, ood in enumerate(benchmark.ood)]
+    return [("benchmark.id", benchmark.id), *((place, name) for place, name in ood if name is not None)]
+
+
+def _populations(ood: ShiftedTask, loaded: LoadedTask, seed: int, place: str) -> list[PlannedTask]:
+    """One OOD task; of a corruption without a grade, each grade."""
+    if ood.corruption is None:
+        return [PlannedTask(loaded, "ood", ood.shift, ood.severity, ood.note, ood.family)]
+    CORRUPTIONS.get(ood.corruption, place=place)
+    if ood.severity is not None and ood.severity not in GRADES:
+        raise ConfigError(
+            f"{place.removesuffix('.corruption')}.severity: {ood.severity} is no grade of a corruption",
+            hint=f"grades: {', '.join(map(str, GRADES))}; without one, all of them",
+        )
+    family = family_of(loaded.spec.name, ood.corruption)
+    return [
+        PlannedTask(
+            corrupted(loaded, ood.corruption, grade, split=EVALUATED, seed=seed),
+            "ood",
+            ood.shift,
+            grade,
+            ood.note,
+            family,
+        )
+        for grade in (GRADES if ood.severity is None else (ood.severity,))
+    ]
+
+
+def _load_id(
+    spec: TaskSpec, config: RunConfig, scorers: Mapping[str, Scorer], *, keep_cells: bool
+) -> PlannedTask:
+    """The ID task with all its splits: what its test rows share with the tuning's rows is checked."""
+
+    def load(splits: tuple[Split, ...] | None) -> LoadedTask:
+        return load_task(spec, splits, limit=config.limit, seed=config.seed, keep_cells=keep_cells)
+
+    fitted: tuple[Split, ...] = tuple(
+        dict.fromkeys(scorer.fitted_on for scorer in scorers.values() if scorer.fitted_on)
+    )
+    loaded = load(None)
+    if not {EVALUATED, *fitted} <= loaded.samples.keys():
+        # What the data lacks is carved; what no step asks for isn't.
+        try:
+            loaded = load(tuple(dict.fromkeys((*loaded.samples, *fitted, EVALUATED))))
+        except DataError as error:
+            if not fitted:
+                raise
+            learning = ", ".join(name for name, scorer in scorers.items() if scorer.fitted_on)
+            raise DataError(
+                f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
+            ) from None
+    return PlannedTask(loaded, "id", "none", fitted=fitted)
+
+
+def _check_names(benchmark: BenchmarkSpec, planned: Sequence[PlannedTask]) -> None:
+    names = [task.name for task in planned]
+    if names[0] in names[1:]:
+        raise ConfigError(f"benchmark {benchmark.name}: the task '{names[0]}' is both ID and OOD")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"benchmark {benchmark.name}: the OOD task '{repeated[0]}' stands there twice")

@@ -1,0 +1,34 @@
+"""From a configuration's list of scorers to the scorers themselves, of each adapter."""
+
+from __future__ import annotations
+
+from llmood.config import RunConfig
+from llmood.errors import ConfigError
+from llmood.scorers.base import Scorer, scorers
+from llmood.scorers.baselines import BASELINES
+from llmood.scorers.on_adapter import OnAdapter, name_on, reads_adapter
+
+
+def make_scorers(config: RunConfig) -> dict[str, Scorer]:
+    """The chosen scorers and the baselines behind them; then those that read the tuned model, of each other adapter.
+
+    Raises:
+        ConfigError: there is no such scorer, it takes no such argument, or it is asked for twice with two arguments.
+    """
+    chosen: dict[str, Scorer] = {}
+    arguments: dict[str, object] = {}
+    for position, choice in enumerate(config.scorers):
+        name, given = (choice, {}) if isinstance(choice, str) else next(iter(choice.items()))
+        entry = scorers.get(name, place=f"scorers[{position}]")
+        if arguments.setdefault(name, given) != given:
+            raise ConfigError(f"scorers[{position}]: {name} stands there twice, with other arguments")
+        chosen[name] = entry.make(given, seed=config.seed)
+    for name in BASELINES:
+        chosen.setdefault(name, scorers.get(name).make(seed=config.seed))
+    others = [role for role in config.models.by_role if role.startswith("tuned:")]
+    reading = {name: scorer for name, scorer in chosen.items() if reads_adapter(scorer)}
+    return chosen | {
+        name_on(name, role): OnAdapter(scorer=scorer, role=role)
+        for role in others
+        for name, scorer in reading.items()
+    }
