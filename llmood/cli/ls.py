@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from llmood.cli import options
 from llmood.cli.errors import handled
+from llmood.records import SPLITS
+
+if TYPE_CHECKING:
+    from llmood.config import BenchmarkSpec, ShiftedTask
+    from llmood.tasks.spec import AnySource, TaskSpec
 
 app = typer.Typer(help="List tasks, benchmarks, scorers, metrics or engines.", no_args_is_help=True)
 
@@ -24,32 +30,93 @@ def _show(header: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool
 @app.command("tasks")
 @handled
 def tasks(include_path: options.IncludePath = None, as_json: options.AsJson = False) -> None:
-    """Tasks that a benchmark can name."""
+    """Tasks that a benchmark can name, with the size of each split."""
+    from llmood.cli.terminal import print_json, print_table
     from llmood.tasks import list_tasks
 
-    rows = [
-        [
-            spec.name,
-            ",".join(dict.fromkeys(split for source in spec.sources for split in source.split_names)),
-            spec.licence or "–",
-            spec.description,
-        ]
-        for spec in list_tasks(include_paths=include_path or [])
-    ]
-    _show(["task", "splits", "licence", "description"], rows, as_json=as_json)
+    specs = list_tasks(include_paths=include_path or [])
+    if as_json:
+        print_json([_describe_task(spec) for spec in specs])
+        return
+    rows = [[spec.name, _shown(_splits(spec)), spec.licence or "–", spec.description] for spec in specs]
+    print_table(["task", "splits", "licence", "description"], rows)
+
+
+def _describe_task(spec: TaskSpec) -> dict[str, Any]:
+    return {
+        "task": spec.name,
+        "version": spec.version,
+        "description": spec.description,
+        "splits": _splits(spec),
+        "licence": spec.licence,
+        "citation": spec.citation,
+        "homepage": spec.homepage,
+        "language": spec.language,
+        "known_flaws": list(spec.known_flaws),
+        "sources": [_describe_source(source) for source in spec.sources],
+        "file": str(spec.file),
+    }
+
+
+def _describe_source(source: AnySource) -> dict[str, Any]:
+    """What the YAML says of where the rows are, its filters and fields left out."""
+    said = source.model_dump(mode="json", exclude={"fields", "where", "where_not", "rows", "splits"})
+    return {
+        **said,
+        "splits": _sizes(source),
+        "filtered": bool(source.where or source.where_not),
+    }
+
+
+def _sizes(source: AnySource) -> dict[str, int | None]:
+    """How many samples each split has; None where that isn't written down."""
+    from llmood.tasks.spec import GeneratedSource
+
+    filtered = source.where or source.where_not
+    made = source.splits if isinstance(source, GeneratedSource) and not filtered else {}
+    return {split: source.rows.get(split, made.get(split)) for split in source.split_names}
+
+
+def _splits(spec: TaskSpec) -> dict[str, int | None]:
+    """The sizes by the first source that has the split."""
+    sizes: dict[str, int | None] = {}
+    for source in reversed(spec.sources):
+        sizes |= _sizes(source)
+    return {split: sizes[split] for split in SPLITS if split in sizes}
+
+
+def _shown(splits: Mapping[str, int | None]) -> str:
+    return " · ".join(f"{split} {size:,}" if size is not None else split for split, size in splits.items())
 
 
 @app.command("benchmarks")
 @handled
 def benchmarks(include_path: options.IncludePath = None, as_json: options.AsJson = False) -> None:
     """Benchmarks: an ID task and its OOD tasks."""
+    from llmood.cli.terminal import print_json, print_table
     from llmood.tasks import list_benchmarks
 
+    specs = list_benchmarks(include_paths=include_path or [])
+    if as_json:
+        print_json([_describe_benchmark(spec) for spec in specs])
+        return
     rows = [
-        [spec.name, spec.id, ", ".join(f"{ood.task} ({ood.shift})" for ood in spec.ood), spec.description]
-        for spec in list_benchmarks(include_paths=include_path or [])
+        [spec.name, spec.id, ", ".join(map(_shifted, spec.ood)) or "–", spec.description] for spec in specs
     ]
-    _show(["benchmark", "id", "ood", "description"], rows, as_json=as_json)
+    print_table(["benchmark", "id", "ood", "description"], rows)
+
+
+def _describe_benchmark(spec: BenchmarkSpec) -> dict[str, Any]:
+    ood = [{**shifted.model_dump(mode="json"), "task": shifted.task or spec.id} for shifted in spec.ood]
+    return {"benchmark": spec.name, "id": spec.id, "ood": ood, "description": spec.description}
+
+
+def _shifted(ood: ShiftedTask) -> str:
+    if ood.corruption is None:
+        return f"{ood.task} ({ood.shift})"
+    grade = "" if ood.severity is None else f" {ood.severity}"
+    of = "" if ood.task is None else f" of {ood.task}"
+    return f"{ood.corruption}{grade}{of} ({ood.shift})"
 
 
 @app.command("scorers")
@@ -69,6 +136,7 @@ def scorers(as_json: options.AsJson = False) -> None:
 @handled
 def metrics(as_json: options.AsJson = False) -> None:
     """Metrics, with the direction of a good scorer."""
+    from llmood.evaluate_modules import find_module
     from llmood.metrics import metrics_registry
 
     rows = [
@@ -81,7 +149,15 @@ def metrics(as_json: options.AsJson = False) -> None:
         ]
         for name, metric in metrics_registry
     ]
-    _show(["metric", "question", "better", "positive", "description"], rows, as_json=as_json)
+    header = ["metric", "question", "better", "positive", "description"]
+    if as_json:
+        # Where `evaluate.load` finds it: for programs, too long for a person's table.
+        modules = [str(find_module(row[0]) or "") for row in rows]
+        rows, header = (
+            [[*row, module] for row, module in zip(rows, modules, strict=True)],
+            [*header, "evaluate_module"],
+        )
+    _show(header, rows, as_json=as_json)
 
 
 @app.command("engines")

@@ -20,7 +20,7 @@ ID_NAMES, OTHER_TOWNS = 50, 120
 # How many ID facts are seen how often in tuning: 50 towns x 8 kinds = 400 facts in all.
 FACTS_BY_TIMES_SEEN = {0: 80, 1: 80, 4: 100, 16: 140}
 VALIDATION_ROWS, CALIBRATION_ROWS, TEST_ROWS = 300, 400, 600
-NEAR_ROWS, FAR_ROWS = 300, 300
+NEAR_ROWS, NEAR_TRAIN_ROWS, FAR_ROWS = 300, 800, 300
 # The base has met slips of the keyboard, as any base model has; tuning never does.
 PRETRAINING_TYPOS = 0.1
 PRETRAINING_SHARES = {"towns": 0.4, "beasts": 0.2, "ships": 0.2, "dishes": 0.2}
@@ -181,6 +181,9 @@ def make_splits(world: World) -> dict[str, list[Row]]:
     for name, rows in list(splits.items()):
         splits[name] = _number(name, rows)
     splits["typos_test"] = _number("typos_test", _typo_rows(splits["id_test"]))
+    # What a contamination sweep mixes into the tuning: the near test's facts in other words.
+    near_train = _ood_rows(world.near_facts, NEAR_TRAIN_ROWS, "near_train", taken)
+    splits["near_train"] = _number("near_train", near_train)
     return splits
 
 

@@ -62,6 +62,7 @@ def test_files_and_sizes(splits: Splits) -> None:
         "id_calibration": 400,
         "id_test": 600,
         "near_test": 300,
+        "near_train": 800,
         **dict.fromkeys(FAR_FILES, 300),
         "typos_test": 600,
     }

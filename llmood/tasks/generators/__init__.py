@@ -1,0 +1,1 @@
+"""Generators of tasks: one a file, each registered by its name."""

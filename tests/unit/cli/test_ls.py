@@ -1,0 +1,108 @@
+"""What `ls tasks` and `ls benchmarks` say, in JSON and as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.task_files import texts, write_task
+from tests.worlds import llmood
+
+
+def listed(what: str, folder: Path | None = None) -> dict[str, dict[str, Any]]:
+    include = ["--include-path", folder] if folder else []
+    return {row[what.rstrip("s")]: row for row in llmood("ls", what, "--json", *include).json()}
+
+
+def test_every_task_gives_its_splits_sizes_and_licence() -> None:
+    for name, row in listed("tasks").items():
+        assert row["licence"], name
+        assert row["citation"], name
+        assert "test" in row["splits"], name
+        for size in row["splits"].values():
+            assert isinstance(size, int), name
+
+
+def test_a_built_in_task() -> None:
+    row = listed("tasks")["rt_polarity"]
+    assert row["splits"] == {"train": 8529, "validation": 1066, "test": 1067}
+    assert (row["licence"], row["language"], row["version"]) == ("CC-BY-4.0", "en", 1)
+    assert "no official split" in row["known_flaws"][0]
+    local, hub = row["sources"]
+    assert local == {"files": "rt_polarity/{split}.jsonl.gz", "splits": row["splits"], "filtered": False}
+    assert (hub["hub"], hub["config"], hub["revision"]) == (
+        "cornell-movie-review-data/rotten_tomatoes",
+        None,
+        None,
+    )
+    assert hub["splits"] == {"train": 8530, "validation": 1066, "test": 1066}
+
+
+def test_what_is_not_written_down_is_null(tmp_path: Path) -> None:
+    write_task(tmp_path, {"train": texts("a"), "test": texts("b")})
+    row = listed("tasks", tmp_path)["t"]
+    assert row["splits"] == {"train": None, "test": None}
+    assert (row["licence"], row["citation"], row["homepage"], row["known_flaws"]) == (None, None, None, [])
+    assert Path(row["file"]) == tmp_path / "t.yaml"
+
+
+def test_the_first_source_gives_the_sizes_and_later_ones_add_splits(tmp_path: Path) -> None:
+    sources = [
+        {"files": {"test": "test.jsonl"}, "rows": {"test": 2}, "where": {"text": "a"}},
+        {"hub": "owner/set", "splits": {"train": "train", "test": "dev"}, "rows": {"train": 5, "test": 9}},
+    ]
+    write_task(tmp_path, {}, sources=sources)
+    row = listed("tasks", tmp_path)["t"]
+    assert row["splits"] == {"train": 5, "test": 2}
+    assert [source["filtered"] for source in row["sources"]] == [True, False]
+
+
+def test_the_table_shows_the_sizes(tmp_path: Path) -> None:
+    sources = [{"files": {"train": "a.jsonl", "test": "b.jsonl"}, "rows": {"test": 12_345}}]
+    write_task(tmp_path, {}, sources=sources, description="Ours.")
+    lines = llmood("ls", "tasks", "--include-path", tmp_path).out.splitlines()
+    (line,) = [line for line in lines if line.split()[0] == "t"]
+    assert " ".join(line.split()) == "t train · test 12,345 – Ours."
+
+
+@pytest.fixture
+def shifted(tmp_path: Path) -> Path:
+    benchmark = {
+        "name": "ours",
+        "id": "demo",
+        "ood": [
+            {"task": "demo_near", "shift": "near", "note": "Close."},
+            {"corruption": "typos"},
+            {"task": "demo_ships", "corruption": "case", "severity": 3},
+        ],
+    }
+    (tmp_path / "ours.yaml").write_text(yaml.safe_dump(benchmark), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_benchmarks_shifts_are_structured(shifted: Path) -> None:
+    row = listed("benchmarks", shifted)["ours"]
+    assert row["id"] == "demo"
+    near, typos, case = row["ood"]
+    assert (near["task"], near["shift"], near["note"], near["corruption"]) == (
+        "demo_near",
+        "near",
+        "Close.",
+        None,
+    )
+    assert (typos["task"], typos["shift"], typos["corruption"], typos["severity"]) == (
+        "demo",
+        "covariate",
+        "typos",
+        None,
+    )
+    assert (case["task"], case["corruption"], case["severity"]) == ("demo_ships", "case", 3)
+
+
+def test_the_table_names_the_shifts(shifted: Path) -> None:
+    lines = llmood("ls", "benchmarks", "--include-path", shifted).out.splitlines()
+    (line,) = [line for line in lines if line.split()[0] == "ours"]
+    assert "demo_near (near), typos (covariate), case 3 of demo_ships (covariate)" in line
