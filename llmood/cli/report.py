@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmood.cli import options
 
+if TYPE_CHECKING:
+    from llmood.gates import GateResult
+
 NAME = "report"
-EPILOG = "Examples: llmood report runs/mine · llmood report runs/a runs/b -o pages"
+MODEL_CARD = "MODEL_CARD.md"
+EPILOG = (
+    "Examples: llmood report runs/mine · llmood report runs/a runs/b -o pages · "
+    "llmood report runs/mine --model-card"
+)
 
 
 def command(
@@ -23,33 +33,77 @@ def command(
             help="Where report.html goes: by default the run's folder, or for several runs the working directory.",
         ),
     ] = None,
+    model_card: Annotated[
+        bool,
+        typer.Option(
+            "--model-card",
+            help="Instead print a run's results as a block of a Hugging Face model card; with -o, write MODEL_CARD.md.",
+        ),
+    ] = False,
     as_json: options.AsJson = False,
     gate: options.GateOption = None,
 ) -> None:
     """Write report.html anew from a run's files."""
     from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
-    from llmood.cli.printing import gates_json, print_gates
-    from llmood.cli.progress import Bars
-    from llmood.cli.terminal import print_json, say
     from llmood.gates import judge, parse_gate
-    from llmood.report import write_report
-    from llmood.run import WRITING_REPORT, Run
+    from llmood.run import Run
 
     parsed = [parse_gate(text) for text in gate or []]
-    folder = output_dir or (runs[0] if len(runs) == 1 else Path())
     loaded = [Run(run) for run in runs]
     results = [result for run in loaded for result in judge(parsed, run.records())]
-    page = folder / "report.html"
-    Bars().say(WRITING_REPORT)
-    write_report(runs, page)
     with reader_may_leave():
-        if as_json:
-            folders = [str(run.folder) for run in loaded]
-            print_json({"report": str(page), "runs": folders, "gates": gates_json(results)})
+        if model_card:
+            _model_card(runs, output_dir, results, as_json=as_json)
         else:
-            print_gates(results)
-            say(str(page))
+            _report(runs, output_dir, results, as_json=as_json)
     if parsed and not all(run.status == "complete" for run in loaded):
         raise typer.Exit(FAILED)
     if not all(result.held for result in results):
         raise typer.Exit(GATE_MISSED)
+
+
+def _report(
+    runs: Sequence[Path], output_dir: Path | None, gates: Sequence[GateResult], *, as_json: bool
+) -> None:
+    from llmood.cli.printing import gates_json, print_gates
+    from llmood.cli.progress import Bars
+    from llmood.cli.terminal import print_json, say
+    from llmood.report import write_report
+    from llmood.run import WRITING_REPORT
+
+    page = (output_dir or (runs[0] if len(runs) == 1 else Path())) / "report.html"
+    Bars().say(WRITING_REPORT)
+    write_report(runs, page)
+    if as_json:
+        print_json({"report": str(page), "runs": [str(run) for run in runs], "gates": gates_json(gates)})
+    else:
+        print_gates(gates)
+        say(str(page))
+
+
+def _model_card(
+    runs: Sequence[Path], output_dir: Path | None, gates: Sequence[GateResult], *, as_json: bool
+) -> None:
+    from llmood.cli.printing import gates_json, print_gates
+    from llmood.cli.terminal import print_json, say
+    from llmood.errors import ConfigError
+    from llmood.report.model_card import render_model_card
+    from llmood.tables import write_text
+
+    if len(runs) != 1:
+        raise ConfigError(f"--model-card: {len(runs)} runs", hint="a card is of one run: name one")
+    card = render_model_card(runs[0])
+    path = None if output_dir is None else output_dir / MODEL_CARD
+    if path is not None:
+        write_text(path, card)
+    if as_json:
+        shown = {"model_card": card, "path": None if path is None else str(path)}
+        print_json({**shown, "runs": [str(run) for run in runs], "gates": gates_json(gates)})
+    elif path is None:
+        # All of stdout is the card: it can be piped into one.
+        say(card.removesuffix("\n"))
+        with redirect_stdout(sys.stderr):
+            print_gates(gates)
+    else:
+        print_gates(gates)
+        say(str(path))

@@ -1,0 +1,91 @@
+"""What every module is made of. `evaluate` copies a metric's own file elsewhere, and that file imports this one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import evaluate
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from llmood.metrics import Metric, UndefinedMetric, bootstrap_interval, metrics_registry
+
+INPUTS = """
+Args:
+    predictions: one score a sample, higher is more OOD; not NaN: drop and count unscored samples first.
+    references: 1 (or True) where the sample is OOD, 0 where it is ID.
+    interval: also give the bootstrap interval.
+    groups: with `interval`, what each sample was cut from, None for a sample of its own; a group is drawn whole.
+    draws: with `interval`, how many resamples.
+    level: with `interval`, the confidence level in (0, 1).
+    seed: with `interval`, the seed of the resamples.
+
+Returns:
+    {name}: the metric; with `interval` also {name}_ci_low, {name}_ci_high, {name}_ci_method and
+    {name}_ci_reason, which says why where there is no interval.
+
+Raises:
+    ValueError: the samples don't define the metric (one population only), NaN, or other references than 0 and 1.
+"""
+
+
+class OodMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not annotated
+    """A metric of llmood behind the interface of `evaluate`; `module_of` makes one for each."""
+
+    metric: Metric
+
+    def _info(self) -> Any:
+        import datasets
+
+        return evaluate.MetricInfo(
+            description=f"{self.metric.title}: {self.metric.description}.",
+            citation="",
+            inputs_description=INPUTS.format(name=self.metric.id),
+            # References as numbers: as whole ones, or as booleans, 0.7 would become a label in silence.
+            features=datasets.Features(
+                {"predictions": datasets.Value("float64"), "references": datasets.Value("float64")}
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: ArrayLike,
+        references: ArrayLike,
+        *,
+        interval: bool = False,
+        groups: Sequence[Hashable | None] | None = None,
+        draws: int = 1000,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        name = self.metric.id
+        scores, is_ood = np.asarray(predictions, dtype=np.float64), _is_ood(references, name)
+        try:
+            if not interval:
+                return {name: self.metric(scores, is_ood)}
+            found = bootstrap_interval(
+                self.metric, scores, is_ood, groups=groups, draws=draws, level=level, seed=seed
+            )
+        except UndefinedMetric as error:
+            raise ValueError(f"{name} is undefined: {error.reason}") from error
+        return {
+            name: found.value,
+            f"{name}_ci_low": found.low,
+            f"{name}_ci_high": found.high,
+            f"{name}_ci_method": found.method,
+            f"{name}_ci_reason": found.reason,
+        }
+
+
+def module_of(metric: str) -> type[OodMetric]:
+    """The class that `evaluate.load` makes an instance of, called as the metric is."""
+    # evaluate takes the first class of its own that a file holds, and calls it by the class's name.
+    return type(metric, (OodMetric,), {"metric": metrics_registry.get(metric), "__module__": __name__})
+
+
+def _is_ood(references: ArrayLike, name: str) -> NDArray[np.bool_]:
+    labels: NDArray[Any] = np.asarray(references)
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(f"{name}: references must be 1 for OOD and 0 for ID")
+    return labels.astype(np.bool_)
