@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format bench demo-world schemas lock clean
+.PHONY: help setup demo test quick lint format bench demo-world schemas docs lock clean
 
 PYTEST := .venv/bin/python -m pytest
 JOBS ?= 2
@@ -44,6 +44,9 @@ demo-world: setup ## rebuild the demo's data
 
 schemas: setup ## the JSON Schemas of configurations, tasks and benchmarks, for editors
 	.venv/bin/python scripts/schemas.py
+
+docs: setup ## the site, into build/docs; a broken link or name is an error
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -f docs/mkdocs.yml
 
 lock: ## resolve requirements/*.lock anew (UPGRADE=1: let every version move)
 	python3 scripts/lock.py $(if $(filter 1,$(UPGRADE)),--upgrade)

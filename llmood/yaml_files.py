@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _load(text: str) -> Any:
-    loader = _Loader(text)
+def _load(text: str, tags: Mapping[str, Callable[[str], Any]] | None = None) -> Any:
+    loader = (_with_tags(tags) if tags else _Loader)(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -59,6 +59,23 @@ def _load(text: str) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _with_tags(tags: Mapping[str, Callable[[str], Any]]) -> type[_Loader]:
+    class Tagged(_Loader):
+        """The loader that also knows these tags."""
+
+    def constructor(make: Callable[[str], Any]) -> Callable[[_Loader, yaml.Node], Any]:
+        def construct(_loader: _Loader, node: yaml.Node) -> Any:
+            if not isinstance(node, yaml.ScalarNode):
+                raise _problem(f"the tag {node.tag} needs a text", node)
+            return make(node.value)
+
+        return construct
+
+    for tag, make in tags.items():
+        Tagged.add_constructor(tag, constructor(make))
+    return Tagged
 
 
 def _written_out(node: yaml.Node, sizes: dict[yaml.Node, int | None]) -> int:
@@ -81,8 +98,11 @@ def _problem(said: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, said, node.start_mark)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, *, tags: Mapping[str, Callable[[str], Any]] | None = None) -> Any:
     """Parse a YAML file safely.
+
+    Args:
+        tags: what becomes of the text behind a tag of that name; any other tag is refused.
 
     Raises:
         ConfigError: it is missing, too large, not UTF-8, or not YAML; with the line where YAML stops making sense.
@@ -93,7 +113,7 @@ def read_yaml(path: Path) -> Any:
             raise ConfigError(
                 f"{path}: {size} bytes is too large for a YAML file here (limit {MAX_YAML_BYTES})"
             )
-        return _load(path.read_text(encoding="utf-8"))
+        return _load(path.read_text(encoding="utf-8"), tags)
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError as error:

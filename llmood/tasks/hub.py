@@ -50,11 +50,12 @@ class HubSplit:
             raise DataError(f"{self.name}: can't be read after row {number}: {_one_line(error)}") from None
 
 
-def load_split(source: HubSource, name: str, folder: Path) -> HubSplit:
+def load_split(source: HubSource, name: str, folder: Path, **options: Any) -> HubSplit:
     """Load one split by the name that the hub gives it. `HF_HUB_OFFLINE` is respected; no code of the hub's runs.
 
     Args:
         folder: where a relative local folder starts, if `hub` names one.
+        options: further arguments of `datasets.load_dataset`.
 
     Raises:
         DataError: it can't be had, and why, in one line.
@@ -64,7 +65,7 @@ def load_split(source: HubSource, name: str, folder: Path) -> HubSplit:
     local = folder / source.hub
     path = str(local) if local.is_dir() else source.hub
     try:
-        data = load_dataset(path, source.config, split=name, revision=source.revision)
+        data = load_dataset(path, source.config, split=name, revision=source.revision, **options)
         checksums = data.info.download_checksums or {}
     except Exception as error:  # noqa: BLE001 - connection, cache, Parquet and builder errors have no common tree
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
@@ -36,18 +37,21 @@ class Template:
     Args:
         source: the Jinja text. Undefined columns are errors, a trailing newline stays, nothing is escaped.
         place: the file and key it stands at, for messages.
+        lenient: print numbers and null too, as Jinja alone does, and let blank columns be.
 
     Raises:
         ConfigError: it is no valid template, or asks for other files.
     """
 
-    def __init__(self, source: str, *, place: str) -> None:
+    def __init__(self, source: str, *, place: str, lenient: bool = False) -> None:
         from jinja2 import TemplateSyntaxError, meta, nodes
 
         self._place = place
+        self._lenient = lenient
+        environment = _environment(lenient)
         try:
-            tree = _environment().parse(source)
-            self._template = _environment().from_string(source)
+            tree = environment.parse(source)
+            self._template = environment.from_string(source)
             others = [
                 tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
             ]
@@ -70,7 +74,8 @@ class Template:
         """
         from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 
-        self._refuse_blank(row)
+        if not self._lenient:
+            self.refuse_blank(row)
         try:
             return self._bounded(row)
         except SecurityError as error:
@@ -96,7 +101,8 @@ class Template:
             _refuse_long(length)
         return "".join(pieces)
 
-    def _refuse_blank(self, row: Mapping[str, Any]) -> None:
+    def refuse_blank(self, row: Mapping[str, Any]) -> None:
+        """Refuse a row whose columns of text in this template are all blank."""
         # The template's own words alone say nothing of this row, and would be scored as if they did.
         texts = {name: row[name] for name in sorted(self.columns) if isinstance(row.get(name), str)}
         if texts and not any(text.strip() for text in texts.values()):
@@ -104,7 +110,7 @@ class Template:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(lenient: bool = False) -> Environment:
     # Made on first use: `llmood ls` needs no Jinja.
     from jinja2 import StrictUndefined, nodes
     from jinja2.compiler import CodeGenerator, Frame
@@ -145,12 +151,17 @@ def _environment() -> Environment:
             return super().call_binop(context, operator, left, right)
 
     environment = Sandbox(
-        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_only_text
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+        finalize=None if lenient else _only_text,
     )
     # A prompt is the same every time (no `random`, no `lipsum`), and no text doubles itself in a `namespace`.
     environment.globals = {"range": environment.globals["range"], "dict": dict}
     kept = {name: one for name, one in environment.filters.items() if name not in REFUSED_FILTERS}
     kept["replace"] = _replaced
+    if lenient:
+        kept["regex_replace"] = _regex_replaced
     environment.filters = {name: _with_small_numbers(one) for name, one in kept.items()}
     return environment
 
@@ -190,6 +201,20 @@ def _replaced(value: object, old: str, new: str, count: int | None = None) -> st
     found = text.count(old) if times < 0 else min(times, text.count(old))
     _refuse_long(len(text) + found * len(new))
     return text.replace(old, new, times)
+
+
+def _regex_replaced(value: object, pattern: str, repl: str, count: int = 0) -> str:
+    """The one filter that the lm-evaluation-harness adds to Jinja's, stopped where its text grows too long."""
+    length = 0
+
+    def expanded(match: re.Match[str]) -> str:
+        nonlocal length
+        text = match.expand(repl)
+        length += len(text)
+        _refuse_long(length)
+        return text
+
+    return re.sub(pattern, expanded, str(value), count=count)
 
 
 def _with_small_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
