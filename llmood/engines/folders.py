@@ -105,7 +105,10 @@ def resolve_model(
 
 def resolve_adapter(adapter: Adapter, *, place: str, relative_to: Path | None) -> ModelFolder:
     """The folder of a LoRA adapter in peft's form."""
-    found = _resolve(adapter.adapter, adapter.revision, HUB_FILES, place=place, relative_to=relative_to)
+    hint = "run 'llmood finetune CONFIG' first: it makes the adapter there"
+    found = _resolve(
+        adapter.adapter, adapter.revision, HUB_FILES, place=place, relative_to=relative_to, hint=hint
+    )
     kind = found.read_json("adapter_config.json").get("peft_type")
     if kind != "LORA":
         raise ConfigError(f"{place}: {found.folder} is an adapter of type {kind!r}, not 'LORA'")
@@ -121,28 +124,40 @@ def _need_weights(model: ModelFolder, name: str | None = None) -> None:
         )
 
 
+def is_folder_name(name: str) -> bool:
+    """Whether a model's name can only mean a folder, here or nowhere; `a/b` may be a repository of the hub."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+
+
 def _resolve(
-    name: str, revision: str | None, files: list[str], *, place: str, relative_to: Path | None
+    name: str,
+    revision: str | None,
+    files: list[str],
+    *,
+    place: str,
+    relative_to: Path | None,
+    hint: str | None = None,
 ) -> ModelFolder:
     local = find_model_folder(name, relative_to=relative_to)
     if local is not None:
         return ModelFolder(place, name, local)
-    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise ConfigError(f"{place}: no folder '{name}'")
-    return _from_hub(name, revision, files, place)
+    if is_folder_name(name):
+        raise ConfigError(f"{place}: no folder '{name}'", hint=hint)
+    return _from_hub(name, revision, files, place, hint)
 
 
-def _from_hub(name: str, revision: str | None, files: list[str], place: str) -> ModelFolder:
+def _from_hub(name: str, revision: str | None, files: list[str], place: str, hint: str | None) -> ModelFolder:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    hint = "give a folder, or a hub name whose files are in the hub cache or reachable"
+    usual = "give a folder, or a hub name whose files are in the hub cache or reachable"
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=files))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
-            f"{place}: no folder '{name}' here, and the hub says: {reason}", hint=hint
+            f"{place}: no folder '{name}' here, and the hub says: {reason}",
+            hint=f"{usual}; or {hint}" if hint else usual,
         ) from error
     # The hub cache names a snapshot's folder by its commit.
     return ModelFolder(place, name, folder, commit=folder.name)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llmood.errors import DataError
-from llmood.identity import FileDigests
+from llmood.identity import FileDigests, digest
 from llmood.paths import data_root
 from llmood.records import Check, Reject, Split
+from llmood.strict import parse
+from llmood.tasks.generators.base import GENERATORS
 from llmood.tasks.hub import load_split
+from llmood.tasks.lm_eval import find_harness_task
+from llmood.tasks.lm_eval_rows import HarnessData
 from llmood.tasks.read import read_rows
-from llmood.tasks.spec import FileSource, HubSource, TaskSpec
+from llmood.tasks.spec import AnySource, FileSource, GeneratedSource, HubSource, LmEvalSource, TaskSpec
 
 NumberedRows = Iterator[tuple[int, dict[str, Any]] | Reject]
 
@@ -30,7 +35,7 @@ class OpenSplit:
 class OpenSource:
     """The source that was found, with what `run.json` records of it."""
 
-    source: FileSource | HubSource
+    source: AnySource
     splits: dict[Split, OpenSplit]
     record: dict[str, Any]
     checks: list[Check] = field(default_factory=list)
@@ -47,10 +52,14 @@ def open_source(spec: TaskSpec, needed: Callable[[Collection[Split]], Collection
     """
     failures: list[_NotThereError] = []
     for source in spec.sources:
-        splits = needed(source.split_names)
         try:
+            if isinstance(source, LmEvalSource):
+                return _open_lm_eval(spec, source, needed)
+            splits = needed(source.split_names)
             if isinstance(source, HubSource):
                 return _open_hub(spec, source, splits)
+            if isinstance(source, GeneratedSource):
+                return _open_generated(spec, source, splits)
             return _open_files(spec, source, splits)
         except _NotThereError as error:
             failures.append(error)
@@ -116,14 +125,64 @@ def _open_hub(spec: TaskSpec, source: HubSource, splits: Collection[Split]) -> O
     }
     opened = {split: OpenSplit(found.name, found.rows) for split, found in loaded.items()}
     unpinned = source.revision is None and not (folder / source.hub).is_dir()
-    return OpenSource(source, opened, record, [_unpinned(spec, source)] if unpinned else [])
+    return OpenSource(source, opened, record, [_unpinned(spec, source.hub)] if unpinned else [])
 
 
-def _unpinned(spec: TaskSpec, source: HubSource) -> Check:
+def _open_lm_eval(
+    spec: TaskSpec, source: LmEvalSource, needed: Callable[[Collection[Split]], Collection[Split]]
+) -> OpenSource:
+    task = find_harness_task(source.lm_eval, (spec.file.parent, Path.cwd()))
+    data = HarnessData(task, trust_remote_code=source.trust_remote_code)
+    names = source.splits or task.splits
+    try:
+        loaded = {split: data.load(names[split]) for split in needed(names)}
+    except DataError as error:
+        raise _NotThereError(error.message, hint=error.hint) from None
+    digests = FileDigests()
+    record = {
+        "kind": "lm_eval",
+        "task": task.name,
+        "yaml": {path.name: digests.of(path) for path in task.files},
+        "dataset": data.path,
+        "files": {name: digests.of(path) for name, path in data.files.items()},
+        "revision": data.revision,
+        "commit": next((split.commit for split in loaded.values() if split.commit), None),
+        "fingerprints": {name: split.fingerprint for name, split in loaded.items()},
+    }
+    shown = {split: f"{task.name}/{names[split]}" for split in loaded}
+    opened = {
+        split: OpenSplit(shown[split], data.rows_of(found, shown[split])) for split, found in loaded.items()
+    }
+    unpinned = not data.local and data.revision is None
+    checks = [_unpinned(spec, data.path)] if unpinned else []
+    return OpenSource(source, opened, record, [*data.checks(spec.name), *checks])
+
+
+def _open_generated(spec: TaskSpec, source: GeneratedSource, splits: Collection[Split]) -> OpenSource:
+    place = f"{spec.file}: sources.{spec.sources.index(source)}"
+    kind = GENERATORS.get(source.generate, place=f"{place}.generate")
+    generator = parse(kind, source.arguments, place=f"{place}.arguments")
+    # All of the splits, whichever are read: that none shares a row with another is the generator's doing.
+    made = generator.rows(source.splits, source.seed)
+    record = {
+        "kind": "generated",
+        "generator": source.generate,
+        "version": generator.version,
+        "arguments": generator.model_dump(),
+        "seed": source.seed,
+        "digests": {split: digest(made[split]) for split in splits},
+    }
+    opened = {
+        split: OpenSplit(f"{source.generate}/{split}", partial(enumerate, made[split], 1)) for split in splits
+    }
+    return OpenSource(source, opened, record)
+
+
+def _unpinned(spec: TaskSpec, data: str) -> Check:
     return Check(
         code="unpinned",
         severity="warning",
         title="Data of no fixed revision",
-        detail=f"{spec.name} was read from the newest revision of {source.hub}: another day may give other rows.",
+        detail=f"{spec.name} was read from the newest revision of {data}: another day may give other rows.",
         task=spec.name,
     )

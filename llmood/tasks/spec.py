@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    StrictInt,
+    TypeAdapter,
+    model_validator,
+)
 
 from llmood.records import Split
 from llmood.strict import Strict, not_empty, parse
@@ -34,9 +42,10 @@ class Fields(Strict):
 class Source(Strict):
     """One place to find the rows.
 
-    `where` keeps, `where_not` leaves out the rows whose column has one of the values; what a source leaves out is
-    no part of the task. `fields` overrides the task's, key by key (null: this source has no such column). `rows` is how
-    many samples each split had when this was written: a source that holds others has changed.
+    `where` keeps, `where_not` leaves out the rows whose column, or template over the row, has one of the values; what
+    a source leaves out is no part of the task. `fields` overrides the task's, key by key (null: this source has no
+    such column). `rows` is how many samples each split had when this was written: a source that holds others has
+    changed.
     """
 
     rows: dict[Split, int] = Field(default={})
@@ -104,13 +113,58 @@ class HubSource(Source):
         return tuple(self.splits)
 
 
-def _file_or_hub(value: Any) -> Any:
-    # Without this, pydantic reports the mistakes of both forms; the key that is there says which one was meant.
-    if isinstance(value, FileSource | HubSource):
+class LmEvalSource(Source):
+    """A task of the lm-evaluation-harness: its YAML's path, or its name where the harness is installed.
+
+    Its rows are the data set's, with the columns `doc_to_text`, `doc_to_target` and `doc_to_choice` beside their own.
+    `splits` says what each split is called in the data set; without it the YAML's own split keys hold. Python that
+    the YAML names (`!function`) is not run unless `trust_remote_code` says so.
+    """
+
+    lm_eval: str = Field(min_length=1)
+    splits: dict[Split, str] = Field(default={})
+    trust_remote_code: bool = False
+
+    @property
+    def split_names(self) -> tuple[Split, ...]:
+        """The splits that are named here."""
+        return tuple(self.splits)
+
+
+class GeneratedSource(Source):
+    """Rows that a generator makes. `seed` is the data's own, part of what they are; the run's seed changes nothing.
+
+    `splits` says how many rows each split has. Generators: `llmood/tasks/generators/`, and the entry points
+    `llmood.generators` of other packages.
+    """
+
+    generate: str = Field(min_length=1)
+    arguments: dict[str, Any] = Field(default={})
+    splits: dict[Split, Annotated[StrictInt, Field(ge=1)]] = Field(min_length=1)
+    seed: StrictInt = Field(default=0, ge=0)
+
+    @property
+    def split_names(self) -> tuple[Split, ...]:
+        """The splits that this source makes."""
+        return tuple(self.splits)
+
+
+AnySource = FileSource | HubSource | LmEvalSource | GeneratedSource
+_KINDS: dict[str, type[Source]] = {
+    "files": FileSource,
+    "hub": HubSource,
+    "lm_eval": LmEvalSource,
+    "generate": GeneratedSource,
+}
+
+
+def _kind_by_key(value: Any) -> Any:
+    # Without this, pydantic reports the mistakes of every form; the key that is there says which one was meant.
+    if isinstance(value, Source):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError("a mapping with the key 'files' or 'hub' is needed")
-    return (HubSource if "hub" in value else FileSource).model_validate(value)
+        raise ValueError(f"a mapping with the key {' or '.join(map(repr, _KINDS))} is needed")
+    return _KINDS[next((key for key in reversed(_KINDS) if key in value), "files")].model_validate(value)
 
 
 class MessageTemplate(Strict):
@@ -121,7 +175,11 @@ class MessageTemplate(Strict):
 
 
 class TaskSpec(Strict):
-    """A task: its data, its prompt, and what there is to know before trusting a number made from it."""
+    """A task: its data, its prompt, and what there is to know before trusting a number made from it.
+
+    The prompt is one template (`prompt`), a template a chat turn (`messages`), or a column that holds the turns
+    (`messages_column`): a list of {role, content}, whose last turn, where it is the assistant's, is the reference.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     version: int = Field(default=1, ge=1)
@@ -132,20 +190,22 @@ class TaskSpec(Strict):
     language: str | None = None
     known_flaws: tuple[str, ...] = ()
     sources: Annotated[
-        tuple[Annotated[FileSource | HubSource, BeforeValidator(_file_or_hub)], ...],
+        tuple[Annotated[AnySource, BeforeValidator(_kind_by_key)], ...],
         AfterValidator(not_empty),
     ]
     fields: Fields = Fields()
     prompt: str | None = Field(default=None, min_length=1)
     messages: Annotated[tuple[MessageTemplate, ...], AfterValidator(not_empty)] | None = None
+    messages_column: str | None = Field(default=None, min_length=1)
     overlap: Literal["refuse", "leave_train"] = "refuse"
     shared_groups: bool = False  # whether rows of one group are meant to stand in several splits
     _file: Path = PrivateAttr(default=Path("task.yaml"))
 
     @model_validator(mode="after")
     def _one_prompt(self) -> TaskSpec:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("exactly one of 'prompt' and 'messages' is needed")
+        given = [key for key in ("prompt", "messages", "messages_column") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError("exactly one of 'prompt', 'messages' and 'messages_column' is needed")
         return self
 
     @classmethod
@@ -167,7 +227,7 @@ class TaskSpec(Strict):
     @property
     def chat(self) -> bool:
         """Whether the prompt is chat messages, for the model's own template."""
-        return self.messages is not None
+        return self.prompt is None
 
     def fields_of(self, source: Source) -> Fields:
         """The task's fields with the source's own on top."""

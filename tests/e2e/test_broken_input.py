@@ -231,7 +231,10 @@ def test_hostile_text_is_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["validate", "run"])
 def test_hostile_text_does_not_act_on_the_terminal(tmp_path: Path, verb: str) -> None:
     world = write_world(
-        tmp_path / "world", bank=[{"text": text} for text in HOSTILE[1:4]], near=["\x1b[5mbroken"]
+        tmp_path / "world",
+        bank=[{"text": text} for text in HOSTILE[1:4]],
+        near=["\x1b[5mbroken"],
+        far=[{"text": f"{HOSTILE[2]}!"}],
     )
     (world.folder / "near" / "test.jsonl").write_text(
         '{"text": "fine"}\n{"text": {"\\u001b[5m": "\\u001b[5m"}}\n'

@@ -1,0 +1,145 @@
+"""The decisions of `llmood init`, one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from llmood.cli.asking import Asking
+from llmood.cli.init_data import Given, Profile, columns_of_id, file_name, ood_of, rows_of
+from llmood.errors import ConfigError
+from llmood.records import Split
+from llmood.scaffold import Columns, Draft, OodDraft, TaskDraft, find_splits
+from llmood.scaffold.files import stem
+from llmood.scaffold.make import base_name
+from llmood.scaffold.surroundings import check_base, has_chat_template, profile_of
+from llmood.scorers.base import scorers as known_scorers
+
+BASE = "HuggingFaceTB/SmolLM2-135M"
+SCORERS = ("likelihood_ratio", "likelihood_ratio.mean", "likelihood", "likelihood.mean")
+BASELINES = ("gzip_knn", "tfidf_knn")  # what a score of a model has to beat; they learn from train
+
+
+def decide(given: Given, asking: Asking) -> Draft:
+    """Everything that the files to be written say.
+
+    Raises:
+        ConfigError: an option is wrong, or nothing can be guessed from the rows.
+        DataError: a file can't be read.
+    """
+    _check(given)
+    files = _files(given)
+    rows = rows_of(files, asking)
+    name = asking.decide("name", "Name of the task", _name_of(files), given.name)
+    _check_name(name)
+    columns = columns_of_id(given, rows, asking)
+    shifted = ood_of(given, columns, name, asking, but=list(files.values()))
+    base = asking.decide("base model", "Base model (hub name or folder)", BASE, given.base, guessed="default")
+    note = check_base(base)
+    asking.notes += [f"base model: {note}"] if note else []
+    folder = given.folder or Path(name)
+    adapters, seeds = _adapters(given, name, asking)
+    if seeds and "train" not in files:
+        asking.notes.append("there is no train file: `llmood finetune` has nothing to learn from")
+    fitting = profile_of(base)
+    profile = asking.decide(
+        "tuning profile",
+        "Tuning profile (small, default)",
+        fitting or "default",
+        given.profile,
+        guessed="its size" if fitting else "default",
+    )
+    if profile not in get_args(Profile):
+        raise ConfigError(f"no tuning profile '{profile}'", hint="small or default")
+    return Draft(
+        name=name,
+        folder=folder,
+        id=TaskDraft(file_name(name), files, columns),
+        ood=shifted,
+        base=base,
+        adapters=adapters,
+        seeds=seeds,
+        profile="small" if profile == "small" else "default",
+        scorers=_scorers(given, "train" in files, asking),
+        chat=_chat(columns, shifted, base, asking),
+    )
+
+
+def _check(given: Given) -> None:
+    if given.file is None and not given.splits:
+        raise ConfigError("no file is named", hint="llmood init FILE, or --train FILE --test FILE")
+    if given.file is not None and given.splits:
+        raise ConfigError(
+            f"{given.file}: and --{next(iter(given.splits))} names a file too",
+            hint="give one file, or one for each split",
+        )
+    if given.prompt is not None and given.text_column is not None:
+        raise ConfigError("--text-column: --prompt says already what is read", hint="leave one of them out")
+    if given.adapter is not None and given.adapters is not None:
+        raise ConfigError("--adapters: --adapter names one that is there", hint="leave one of them out")
+    for position, scorer in enumerate(given.scorers or ()):
+        known_scorers.get(scorer, place=f"--scorers[{position}]")
+
+
+def _files(given: Given) -> dict[Split, Path]:
+    if given.file is not None:
+        return find_splits(given.file)
+    found: dict[Split, Path] = {}
+    for split, path in (given.splits or {}).items():
+        if not path.is_file():
+            raise ConfigError(f"--{split}: no file '{path}'")
+        found[split] = path
+    return found
+
+
+def _adapters(given: Given, name: str, asking: Asking) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The adapters, and the seeds of those that are to be made."""
+    plain = f"./adapters/{file_name(name)}"
+    if given.adapters is not None:
+        seeds = tuple(range(given.adapters))
+        names = (plain,) if len(seeds) == 1 else tuple(f"{plain}-seed{seed}" for seed in seeds)
+        asking.decisions.append(("adapters", ", ".join(names), "your option"))
+        return names, seeds
+    folder = given.folder or Path(name)
+    adapter = asking.decide(
+        "adapter", "Adapter (one that is there, or where to make one)", plain, given.adapter
+    )
+    if adapter == plain:
+        return (plain,), (0,)
+    if given.adapter is None and not Path(adapter).expanduser().is_dir():
+        return (adapter,), (0,)
+    return (base_name(adapter, folder),), ()
+
+
+def _scorers(given: Given, has_train: bool, asking: Asking) -> tuple[str, ...]:
+    if given.scorers is not None:
+        return given.scorers
+    chosen = (*SCORERS, *BASELINES) if has_train else SCORERS
+    found = tuple(scorer for scorer in chosen if scorer in known_scorers)
+    asking.decisions.append(("scorers", ", ".join(found), "default"))
+    return found
+
+
+def _chat(columns: Columns, ood: Sequence[OodDraft], base: str, asking: Asking) -> bool | None:
+    """Whether every prompt goes through the chat template: one population with it and one without don't compare."""
+    shapes = {columns.messages_column is not None} | {
+        isinstance(one.task, TaskDraft) and one.task.columns.messages_column is not None for one in ood
+    }
+    if shapes == {False}:
+        return None
+    if has_chat_template(base) is False:
+        asking.notes.append(f"{base} has no chat template: the turns are sent as plain text")
+        return False
+    return columns.messages_column is not None
+
+
+def _name_of(files: Mapping[Split, Path]) -> str:
+    path = next(iter(files.values())).resolve()
+    return stem(path) or stem(path.parent) or "mine"
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ConfigError(f"--name: '{name}' is no name", hint="letters, digits, '_', '.' and '-'")

@@ -1,0 +1,223 @@
+"""What `llmood validate` finds out, as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from llmood.config import Adapter, FullModel, Models, RunConfig
+from llmood.engines.folders import is_folder_name
+from llmood.errors import ConfigError
+from llmood.paths import find_model_folder
+from llmood.records import Check, Reject, Sample
+from llmood.tasks import LoadedTask, TaskSpec, find_benchmark, find_task, load_task
+from llmood.tasks.survey import overlap_across, quantiles, spread, survey, survey_checks
+from llmood.tokenise import without_values
+
+SAMPLES_SHOWN = 3
+PROMPT_CHARACTERS = 2000
+
+Found = dict[str, Any]
+
+
+def task(file: str, include: Sequence[Path]) -> Found:
+    """One task with every split that its data have, and `test`, which every run needs."""
+    spec = _find_task(file, include)
+    loaded = _load_all(spec)
+    return {
+        "task": spec.name,
+        "splits": {split: len(samples) for split, samples in loaded.samples.items()},
+        **_found([loaded], [survey(loaded).to_json()], _rendered(loaded.samples)),
+    }
+
+
+def benchmark(file: str, include: Sequence[Path]) -> Found:
+    """A benchmark: each of its tasks, and what they share."""
+    path = Path(file)
+    spec = find_benchmark(str(path.resolve()) if path.is_file() else file, include_paths=include)
+    folder = path.resolve().parent if path.is_file() else None
+    loaded = [_load_all(find_task(spec.id, include_paths=include, relative_to=folder, place="id"))]
+    shifts = ["none"]
+    for position, ood in enumerate(spec.ood):
+        if ood.corruption is not None:
+            _check_corruption(ood.corruption, ood.severity, f"ood[{position}]")
+        if ood.task is None:
+            continue
+        place = f"ood[{position}].task"
+        other = find_task(ood.task, include_paths=include, relative_to=folder, place=place)
+        if other.name not in [known.spec.name for known in loaded]:
+            loaded.append(load_task(other, ("test",)))
+            shifts.append(ood.shift)
+    first = {one.spec.name: one.samples["test"] for one in loaded}
+    surveys = [survey(one).to_json() | {"shift": shift} for one, shift in zip(loaded, shifts, strict=True)]
+    return {
+        "benchmark": spec.name,
+        "splits": {name: len(samples) for name, samples in first.items()},
+        **_found(loaded, surveys, _rendered(first), overlap_across(loaded[0], loaded[1:])),
+    }
+
+
+def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
+    """A configuration: all that a run finds out before a model loads, and what is still to be made."""
+    from llmood.config_file import load_config
+    from llmood.plan import make_plan
+
+    config, folder, name = load_config(file, sets)
+    missing = missing_adapters(config.models, folder)
+    plan = make_plan(_with_base_for_tuned(config) if missing else config, folder=folder, include=include)
+    tokens = _tokens(plan.samples)
+    surveys = []
+    for planned in plan.tasks:
+        seen = survey(planned.loaded).to_json() | {"shift": planned.shift}
+        seen |= {"tokens": tokens[planned.name], "made_of": _made_of(planned.samples)}
+        surveys.append(seen)
+    prompts = dict(
+        zip(plan.samples["sample_id"].to_pylist(), plan.samples["prompt"].to_pylist(), strict=True)
+    )
+    tasks = [planned.loaded for planned in plan.tasks]
+    shown = {planned.name: planned.samples for planned in plan.tasks if not _made_of(planned.samples)}
+    found = _found(tasks, surveys, _rendered(shown, prompts), overlap_across(tasks[0], tasks[1:]))
+    # The plan's own words hold the tasks' checks already.
+    foreseen = [_line(check) for check in plan.foreseen()]
+    found["checks"] = list(dict.fromkeys([*foreseen, *found["checks"]]))
+    found["to_do"] = _to_do(missing, config, folder, include, file)
+    counts = {planned.name: len(planned.samples) for planned in plan.tasks}
+    if not config.text:  # a terminal may be a pipeline's log
+        kept = [_reject(without_values(reject)) for reject in plan.rejects]
+        found |= {"samples": [], "prompts": [], "rejects": kept}
+    return {"configuration": name, "splits": counts, **found}
+
+
+def missing_adapters(models: Models, folder: Path | None) -> dict[str, str]:
+    """The tuned roles whose adapter is a folder that isn't there yet, and that `llmood finetune` would make."""
+    return {
+        role: model.adapter
+        for role, model in models.by_role.items()
+        if isinstance(model, Adapter)
+        and is_folder_name(model.adapter)
+        and find_model_folder(model.adapter, relative_to=folder) is None
+    }
+
+
+def _with_base_for_tuned(config: RunConfig) -> RunConfig:
+    """The configuration with the base in the place of adapters that aren't there: all else can be checked."""
+    base = config.models.base
+    if base is None:
+        raise ConfigError(
+            "models.tuned: no such adapter yet, and no models.base to make it of", hint="name models.base"
+        )
+    stand_in = FullModel(model=base.model, revision=base.revision)
+    return config.model_copy(update={"models": Models(base=base, tuned=stand_in)})
+
+
+def _to_do(
+    missing: Mapping[str, str], config: RunConfig, folder: Path | None, include: Sequence[Path], file: str
+) -> list[str]:
+    """What a tuning would learn from; its own mistakes are found here too."""
+    if not missing:
+        return []
+    from llmood.training.plan import make_tuning_plan
+
+    plan = make_tuning_plan(config, folder=folder, include=include)
+    texts = f"{len(plan.train.rows)} texts ({plan.train.tokens} tokens), {plan.steps} steps an adapter"
+    found = [
+        f"models.{role}: no folder '{name}' yet; 'llmood finetune {file}' makes it of {texts}"
+        for role, name in missing.items()
+    ]
+    for split, examples in (("train", plan.train), ("validation", plan.validation)):
+        found += [
+            f"{count} texts of {split} are left out: {why}"
+            for why, count in sorted(examples.left_out.items())
+        ]
+    return found
+
+
+def _find_task(file: str, include: Sequence[Path]) -> TaskSpec:
+    path = Path(file)
+    return find_task(str(path.resolve()) if path.is_file() else file, include_paths=include)
+
+
+def _load_all(spec: TaskSpec) -> LoadedTask:
+    """Every split that the data have; `test` is carved where it is lacking, as a run would."""
+    loaded = load_task(spec)
+    has = list(loaded.samples)
+    return loaded if "test" in has or "train" not in has else load_task(spec, (*has, "test"))
+
+
+def _check_corruption(name: str, grade: int | None, place: str) -> None:
+    from llmood.tasks.corrupt import corrupt
+
+    try:
+        corrupt("any text", name, 1 if grade is None else grade, seed=0, key="")
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _found(
+    tasks: Sequence[LoadedTask],
+    surveys: list[dict[str, Any]],
+    samples: list[dict[str, Any]],
+    more: Iterable[Check] = (),
+) -> Found:
+    checks = [check for one in tasks for check in (*one.checks, *survey_checks(one))]
+    return {
+        "tasks": surveys,
+        "samples": samples,
+        "prompts": [sample["prompt"] for sample in samples],
+        "checks": list(dict.fromkeys(_line(check) for check in (*checks, *more))),
+        "rejects": [_reject(reject) for one in tasks for reject in one.rejects],
+        "to_do": [],
+    }
+
+
+def _rendered(
+    samples: Mapping[Any, Sequence[Sample]], prompts: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Some samples as a model gets them, or, of a task alone, as they are before any chat template."""
+    shown = []
+    for _, sample in spread(samples, SAMPLES_SHOWN):
+        prompt = (prompts or {}).get(sample.sample_id) or _plain(sample)
+        cut = prompt if len(prompt) <= PROMPT_CHARACTERS else f"{prompt[:PROMPT_CHARACTERS]} …"
+        shown.append(
+            {
+                "task": sample.task,
+                "split": sample.split,
+                "source_line": sample.source_line,
+                "prompt": cut,
+                "references": list(sample.references),
+            }
+        )
+    return shown
+
+
+def _plain(sample: Sample) -> str:
+    if not sample.chat:
+        return sample.text
+    return "\n".join(f"[{message.role}] {message.content}" for message in sample.messages)
+
+
+def _made_of(samples: Sequence[Sample]) -> bool:
+    """Whether these are another task's samples with mistakes in them, whose fields are the other's."""
+    return bool(samples) and all(sample.cells for sample in samples) and samples[0].parent_id is not None
+
+
+def _tokens(samples: pa.Table) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Quantiles of the prompts' lengths in tokens, by task and split."""
+    found: dict[str, dict[str, list[int]]] = {}
+    columns = (samples[name].to_pylist() for name in ("task", "split", "prompt_tokens"))
+    for name, split, count in zip(*columns, strict=True):
+        found.setdefault(name, {}).setdefault(split, []).append(count)
+    return {
+        name: {split: quantiles(counts) for split, counts in splits.items()} for name, splits in found.items()
+    }
+
+
+def _line(check: Check) -> str:
+    return f"{check.severity}: {check.detail}"
+
+
+def _reject(reject: Reject) -> str:
+    return f"{reject.file}:{reject.line}: {reject.reason}"
