@@ -66,11 +66,30 @@ INDEX = _schema(
     ("row", pa.int32()),
     ("status", pa.string()),
     ("reason", pa.string()),
+    # Which of several answers to one prompt, from 0; null where there is but one.
+    ("draw", pa.int16()),
 )
 
 SPAN = pa.struct([("name", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
 
 _OUTCOME = (("key", pa.string()), ("status", pa.string()), ("reason", pa.string()))
+
+# An answer: of `response` the one that a run looks at, of `generations` a row for each draw.
+_ANSWER = (
+    ("text", pa.string()),
+    ("token_ids", pa.list_(pa.int32())),
+    ("logprobs", pa.list_(pa.float32())),
+    ("finish", pa.string()),
+    ("temperature", pa.float32()),
+    ("top_p", pa.float32()),
+    ("seed", pa.int64()),
+    # Null unless an engine knows them: of each token, the entropy over the vocabulary (exact only) and the
+    # likeliest tokens, with what probability they leave.
+    ("entropy", pa.list_(pa.float32())),
+    ("top_ids", pa.list_(pa.list_(pa.int32()))),
+    ("top_logprobs", pa.list_(pa.list_(pa.float32()))),
+    ("residual_mass", pa.list_(pa.float32())),
+)
 
 # What the store holds of each kind. The sample's own columns (sample_id, model, target, draw) are joined from
 # the run's index: one stored observation serves every sample and run with the same content.
@@ -83,25 +102,22 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("logprobs", pa.list_(pa.float32())),
         ("spans", pa.list_(SPAN)),
     ),
-    "response": _schema(
-        "response",
+    # Of each token, mean and standard deviation of log p over the vocabulary, under p.
+    "prompt_moments": _schema(
+        "prompt_moments",
         1,
         *_OUTCOME,
-        ("text", pa.string()),
         ("token_ids", pa.list_(pa.int32())),
-        ("logprobs", pa.list_(pa.float32())),
-        ("finish", pa.string()),
-        ("temperature", pa.float32()),
-        ("top_p", pa.float32()),
-        ("seed", pa.int64()),
-        # Null unless an engine knows them: of each token, the entropy over the vocabulary (exact only) and the
-        # likeliest tokens, with what probability they leave.
-        ("entropy", pa.list_(pa.float32())),
-        ("top_ids", pa.list_(pa.list_(pa.int32()))),
-        ("top_logprobs", pa.list_(pa.list_(pa.float32()))),
-        ("residual_mass", pa.list_(pa.float32())),
+        ("logprob_mean", pa.list_(pa.float32())),
+        ("logprob_std", pa.list_(pa.float32())),
+        ("spans", pa.list_(SPAN)),
     ),
+    "response": _schema("response", 1, *_OUTCOME, *_ANSWER),
+    "generations": _schema("generations", 1, *_OUTCOME, *_ANSWER),
 }
+
+# The kinds of which a sample may have several rows, told apart by the index's `draw`.
+SEVERAL_ROWS = frozenset({"generations"})
 
 
 @contextmanager

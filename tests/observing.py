@@ -61,6 +61,8 @@ def samples_of(prompts: Sequence[Prompt]) -> pa.Table:
             "sample_id": prompt.sample_id,
             "prompt_tokens": len(prompt.token_ids),
             "prompt_hash": digest(prompt.token_ids),
+            "prompt": FakeTokenizer().decode(prompt.token_ids),
+            "split": "test",
         }
         for prompt in prompts
     ]
@@ -80,3 +82,13 @@ def observe(
     for spec in specs:
         observer.run(spec)
     return observer, Observations(samples_of(prompts), observer.index(), observer.store)
+
+
+def observe_train(
+    texts: Sequence[str], labels: Sequence[str | None], specs: Sequence[CaptureSpec] = ()
+) -> Observations:
+    """Labelled rows of the split `train`, with captures of them."""
+    observer, observed = observe(texts, specs)
+    rows = observed.samples.to_pylist()
+    rows = [row | {"split": "train", "label": label} for row, label in zip(rows, labels, strict=True)]
+    return Observations(pa.Table.from_pylist(rows, schema=SAMPLES), observer.index(), observer.store)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any, Protocol
 
-from llmood.records import CaptureSpec
+from llmood.records import CaptureSpec, Split
 
 
 class Needs(Protocol):
@@ -14,6 +14,9 @@ class Needs(Protocol):
 
     @property
     def needs(self) -> Sequence[CaptureSpec]: ...
+
+    @property
+    def fitted_on(self) -> Split | None: ...
 
 
 def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
@@ -44,3 +47,17 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
         order.append(chosen)
         sorter.done(chosen)
     return order
+
+
+def capture_splits(
+    scorers: Iterable[Needs], response_params: Mapping[str, Any], evaluated: Split
+) -> dict[CaptureSpec, frozenset[Split]]:
+    """For each capture, the splits that it is made of: what is evaluated, and what a scorer learns from."""
+    found: dict[CaptureSpec, set[Split]] = {}
+    for scorer in scorers:
+        splits = {evaluated} | ({scorer.fitted_on} if scorer.fitted_on else set())
+        for spec in scorer.needs:
+            found.setdefault(spec, set()).update(splits)
+            if spec.needs_response:
+                found.setdefault(required_response(spec, response_params), set()).update(splits)
+    return {spec: frozenset(splits) for spec, splits in found.items()}

@@ -56,6 +56,13 @@ class FakeModel:
         familiar = self._familiar(letters)
         return [None] + [self._one(ids, i) * (0.25 if familiar[i] else 1.0) for i in range(1, len(ids))]
 
+    def moments(self, ids: Sequence[int]) -> dict[str, list[float | None]]:
+        """Mean and standard deviation of log p over the vocabulary, as if there were one; they never see the token."""
+        before = [ids[max(0, position - WINDOW) : position] for position in range(1, len(ids))]
+        mean = [-(0.5 + 4.0 * self._hash("mean", window) / 2**64) for window in before]
+        std = [0.5 + 2.0 * self._hash("std", window) / 2**64 for window in before]
+        return {"logprob_mean": [None, *mean], "logprob_std": [None, *std]}
+
     def answer(self, ids: Sequence[int]) -> tuple[str, list[int]]:
         """The greedy answer and its ids, the end token with it."""
         text = LEXICON[self._hash("answer", ids) % len(LEXICON)]
@@ -88,6 +95,9 @@ class FakeEngine(Engine):
             ("prompt_logprobs", "prompt"),
             ("prompt_logprobs", "response"),
             ("prompt_logprobs", "prompt_response"),
+            ("prompt_moments", "prompt"),
+            ("prompt_moments", "response"),
+            ("prompt_moments", "prompt_response"),
             ("response", "prompt"),
         }
     )
@@ -117,6 +127,8 @@ class FakeEngine(Engine):
         model = FakeModel(self._name(spec.model))
         if spec.kind == "response":
             return [self._respond(model, spec, request) for request in requests]
+        if spec.kind == "prompt_moments":
+            return [Captured(model.moments(request.token_ids)) for request in requests]
         return [Captured({"logprobs": model.logprobs(request.token_ids)}) for request in requests]
 
     def _respond(self, model: FakeModel, spec: CaptureSpec, request: Request) -> Captured:

@@ -9,24 +9,26 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from llmood.engines.store import Store
 from llmood.errors import StoreError
-from llmood.records import FAILED, CaptureSpec
-from llmood.tables import CAPTURE_SCHEMAS
+from llmood.records import FAILED, CaptureSpec, Split
+from llmood.tables import CAPTURE_SCHEMAS, SEVERAL_ROWS
 
 BLOCK_ROWS = 8192
 OPEN_SHARDS = 16
 
 
 class Place(NamedTuple):
-    """Where a sample's observation is, or (shard null) why there is none."""
+    """Where a sample's observation is, or (shard null) why there is none; `draw` tells one of several."""
 
     shard: str | None
     row: int | None
     status: str
     reason: str | None
+    draw: int | None = None
 
 
 NOWHERE = Place(None, None, FAILED, "was not captured")
@@ -39,7 +41,8 @@ class Block:
     Attributes:
         positions: where each row stands in the run's samples, int64 (n,).
         samples: the samples' columns, n rows.
-        captures: a table of n rows for each capture; `status` tells the rows that hold none.
+        captures: a table of n rows for each capture; `status` tells the rows that hold none. Of a kind with several
+            rows a sample, a table of all of them with `row` (which of the n) and `draw`, in that order: see `many`.
     """
 
     positions: NDArray[np.int64]
@@ -51,6 +54,26 @@ class Block:
 
     def __getitem__(self, spec: CaptureSpec) -> pa.Table:
         return self.captures[spec]
+
+    def many(self, spec: CaptureSpec) -> tuple[pa.Table, NDArray[np.int64]]:
+        """All draws of each row, of a kind with several rows a sample.
+
+        Returns:
+            (table, offsets): those of row i are `table[offsets[i]:offsets[i + 1]]`, by draw. A row without any has one
+            that says so in `status` and `reason`.
+        """
+        table = self.captures[spec]
+        return table, np.searchsorted(table["row"].to_numpy(), np.arange(len(self) + 1)).astype(np.int64)
+
+    def failed(self, spec: CaptureSpec) -> NDArray[np.bool_]:
+        """Which rows have an observation that failed, bool (n,)."""
+        table = self.captures[spec]
+        failed = np.array([status == FAILED for status in table["status"].to_pylist()], dtype=np.bool_)
+        if spec.kind not in SEVERAL_ROWS:
+            return failed
+        found = np.zeros(len(self), dtype=np.bool_)
+        found[table["row"].to_numpy()[failed]] = True
+        return found
 
 
 class Observations:
@@ -64,18 +87,33 @@ class Observations:
 
     def __init__(self, samples: pa.Table, index: pa.Table, store: Store) -> None:
         self.samples = samples
+        self._index = index
         self._store = store
         self._shards: OrderedDict[tuple[str, tuple[str, ...]], pa.Table] = OrderedDict()
         position = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
         self._places: dict[str, list[Place]] = {}
-        columns = ("sample_id", "capture", "shard", "row", "status", "reason")
+        self._more: dict[str, dict[int, list[Place]]] = {}  # the draws after the first, by capture and sample
+        columns = ("sample_id", "capture", "shard", "row", "status", "reason", "draw")
         for sample_id, capture, *place in zip(*(index[name].to_pylist() for name in columns), strict=True):
             places = self._places.setdefault(capture, [NOWHERE] * len(position))
             if sample_id in position:
-                places[position[sample_id]] = Place(*place)
+                self._add(capture, position[sample_id], Place(*place))
+
+    def _add(self, capture: str, row: int, place: Place) -> None:
+        places = self._places[capture]
+        if places[row] is NOWHERE or capture.partition("/")[0] not in SEVERAL_ROWS:
+            places[row] = place
+        else:
+            self._more.setdefault(capture, {}).setdefault(row, []).append(place)
 
     def has(self, spec: CaptureSpec) -> bool:
         return spec.id in self._places
+
+    def of(self, split: Split) -> Observations:
+        """Those of the samples of one split."""
+        return Observations(
+            self.samples.filter(pc.equal(self.samples["split"], split)), self._index, self._store
+        )
 
     def blocks(
         self,
@@ -113,21 +151,33 @@ class Observations:
 
     def _take(self, spec: CaptureSpec, positions: NDArray[np.int64], columns: list[str] | None) -> pa.Table:
         """The rows of one capture, aligned with `positions`; a row without an observation is null with its reason."""
+        places = self._placed(spec)
+        if spec.kind not in SEVERAL_ROWS:
+            return self._rows(spec, [places[position] for position in positions], columns)
+        more = self._more.get(spec.id, {})
+        drawn = [
+            sorted((places[position], *more.get(position, ())), key=lambda place: place.draw or 0)
+            for position in positions.tolist()
+        ]
+        table = self._rows(spec, [place for draws in drawn for place in draws], columns)
+        owner = np.repeat(np.arange(len(drawn)), [len(draws) for draws in drawn])
+        numbers = pa.array([place.draw for draws in drawn for place in draws], pa.int16())
+        return table.append_column("row", pa.array(owner, pa.int64())).append_column("draw", numbers)
+
+    def _rows(self, spec: CaptureSpec, places: Sequence[Place], columns: list[str] | None) -> pa.Table:
+        """What is at these places, in their order."""
         schema = CAPTURE_SCHEMAS[spec.kind]
         names = [name for name in schema.names if columns is None or name in {*columns, "status", "reason"}]
-        places = self._placed(spec)
         rows_of: dict[str | None, list[int]] = {}
-        for row, position in enumerate(positions):
-            rows_of.setdefault(places[position].shard, []).append(row)
+        for row, place in enumerate(places):
+            rows_of.setdefault(place.shard, []).append(row)
         parts, order = [], []
         for shard, rows in rows_of.items():
             order += rows
             if shard is None:
-                parts.append(_absent([places[positions[row]] for row in rows], schema, names))
+                parts.append(_absent([places[row] for row in rows], schema, names))
             else:
-                parts.append(
-                    self._shard(shard, names).take(pa.array([places[positions[row]].row for row in rows]))
-                )
+                parts.append(self._shard(shard, names).take(pa.array([places[row].row for row in rows])))
         joined = pa.concat_tables(parts) if parts else schema.empty_table().select(names)
         return joined.take(pa.array(np.argsort(np.array(order, dtype=np.int64)))).combine_chunks()
 

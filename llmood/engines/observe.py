@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from llmood.engines.base import Captured, Engine, Request, prompt_role
 from llmood.engines.pace import Pace
 from llmood.engines.store import Context, Location, Store
 from llmood.progress import Advance, Progress
-from llmood.records import FAILED, OK, UNSCORED, CaptureSpec, Status
+from llmood.records import FAILED, OK, UNSCORED, CaptureSpec, Split, Status
 from llmood.tables import INDEX
 
 SHARD_ROWS = 4096
@@ -26,6 +26,7 @@ class Prompt:
 
     sample_id: str
     token_ids: tuple[int, ...]
+    split: Split = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +88,23 @@ class Observer:
         store: Store,
         *,
         private: bool,
+        splits: Mapping[CaptureSpec, Collection[Split]] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.engine = engine
         self.prompts = prompts
+        self.splits = splits or {}
         self.store = store
         self.private = private
         self.progress = progress or Progress()
-        self._responses: dict[str, Mapping[str, Any] | Unmade] = {}  # by sample id
+        self._responses: dict[tuple[str, str], Mapping[str, Any] | Unmade] = {}  # by role and sample id
         self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
         self._rows: list[dict[str, Any]] = []
+
+    def prompts_of(self, spec: CaptureSpec) -> list[Prompt]:
+        """The prompts that a capture is made of: all of them, unless its splits were named."""
+        wanted = self.splits.get(spec)
+        return [prompt for prompt in self.prompts if wanted is None or prompt.split in wanted]
 
     def context(self, spec: CaptureSpec) -> Context:
         """The store's context of a capture: all that decides its numbers, but for the token ids."""
@@ -118,8 +126,9 @@ class Observer:
         """The requests of a capture. What needs a response can be asked only after `run` of the response."""
         context = self.context(spec)
         wanted = Wanted(spec, context, {}, {}, {})
-        for prompt in self.prompts:
-            request = request_of(self.engine, spec, prompt, self._responses.get(prompt.sample_id))
+        for prompt in self.prompts_of(spec):
+            response = self._responses.get((spec.responder, prompt.sample_id))
+            request = request_of(self.engine, spec, prompt, response)
             if isinstance(request, Unmade):
                 wanted.unmade[prompt.sample_id] = request
                 continue
@@ -133,7 +142,7 @@ class Observer:
         wanted = self.want(spec)
         located = self.located(wanted)
         failed = self._capture_missing(wanted, located)
-        for sample_id in (prompt.sample_id for prompt in self.prompts):
+        for sample_id in (prompt.sample_id for prompt in self.prompts_of(spec)):
             key = wanted.keys.get(sample_id)
             unmade = failed.get(key) if key else wanted.unmade[sample_id]
             place = located.get(key) if key else None
@@ -149,7 +158,7 @@ class Observer:
                 }
             )
             if spec.kind == "response" and unmade:
-                self._responses[sample_id] = unmade
+                self._responses[spec.model, sample_id] = unmade
         if spec.kind == "response":
             self._load_responses(wanted, located)
 
@@ -211,7 +220,7 @@ class Observer:
 
     def _row(self, spec: CaptureSpec, key: str, request: Request, captured: Captured) -> dict[str, Any]:
         row = {"key": key, "status": captured.status, "reason": captured.reason, **captured.values}
-        if spec.kind == "prompt_logprobs":
+        if spec.kind in ("prompt_logprobs", "prompt_moments"):
             spans = [{"name": name, "start": start, "end": end} for name, start, end in request.spans]
             row |= {"token_ids": list(request.token_ids), "spans": spans}
         if spec.kind == "response":
@@ -229,6 +238,8 @@ class Observer:
             table = self.store.read(shard, ["text", "token_ids"]).take(pa.array([row for _, row in rows]))
             self._decoded |= {key: value for (key, _), value in zip(rows, table.to_pylist(), strict=True)}
         self._responses |= {
-            name: self._decoded[key] for name, key in wanted.keys.items() if key in self._decoded
+            (wanted.spec.model, name): self._decoded[key]
+            for name, key in wanted.keys.items()
+            if key in self._decoded
         }
         self._decoded = {}

@@ -25,7 +25,11 @@ ENGINE_VERSION = 1
 DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
 # Measured on two cores (`make bench`): beyond about a thousand tokens, what a layer passes to the next falls out of the
 # processor's cache. Decoding has one token a row and step, and wants more rows.
-BATCH_TOKENS = {("cpu", "prompt_logprobs"): 1024, ("cpu", "response"): 4096}
+BATCH_TOKENS = {
+    ("cpu", "prompt_logprobs"): 1024,
+    ("cpu", "prompt_moments"): 1024,
+    ("cpu", "response"): 4096,
+}
 ACCELERATOR_BATCH_TOKENS = 16_384
 
 
@@ -39,6 +43,9 @@ class TransformersEngine(Engine):
             ("prompt_logprobs", "prompt"),
             ("prompt_logprobs", "response"),
             ("prompt_logprobs", "prompt_response"),
+            ("prompt_moments", "prompt"),
+            ("prompt_moments", "response"),
+            ("prompt_moments", "prompt_response"),
             ("response", "prompt"),
         }
     )
@@ -169,6 +176,8 @@ class TransformersEngine(Engine):
         adapter = spec.model if spec.model in self._adapters else None
         if spec.kind == "response":
             return self._respond(spec, model, rows, adapter)
+        if spec.kind == "prompt_moments":
+            return [_moments(values) for values in model.token_moments(rows, adapter=adapter)]
         return [_logprobs(values) for values in model.token_logprobs(rows, adapter=adapter)]
 
     def close(self) -> None:
@@ -224,6 +233,13 @@ def _logprobs(values: Any) -> Captured:
     if np.isnan(values).any():
         return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
     return Captured({"logprobs": [None, *values.tolist()]})
+
+
+def _moments(values: Any) -> Captured:
+    if np.isnan(values).any():
+        return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
+    mean, std = values.T.tolist()
+    return Captured({"logprob_mean": [None, *mean], "logprob_std": [None, *std]})
 
 
 def _response(ids: list[int], logprobs: list[float], tokenizer: FolderTokenizer) -> Captured:

@@ -11,6 +11,8 @@ from llmood.seeds import unit_interval
 
 BASELINES = ("length", "random", "constant")
 
+NO_COUNT = "the number of prompt tokens is not known"
+
 
 @register("length")
 class Length(Scorer):
@@ -18,7 +20,7 @@ class Length(Scorer):
 
     def score(self, block: Block) -> Scores:
         values = block.samples["prompt_tokens"].to_numpy().astype(np.float64)
-        return Scores(values, [None] * len(block))
+        return Scores(values, [NO_COUNT if unknown else None for unknown in np.isnan(values)])
 
 
 @register("random")

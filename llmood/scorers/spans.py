@@ -37,27 +37,34 @@ def variants(*, base: bool, mean: bool) -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
-def capture_of(model: str, target: Target) -> CaptureSpec:
-    """The token log-probabilities that a target is summed from."""
+def capture_of(model: str, target: Target, kind: str = "prompt_logprobs") -> CaptureSpec:
+    """What is recorded of a target's tokens, by default the log-probabilities that it is summed from."""
     fed = "prompt_response" if target == "response_given_prompt" else target
-    return CaptureSpec.of("prompt_logprobs", model, fed)
+    return CaptureSpec.of(kind, model, fed)
 
 
 def log_likelihood(block: Block, model: str, target: Target) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """ℓ of the target's tokens under a model, and their number, for each row of a block."""
     table = block[capture_of(model, target)]
-    logprobs = _one_array(table["logprobs"])
+    values, offsets = token_column(table, "logprobs")
+    return sum_scored_tokens(values, offsets, target_start(table, target))
+
+
+def token_column(table: pa.Table, name: str) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    """One number a token, flat, NaN where a token has none, and each row's offsets."""
+    lists = _one_array(table[name])
     # A missing observation is a null list: Arrow gives it no length, and so no tokens.
     offsets = np.concatenate(
-        [[0], np.cumsum(pc.list_value_length(logprobs).fill_null(0).to_numpy(zero_copy_only=False))]
+        [[0], np.cumsum(pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False))]
     )
-    values = logprobs.flatten().to_numpy(
-        zero_copy_only=False
-    )  # a token without a log-probability becomes NaN
+    return lists.flatten().to_numpy(zero_copy_only=False), offsets.astype(np.int64)
+
+
+def target_start(table: pa.Table, target: Target) -> NDArray[np.int64] | None:
+    """The first token of each row that counts for a target; None where all of them do."""
     if target in ("prompt", "prompt_response"):
-        return sum_scored_tokens(values, offsets)
-    start = _response_start(_one_array(table["spans"]), len(block))
-    return sum_scored_tokens(values, offsets, start, np.full(len(block), np.iinfo(np.int32).max))
+        return None
+    return _response_start(_one_array(table["spans"]), table.num_rows)
 
 
 def status_of(block: Block, *specs: CaptureSpec) -> tuple[list[str], list[str | None]]:

@@ -16,6 +16,11 @@ from llmood.tables import CAPTURE_SCHEMAS
 from tests import tiny_models
 
 TEXTS = ["a", "bc", "", "defghij", "k" * 20, "lm", "n" * 9]
+# What is one number a token, and its sign.
+TOKEN_COLUMNS = {
+    "prompt_logprobs": {"logprobs": -1},
+    "prompt_moments": {"logprob_mean": -1, "logprob_std": 1},
+}
 Make = Callable[..., Engine]
 
 
@@ -87,14 +92,14 @@ def test_results_are_aligned_with_the_requests(make: Make) -> None:
         for request, result, other in zip(requests, results, backwards, strict=True):
             assert (result.status, result.reason) == ("ok", None)
             assert set(result.values) <= set(CAPTURE_SCHEMAS[spec.kind].names)
-            logprobs = result.values["logprobs"]
-            if spec.kind == "prompt_logprobs":
-                assert len(logprobs) == len(request.token_ids)
-                assert logprobs[0] is None
-                assert all(isinstance(value, float) and value <= 0 for value in logprobs[1:])
-                assert logprobs[1:] == pytest.approx(other.values["logprobs"][1:], abs=1e-4)
+            for name, sign in TOKEN_COLUMNS.get(spec.kind, {}).items():
+                values = result.values[name]
+                assert len(values) == len(request.token_ids)
+                assert values[0] is None
+                assert all(isinstance(value, float) and value * sign >= 0 for value in values[1:])
+                assert values[1:] == pytest.approx(other.values[name][1:], abs=1e-4)
             if spec.kind == "response":
-                ids = result.values["token_ids"]
+                ids, logprobs = result.values["token_ids"], result.values["logprobs"]
                 assert 1 <= len(ids) == len(logprobs) <= 6
                 ends = engine.tokenizer(spec.model).end_ids
                 assert result.values["finish"] == ("stop" if ids[-1] in ends else "length")
@@ -104,22 +109,47 @@ def test_results_are_aligned_with_the_requests(make: Make) -> None:
     engine.close()
 
 
+def test_alone_as_in_a_padded_batch(make: Make) -> None:
+    engine = make()
+    requests = requests_of(engine)
+    for spec in specs_of(engine):
+        for name in TOKEN_COLUMNS.get(spec.kind, {}):
+            together = engine.capture(spec, requests)
+            for request, result in zip(requests, together, strict=True):
+                (alone,) = engine.capture(spec, [request])
+                assert alone.values[name][1:] == pytest.approx(result.values[name][1:], abs=1e-4)
+    engine.close()
+
+
 def test_a_token_sees_only_what_stands_before_it(make: Make) -> None:
     engine = make()
-    spec = CaptureSpec.of("prompt_logprobs", "tuned")
     ids = requests_of(engine)[4].token_ids
-    whole, part = engine.capture(spec, [Request(ids), Request(ids[:9])])
-    assert part.values["logprobs"][1:] == pytest.approx(whole.values["logprobs"][1:9], abs=1e-4)
+    for kind, names in TOKEN_COLUMNS.items():
+        whole, part = engine.capture(CaptureSpec.of(kind, "tuned"), [Request(ids), Request(ids[:9])])
+        for name in names:
+            assert part.values[name][1:] == pytest.approx(whole.values[name][1:9], abs=1e-4)
+    engine.close()
+
+
+def test_moments_do_not_depend_on_the_token_itself(make: Make) -> None:
+    engine = make()
+    ids = requests_of(engine)[4].token_ids
+    assert ids[8] == ids[7]
+    one, other = engine.capture(
+        CaptureSpec.of("prompt_moments", "tuned"), [Request(ids[:9]), Request((*ids[:8], ids[8] + 1))]
+    )
+    for name in TOKEN_COLUMNS["prompt_moments"]:
+        assert one.values[name][8] == pytest.approx(other.values[name][8], abs=1e-4)
     engine.close()
 
 
 def test_base_and_tuned_differ(make: Make) -> None:
     engine = make()
     request = requests_of(engine)[4:5]
-    base, tuned = (
-        engine.capture(CaptureSpec.of("prompt_logprobs", role), request)[0] for role in engine.roles
-    )
-    assert base.values["logprobs"][1:] != pytest.approx(tuned.values["logprobs"][1:], abs=1e-3)
+    for kind, names in TOKEN_COLUMNS.items():
+        base, tuned = (engine.capture(CaptureSpec.of(kind, role), request)[0] for role in engine.roles)
+        for name in names:
+            assert base.values[name][1:] != pytest.approx(tuned.values[name][1:], abs=1e-3)
     engine.close()
 
 
@@ -136,9 +166,11 @@ def test_a_plan_is_a_partition_and_always_the_same(make: Make) -> None:
 
 
 def test_it_answers_the_same_twice(make: Make) -> None:
-    for spec in specs_of(make()):
-        one, two = (engine.capture(spec, requests_of(engine)) for engine in (make(), make()))
-        assert one == two
+    one, other = make(), make()
+    for spec in specs_of(one):
+        assert one.capture(spec, requests_of(one)) == other.capture(spec, requests_of(other))
+    one.close()
+    other.close()
 
 
 def test_identity_is_json_and_changes_with_what_decides_the_numbers(make: Make) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from _pytest.mark import ParameterSet
 
 from llmood.engines.observations import Block, Observations
 from llmood.scorers.base import ScorerEntry, scorers
+from llmood.scorers.baselines import BASELINES
 from llmood.scoring import score_all
 from llmood.tables import CAPTURE_SCHEMAS
-from tests.observing import ALL, Spy, observe
+from tests.observing import ALL, Spy, observe, observe_train
 
 FAMILY = ("likelihood", "likelihood_ratio", "perplexity")
+TOKENS = ("min_k", "min_k_plus_plus", "zlib_ratio")
+TEXT = ("gzip_knn", "tfidf_knn", "ngram_ratio")
+TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]
 TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200]
 
 
@@ -23,23 +28,52 @@ def observations() -> Observations:
     return observe(TEXTS, ALL + sorted(every - set(ALL)), Spy(max_length=100))[1]
 
 
-def table_of(logprobs: list[float | None], start: int) -> pa.Table:
+def entries(families: tuple[str, ...]) -> list[ParameterSet]:
+    return [pytest.param(entry, id=name) for name, entry in scorers if name.split(".")[0] in families]
+
+
+def table_of(logprobs: list[float | None], start: int, kind: str = "prompt_logprobs") -> pa.Table:
     row = {
         "key": "k",
         "status": "ok",
         "token_ids": list(range(len(logprobs))),
         "logprobs": logprobs,
+        "logprob_mean": [None, *[-3.0] * (len(logprobs) - 1)],
+        "logprob_std": [None, *[1.0] * (len(logprobs) - 1)],
         "spans": [
             {"name": "prompt", "start": 0, "end": start},
             {"name": "response", "start": start, "end": 4},
         ],
     }
-    return pa.Table.from_pylist([row], schema=CAPTURE_SCHEMAS["prompt_logprobs"])
+    return pa.Table.from_pylist([row], schema=CAPTURE_SCHEMAS[kind])
 
 
-@pytest.mark.parametrize(
-    "entry", [pytest.param(entry, id=name) for name, entry in scorers if name.split(".")[0] in FAMILY]
-)
+def test_every_scorer_is_looked_at() -> None:
+    assert {name.split(".")[0] for name in scorers.names()} == {*FAMILY, *TOKENS, *TEXT, *BASELINES}
+
+
+@pytest.mark.parametrize("entry", entries(TOKENS))
+def test_a_likelier_text_scores_lower(entry: ScorerEntry) -> None:
+    scorer = entry.make()
+    samples = pa.table({"sample_id": ["a"], "prompt": ["four words of text"]})
+    values = []
+    for logprob in (-1.0, -2.0, -5.0):
+        row = [None, *[logprob] * 3]
+        captures = {spec: table_of(row, 2, spec.kind) for spec in scorer.needs}
+        values.append(float(scorer.score(Block(np.array([0]), samples, captures)).values[0]))
+    assert values == sorted(set(values))
+
+
+@pytest.mark.parametrize("entry", entries(TEXT))
+def test_what_train_never_said_scores_higher(entry: ScorerEntry) -> None:
+    scorer = entry.make().fit(observe_train(TRAIN, [None] * len(TRAIN)))
+    texts = [TRAIN[0], "vierzig Füchse springen über zwölf Dachse"]
+    samples = pa.table({"sample_id": ["a", "b"], "prompt": texts})
+    near, far = scorer.score(Block(np.arange(2), samples, {})).values
+    assert near < far
+
+
+@pytest.mark.parametrize("entry", entries(FAMILY))
 def test_a_text_that_tuning_made_likelier_scores_lower(entry: ScorerEntry) -> None:
     scorer = entry.make()
     samples = pa.table({"sample_id": ["a"], "prompt_tokens": [4]})

@@ -6,13 +6,14 @@ import copy
 import inspect
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import FrozenInstanceError
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy.sparse
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import engines
@@ -21,11 +22,20 @@ from llmood.errors import UnknownNameError
 from llmood.records import SPLITS, CaptureSpec
 from llmood.scorers.base import Scorer, ScorerEntry, scorers
 from llmood.scoring import score_all
-from llmood.tables import CAPTURE_SCHEMAS
-from tests.observing import ALL, Spy, observe
+from llmood.tables import CAPTURE_SCHEMAS, SAMPLES
+from tests.observing import ALL, Spy, observe, observe_train
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in scorers]
-FAMILY = ("likelihood", "likelihood_ratio", "perplexity")
+FITTED = [param for param in ENTRIES if param.values[0].make().fitted_on]
+FAMILY = (
+    "likelihood",
+    "likelihood_ratio",
+    "perplexity",
+    "min_k",
+    "min_k_plus_plus",
+    "zlib_ratio",
+    "ngram_ratio",
+)
 
 # DESIGN, "Scorer ids": users' configurations and gates name these.
 FIXED = """
@@ -38,16 +48,55 @@ likelihood.base likelihood.base.mean likelihood.base.response likelihood.base.re
 likelihood.base.prompt_response likelihood.base.prompt_response.mean
 likelihood.base.response_given_prompt likelihood.base.response_given_prompt.mean
 perplexity perplexity.base perplexity.response perplexity.base.response_given_prompt
-length random constant
+length random constant min_k min_k_plus_plus zlib_ratio gzip_knn tfidf_knn ngram_ratio
 """.split()
 
 TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200, "twin", "twin"]
 
 
-@pytest.fixture
-def observations() -> Observations:
+TRAIN = [f"{start} text number {number}" for start in ("a word", "the other") for number in range(15)] + [""]
+LABELS = [None, *("one", "two") * 15]
+
+
+@pytest.fixture(scope="module")
+def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One for all tests here: what they look at takes a while to make, and none of them changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMOOD_CACHE", str(tmp_path_factory.mktemp("store")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def observations(_store: None) -> Observations:
     """With a text of one token, one over the context, twins, and empty answers among them."""
     return observe(TEXTS, ALL + _missing(ALL), Spy(max_length=100))[1]
+
+
+@pytest.fixture(scope="module")
+def train(_store: None) -> Observations:
+    """Labelled and not, a blank one among them."""
+    return observe_train(TRAIN, LABELS, ALL + _missing(ALL))
+
+
+@pytest.fixture
+def made(train: Observations) -> Callable[[ScorerEntry], Scorer]:
+    """A scorer, fitted where it learns."""
+
+    def make(entry: ScorerEntry) -> Scorer:
+        scorer = entry.make()
+        return scorer.fit(train) if scorer.fitted_on else scorer
+
+    return make
+
+
+def with_column(observations: Observations, name: str, values: list[Any]) -> Observations:
+    """The same observations, another column of samples."""
+    found = copy.copy(observations)
+    position = SAMPLES.get_field_index(name)
+    found.samples = found.samples.set_column(
+        position, SAMPLES.field(name), pa.array(values, SAMPLES.field(name).type)
+    )
+    return found
 
 
 def _missing(known: list[CaptureSpec]) -> list[CaptureSpec]:
@@ -68,6 +117,21 @@ def scored(blocks: Sequence[Block], scorer: Scorer) -> dict[int, tuple[float, st
             for position, value, reason in zip(block.positions, scores.values, scores.reasons, strict=True)
         }
     return found
+
+
+def state_of(value: Any) -> Any:
+    """All that an object holds, in a form that == compares."""
+    if isinstance(value, np.ndarray):
+        return (value.dtype.str, value.shape, value.tobytes())
+    if scipy.sparse.issparse(value):
+        return [state_of(part) for part in (value.data, value.indices, value.indptr)]
+    if isinstance(value, dict):
+        return {key: state_of(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [state_of(item) for item in value]
+    if is_dataclass(value):
+        return [state_of(getattr(value, field.name)) for field in fields(value)]
+    return state_of(vars(value)) if hasattr(value, "__dict__") and not isinstance(value, type) else value
 
 
 def same(one: Mapping[int, Any], other: Mapping[int, Any]) -> bool:
@@ -153,15 +217,89 @@ def test_fitting_is_declared(entry: ScorerEntry) -> None:
     scorer = entry.make()
     assert scorer.fitted_on in (None, *SPLITS)
     assert scorer.fitted_on != "test"
-    assert hasattr(scorer, "fit") == (scorer.fitted_on is not None)
+    assert (type(scorer).fit is not Scorer.fit) == (scorer.fitted_on is not None)
+
+
+# ----------------------------------------------------------------------------------------------------------- fitting
+
+
+@pytest.mark.parametrize("entry", FITTED)
+def test_what_it_learns_ends_in_an_underscore(entry: ScorerEntry, train: Observations) -> None:
+    scorer = entry.make()
+    given = dict(vars(scorer))
+    assert scorer.fit(train) is scorer
+    assert {name: value for name, value in vars(scorer).items() if not name.endswith("_")} == given
+    assert set(vars(scorer)) > set(given)
+
+
+@pytest.mark.parametrize("entry", FITTED)
+def test_it_learns_the_same_twice_and_in_any_order(
+    entry: ScorerEntry, train: Observations, observations: Observations
+) -> None:
+    scorer = entry.make().fit(train)
+    blocks = blocks_of(observations, scorer, 100)
+    first, learned = scored(blocks, scorer), state_of(vars(scorer))
+    assert state_of(vars(scorer.fit(train))) == learned
+    backwards = copy.copy(train)
+    backwards.samples = train.samples.take(pa.array(range(train.samples.num_rows - 1, -1, -1)))
+    assert same(scored(blocks, entry.make().fit(backwards)), first)
+
+
+@pytest.mark.parametrize("entry", FITTED)
+def test_what_it_learns_depends_on_the_rows_that_it_was_given(
+    entry: ScorerEntry, train: Observations, observations: Observations
+) -> None:
+    scorer = entry.make()
+    blocks = blocks_of(observations, scorer, 100)
+    half = copy.copy(train)
+    half.samples = train.samples.slice(0, 10)
+    assert not same(scored(blocks, scorer.fit(train)), scored(blocks, entry.make().fit(half)))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_it_reads_text_only_if_it_says_so(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
+    without = with_column(observations, "prompt", [None] * len(TEXTS))
+    found = scored(blocks_of(without, scorer, 100), scorer)
+    if not scorer.reads_text:
+        assert same(found, scored(blocks_of(observations, scorer, 100), scorer))
+        return
+    reasons = [reason for _, reason in found.values()]
+    assert reasons.count("the run keeps no text") >= len(TEXTS) - 2
+    assert all(reasons)
+
+
+@pytest.mark.parametrize("entry", [param for param in FITTED if param.values[0].make().reads_text])
+def test_train_rows_without_text_leave_nothing_to_score_by(
+    entry: ScorerEntry, train: Observations, observations: Observations
+) -> None:
+    scorer = entry.make().fit(with_column(train, "prompt", [None] * len(TRAIN)))
+    found = scored(blocks_of(observations, scorer, 100), scorer)
+    assert all(np.isnan(value) and reason for value, reason in found.values())
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_it_does_not_look_at_what_the_sample_is(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
+    told = observations
+    for name in ("label", "domain", "population", "shift", "task", "split"):
+        told = with_column(told, name, ["ood"] * len(TEXTS))
+    expected = scored(blocks_of(observations, scorer, 100), scorer)
+    assert same(scored(blocks_of(told, scorer, 100), scorer), expected)
 
 
 # ----------------------------------------------------------------------------------------------------------- scoring
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_every_sample_gets_a_float_or_a_reason(entry: ScorerEntry, observations: Observations) -> None:
-    scorer = entry.make()
+def test_every_sample_gets_a_float_or_a_reason(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
     for block in blocks_of(observations, scorer, 7):
         scores = scorer.score(block)
         assert isinstance(scores.values, np.ndarray)
@@ -175,8 +313,10 @@ def test_every_sample_gets_a_float_or_a_reason(entry: ScorerEntry, observations:
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_it_scores_row_by_row(entry: ScorerEntry, observations: Observations) -> None:
-    scorer = entry.make()
+def test_it_scores_row_by_row(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
     (whole,) = blocks_of(observations, scorer, 100)
     expected = scored([whole], scorer)
     for size in (1, 3):
@@ -191,19 +331,23 @@ def test_it_scores_row_by_row(entry: ScorerEntry, observations: Observations) ->
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_it_is_deterministic_and_keeps_no_memory(entry: ScorerEntry, observations: Observations) -> None:
-    scorer, fresh = entry.make(), entry.make()
+def test_it_is_deterministic_and_keeps_no_memory(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer, fresh = made(entry), made(entry)
     blocks = blocks_of(observations, scorer, 10)
-    before = copy.deepcopy(vars(scorer))
+    before = state_of(copy.deepcopy(vars(scorer)))
     first = scored(blocks, scorer)
     assert same(scored(list(reversed(blocks)), scorer), first)
     assert same(scored(blocks, fresh), first)
-    assert vars(scorer) == before
+    assert state_of(vars(scorer)) == before
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_it_reads_only_the_columns_that_it_names(entry: ScorerEntry, observations: Observations) -> None:
-    scorer = entry.make()
+def test_it_reads_only_the_columns_that_it_names(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
     everything = scored(blocks_of(observations, scorer, 100), scorer)
     (column,) = score_all(observations, {entry.id: scorer})
     assert same(
@@ -213,8 +357,10 @@ def test_it_reads_only_the_columns_that_it_names(entry: ScorerEntry, observation
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_what_was_not_observed_is_not_scored(entry: ScorerEntry, observations: Observations) -> None:
-    scorer = entry.make()
+def test_what_was_not_observed_is_not_scored(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
     (column,) = score_all(observations, {entry.id: scorer})
     over = TEXTS.index("x" * 200)
     if scorer.needs:

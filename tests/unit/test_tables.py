@@ -171,11 +171,13 @@ def test_the_contract_columns() -> None:
         "samples": "sample_id task population split shift severity domain label group parent_id language messages "
         "prompt references choices images meta source_line",
         "scores": "sample_id scorer score status reason fitted_on",
-        "observation_index": "sample_id capture key shard row",
+        "observation_index": "sample_id capture key shard row draw",
         "prompt_logprobs": "key status reason token_ids logprobs spans",
+        "prompt_moments": "key status reason token_ids logprob_mean logprob_std spans",
         "response": "key status reason text token_ids logprobs finish temperature top_p seed "
         "entropy top_ids top_logprobs residual_mass",
     }
+    promised["generations"] = promised["response"]
     schemas = [SAMPLES, SCORES, INDEX, *CAPTURE_SCHEMAS.values()]
     for schema in schemas:
         name = schema.metadata[b"llmood.schema"].decode()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from llmood.engines.models.loading import attach, load_model, peft_name
+from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 
 # Logits that exist at once: 4 MiB of float32 stay in a processor's cache between the product and the log-sum. Of a
 # large vocabulary that is too few rows for the product to be fast, so there are at least 64 (37 MiB at 150k words).
@@ -58,7 +59,19 @@ class CausalLM:
     def token_logprobs(
         self, rows: Sequence[Sequence[int]], *, adapter: str | None
     ) -> list[NDArray[np.float32]]:
-        """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1.
+        """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1."""
+        return self._of_tokens(rows, own_logprobs, adapter)
+
+    def token_moments(
+        self, rows: Sequence[Sequence[int]], *, adapter: str | None
+    ) -> list[NDArray[np.float32]]:
+        """Mean and standard deviation of log p(· | t_<i) under p itself, at the same places: float32 (T − 1, 2)."""
+        return self._of_tokens(rows, lambda logits, _: logprob_moments(logits), adapter)
+
+    def _of_tokens(
+        self, rows: Sequence[Sequence[int]], function: OfLogits, adapter: str | None
+    ) -> list[NDArray[np.float32]]:
+        """What a function makes of the logits before each token but the first, row by row.
 
         Rows are padded on the right and no attention mask is needed: a causal model's real tokens never see what
         comes after them.
@@ -70,7 +83,8 @@ class CausalLM:
         lengths = torch.tensor([len(row) for row in rows])
         scored = torch.arange(longest - 1)[None, :] < (lengths - 1)[:, None]
         with torch.inference_mode(), self._adapted(adapter):
-            flat = torch.cat(list(self._logprobs(ids.to(self.device), scored.to(self.device)))).cpu().numpy()
+            parts = list(self._of_logits(ids.to(self.device), scored.to(self.device), function))
+            flat = torch.cat(parts).cpu().numpy()
         ends = np.cumsum([len(row) - 1 for row in rows])
         return np.split(flat, ends[:-1])
 
@@ -146,19 +160,22 @@ class CausalLM:
         self._switch.set_adapter(peft_name(adapter), inference_mode=True)
         return nullcontext()
 
-    def _logprobs(self, ids: torch.Tensor, scored: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Own-token log-probabilities of the scored positions, a few rows of logits at a time."""
+    def _of_logits(
+        self, ids: torch.Tensor, scored: torch.Tensor, function: OfLogits
+    ) -> Iterator[torch.Tensor]:
+        """What a function makes of the logits of the scored positions, a few rows of them at a time."""
         targets = ids[:, 1:][scored]
+        size = max(LEAST_ROWS, LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
         if self._head is None:
             # A head that isn't known to be linear: let the model make its logits, one text at a time.
             for row, mask in zip(ids, scored, strict=True):
                 logits = self.model(input_ids=row[None, : int(mask.sum()) + 1]).logits[0, :-1]
-                yield _own_logprobs(logits, row[1 : len(logits) + 1])
+                parts = zip(logits.split(size), row[1 : len(logits) + 1].split(size), strict=True)
+                yield from (function(part, wanted) for part, wanted in parts)
             return
         states = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][scored]
-        size = max(LEAST_ROWS, LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
         for part, wanted in zip(states.split(size), targets.split(size), strict=True):
-            yield _own_logprobs(self._head(part), wanted)
+            yield function(self._head(part), wanted)
 
     def _checked_head(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
         """States → logits, as the model itself does it; None where that can't be reproduced."""
@@ -194,13 +211,6 @@ class _GreedyLogprobs(LogitsProcessor):  # type: ignore[misc]  # transformers is
         logits = scores.float()
         self.steps.append(logits.amax(dim=-1) - logits.logsumexp(dim=-1))
         return scores
-
-
-def _own_logprobs(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Log softmax at the wanted ids, (n, V) and (n,) → float32 (n,)."""
-    logits = logits.float()
-    own = logits.gather(1, wanted[:, None])[:, 0]
-    return own - logits.logsumexp(dim=-1)
 
 
 def _until_end(tokens: list[int], logprobs: list[float], end_ids: set[int]) -> tuple[list[int], list[float]]:
