@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from llmood.config import RunConfig
-from llmood.engines.base import Engine, Tokenizer, prompt_role
+from llmood.engines.base import Engine, prompt_role
 from llmood.engines.observe import Prompt
+from llmood.engines.prompts import encode_texts, is_chat, prompt_text
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import EVALUATED, Population, Reject, Sample, Shift, Split
@@ -62,11 +63,11 @@ def tokenise(
     parts = [(task, task.samples) for task in tasks]
     parts += [(task, task.loaded.samples[split]) for task in tasks for split in task.fitted]
     for task, samples in parts:
-        texts = [_prompt_text(sample, tokenizer, config.chat, f"models.{role}") for sample in samples]
-        rendered = [_is_chat(sample, config.chat) for sample in samples]
-        ids = _encode(tokenizer, texts, rendered)
+        texts = [prompt_text(sample, tokenizer, config.chat, f"models.{role}") for sample in samples]
+        rendered = [is_chat(sample, config.chat) for sample in samples]
+        ids = encode_texts(tokenizer, texts, rendered)
         if other.identity != tokenizer.identity:
-            _check_same_ids(samples, ids, _encode(other, texts, rendered))
+            _check_same_ids(samples, ids, encode_texts(other, texts, rendered))
         _check_embedded(samples, ids, engine)
         for sample, text, row in zip(samples, texts, ids, strict=True):
             prompts.append(Prompt(sample.sample_id, row, sample.split))
@@ -85,27 +86,6 @@ def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engin
                     f"and the model has {size} embeddings",
                     hint="give the model its own tokenizer files",
                 )
-
-
-def _is_chat(sample: Sample, chat: bool | None) -> bool:
-    return sample.chat if chat is None else chat
-
-
-def _prompt_text(sample: Sample, tokenizer: Tokenizer, chat: bool | None, place: str) -> str:
-    if not _is_chat(sample, chat):
-        return sample.text
-    if not tokenizer.has_chat_template:
-        raise ConfigError(
-            f"{place}: its tokenizer has no chat template, and the task {sample.task} is made of chat messages",
-            hint="set 'chat: false' to send the messages' plain text",
-        )
-    return tokenizer.render(sample.messages)
-
-
-def _encode(tokenizer: Tokenizer, texts: list[str], rendered: list[bool]) -> list[tuple[int, ...]]:
-    if len(set(rendered)) == 1:
-        return tokenizer.encode(texts, rendered=rendered[0])
-    return [tokenizer.encode([text], rendered=chat)[0] for text, chat in zip(texts, rendered, strict=True)]
 
 
 def _check_same_ids(

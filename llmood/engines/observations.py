@@ -95,7 +95,7 @@ class Observations:
         self._more: dict[str, dict[int, list[Place]]] = {}  # the draws after the first, by capture and sample
         columns = ("sample_id", "capture", "shard", "row", "status", "reason", "draw")
         for sample_id, capture, *place in zip(*(index[name].to_pylist() for name in columns), strict=True):
-            places = self._places.setdefault(capture, [NOWHERE] * len(position))
+            self._places.setdefault(capture, [NOWHERE] * len(position))
             if sample_id in position:
                 self._add(capture, position[sample_id], Place(*place))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from llmood.config import Adapter, FullModel
 from llmood.engines.base import Captured, Engine, Request, batches_by_length, engines
+from llmood.engines.columns import logprobs_of, moments_of, response_of
 from llmood.engines.folders import ModelFolder, check_adapter, resolve_adapter, resolve_model
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
@@ -177,8 +178,8 @@ class TransformersEngine(Engine):
         if spec.kind == "response":
             return self._respond(spec, model, rows, adapter)
         if spec.kind == "prompt_moments":
-            return [_moments(values) for values in model.token_moments(rows, adapter=adapter)]
-        return [_logprobs(values) for values in model.token_logprobs(rows, adapter=adapter)]
+            return [moments_of(values) for values in model.token_moments(rows, adapter=adapter)]
+        return [logprobs_of(values) for values in model.token_logprobs(rows, adapter=adapter)]
 
     def close(self) -> None:
         self._loaded = None
@@ -199,7 +200,7 @@ class TransformersEngine(Engine):
             end_ids=sorted(tokenizer.end_ids),
             adapter=adapter,
         )
-        return [_response(ids, logprobs, tokenizer) for ids, logprobs in answers]
+        return [response_of(ids, logprobs, tokenizer) for ids, logprobs in answers]
 
     def _weights(self, role: str) -> ModelFolder:
         weights = self._tuned if role == "tuned" and self._tuned else self._base
@@ -227,26 +228,6 @@ class TransformersEngine(Engine):
 
 def _max_new_tokens(spec: CaptureSpec) -> int:
     return int(dict(spec.params)["max_new_tokens"])
-
-
-def _logprobs(values: Any) -> Captured:
-    if np.isnan(values).any():
-        return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
-    return Captured({"logprobs": [None, *values.tolist()]})
-
-
-def _moments(values: Any) -> Captured:
-    if np.isnan(values).any():
-        return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
-    mean, std = values.T.tolist()
-    return Captured({"logprob_mean": [None, *mean], "logprob_std": [None, *std]})
-
-
-def _response(ids: list[int], logprobs: list[float], tokenizer: FolderTokenizer) -> Captured:
-    if np.isnan(logprobs).any():
-        return Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
-    finish = "stop" if ids and ids[-1] in tokenizer.end_ids else "length"
-    return Captured({"text": tokenizer.decode(ids), "token_ids": ids, "logprobs": logprobs, "finish": finish})
 
 
 def _device(wanted: str) -> str:

@@ -171,7 +171,7 @@ def config_text(draft: Draft) -> str:
             "finetune:",
             line(f"  profile: {draft.profile}", "small: models of some million parameters"),
             # Quoted: to YAML a bare `on` is no text.
-            line('  "on": text', "or response: what the loss sees"),
+            line("  loss_on: text", "or response: what the loss sees"),
             line(f"  seeds: [{', '.join(map(str, draft.seeds))}]", "an adapter each"),
         ]
     lines += [line("scorers:", "see: llmood ls scorers"), *(f"  - {quoted(name)}" for name in draft.scorers)]

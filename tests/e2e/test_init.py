@@ -114,7 +114,7 @@ def test_options_win_over_guesses() -> None:
         "./adapters/shop-seed0",
         "./adapters/shop-seed1",
     ]
-    assert config["finetune"] == {"profile": "small", "on": "text", "seeds": [0, 1]}
+    assert config["finetune"] == {"profile": "small", "loss_on": "text", "seeds": [0, 1]}
     assert config["scorers"] == ["likelihood_ratio", "length"]
 
 

@@ -82,7 +82,7 @@ def test_a_configuration_reads_back_as_it_was_meant() -> None:
             ],
         },
         "models": {"base": {"model": "someone/model"}, "tuned": {"adapter": "./adapters/mine"}},
-        "finetune": {"profile": "small", "on": "text", "seeds": [0]},
+        "finetune": {"profile": "small", "loss_on": "text", "seeds": [0]},
         "scorers": ["likelihood_ratio", "length"],
         "limit": None,
         "seed": 0,

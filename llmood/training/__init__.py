@@ -1,0 +1,1 @@
+"""Tuning of LoRA adapters: texts in, an adapter and its card out."""

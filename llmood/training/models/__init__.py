@@ -1,0 +1,1 @@
+"""What a loaded model needs; nothing imports these modules before one is to be trained."""
