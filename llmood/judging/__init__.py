@@ -1,0 +1,1 @@
+"""Whether an answer is right. One rule a file."""
