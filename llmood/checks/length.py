@@ -38,7 +38,9 @@ def length_separates(given: CheckInput) -> Iterator[Check]:
     for several in families.values():
         worst = max(several, key=lambda one: one.strength)
         grades = sorted(one.population.severity or 0 for one in several)
-        others = f" (grades {', '.join(map(str, grades))} of its family are separated)" if len(several) > 1 else ""
+        others = (
+            f" (grades {', '.join(map(str, grades))} of its family are separated)" if len(several) > 1 else ""
+        )
         yield Check(
             code="length_separates",
             severity="warning",

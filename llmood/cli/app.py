@@ -7,7 +7,20 @@ from io import TextIOWrapper
 
 import typer
 
-from llmood.cli import cache, demo, doctor, ls, report, rescore, run, validate
+from llmood.cli import (
+    cache,
+    compare,
+    demo,
+    doctor,
+    finetune,
+    import_,
+    init,
+    ls,
+    report,
+    rescore,
+    run,
+    validate,
+)
 from llmood.cli.errors import handled
 
 app = typer.Typer(
@@ -38,7 +51,7 @@ def _options(
     pass
 
 
-for module in (demo, run, rescore, report, validate, doctor):
+for module in (demo, run, rescore, report, compare, import_, finetune, init, validate, doctor):
     app.command(module.NAME, epilog=module.EPILOG)(handled(module.command))
 app.add_typer(ls.app, name="ls")
 app.add_typer(cache.app, name="cache")

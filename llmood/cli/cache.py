@@ -108,19 +108,30 @@ def export(
         Path | None,
         typer.Option("--output-dir", "-o", help="Where to write, by default RUN/observations/export."),
     ] = None,
+    rows: Annotated[
+        bool, typer.Option("--jsonl", help="One JSONL file in the row format of 'llmood import' instead.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write a run's observations as Parquet, one file a capture, with their samples' ids: they need no store."""
+    """Write a run's samples and observations as Parquet, one file a capture; 'llmood import' reads them back."""
     from llmood.cli.terminal import print_json, say
-    from llmood.export import export_run
+    from llmood.export import export_rows, export_run
 
+    target = output_dir or run / "observations" / "export"
     written = []
-    for path, rows in export_run(run, output_dir or run / "observations" / "export"):
-        written.append({"file": str(path), "rows": rows})
-        if not as_json:
-            say(f"{path}: {rows} rows")
+    if rows:
+        path = target / "rows.jsonl"
+        count, left = export_rows(run, path)
+        written.append({"file": str(path), "rows": count})
+        if left:
+            typer.echo(f"llmood: left out, rows have no place for it: {', '.join(left)}", err=True)
+    else:
+        written += [{"file": str(path), "rows": count} for path, count in export_run(run, target)]
     if as_json:
         print_json(written)
+        return
+    for entry in written:
+        say(f"{entry['file']}: {entry['rows']} rows")
 
 
 def _size(size: int) -> str:

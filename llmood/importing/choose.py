@@ -1,0 +1,61 @@
+"""Which scorers can be computed from what was imported."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from llmood.config import RunConfig
+from llmood.errors import ConfigError
+from llmood.scorers.base import Scorer, scorers
+from llmood.scorers.baselines import BASELINES
+from llmood.scorers.choose import make_scorers
+from llmood.scorers.on_adapter import reads_adapter
+
+# The first that is there is the report's headline.
+FIRST = ("likelihood_ratio", "likelihood", "perplexity")
+
+
+def default_scorers(
+    captures: Collection[str], roles: Collection[str], splits: Collection[str], *, text: bool
+) -> list[str]:
+    """Every registered scorer that has all it needs, in a sensible order; `length` where there is none.
+
+    Args:
+        captures: the ids of what there is.
+        roles: the models that were imported.
+        splits: those of the ID task.
+        text: whether the run keeps the prompts: without them some could not be scored again.
+    """
+    found = []
+    for name, entry in scorers:
+        scorer = entry.make()
+        fitted = scorer.fitted_on is None or scorer.fitted_on in splits
+        wanted = name not in BASELINES and fitted and (text or not scorer.reads_text)
+        if wanted and not _missing(scorer, captures, roles):
+            found.append(name)
+    return sorted(found, key=_order) or ["length"]
+
+
+def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> dict[str, Scorer]:
+    """The scorers of a configuration.
+
+    Raises:
+        ConfigError: one needs what the file doesn't give.
+    """
+    chosen = make_scorers(config)
+    for name, scorer in chosen.items():
+        missing = [spec.id for spec in scorer.needs if spec.id not in captures]
+        if missing:
+            raise ConfigError(f"scorers: {name} needs {missing[0]}, and nothing in {source} gives it")
+    return chosen
+
+
+def _missing(scorer: Scorer, captures: Collection[str], roles: Collection[str]) -> list[str]:
+    adapters = [role for role in roles if role.startswith("tuned:")] if reads_adapter(scorer) else []
+    needed = [spec.on_adapter(role).id for role in ("tuned", *adapters) for spec in scorer.needs]
+    return [capture for capture in needed if capture not in captures]
+
+
+def _order(name: str) -> tuple[int, str, int, str]:
+    family = name.partition(".")[0]
+    return FIRST.index(family) if family in FIRST else len(FIRST), family, name.count("."), name

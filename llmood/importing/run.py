@@ -1,0 +1,196 @@
+"""`import_file`: from files to a run folder, no engine in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+
+from llmood.config import RunConfig
+from llmood.engines.observations import Observations
+from llmood.engines.store import Store
+from llmood.errors import ConfigError, DataError
+from llmood.importing import folder as exports
+from llmood.importing import table
+from llmood.importing.columns import named_columns
+from llmood.importing.imported import Imported
+from llmood.progress import Progress
+from llmood.records import SHIFTS, Shift
+from llmood.report import write_report
+from llmood.results import write_results
+from llmood.run import RESCORABLE, WRITING_REPORT, Run
+from llmood.run_folder import RunFolder, RunStatus, default_folder
+from llmood.tables import SAMPLES, write_table, write_text
+from llmood.tokenise import without_text, without_values
+
+KEPT_IN_META = ("confidence", "correct")  # numbers of the model's, no words of anybody's
+
+
+def import_file(
+    source: str | Path,
+    *,
+    ood: Sequence[str | Path] = (),
+    shift: Shift | None = None,
+    fields: Sequence[str] = (),
+    keep: bool = False,
+    scorers: Sequence[str] = (),
+    text: bool = True,
+    overrides: Sequence[str] = (),
+    output_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    command: Sequence[str] | None = None,
+) -> Run:
+    """Make a run of what a model was asked and said elsewhere. The row format: `llmood.importing`.
+
+    Args:
+        source: a file of rows, or a folder that `llmood cache export` wrote.
+        ood: files whose rows are OOD unless they say otherwise.
+        shift: of OOD rows that name none.
+        fields: `key=column` for columns with names of their own.
+        keep: put columns that are no key of the row format into `meta`.
+        scorers: by default all that have what they need.
+        text: whether the run keeps the words.
+        overrides: `scorers=[…]`, `bootstrap.draws=…`, `seed=…`.
+        output_dir: the run folder; by default `runs/<name>-<8 hex of the configuration>`.
+
+    Raises:
+        ConfigError: an option, a column or a population is not clear, or the folder holds another run.
+        DataError: a file can't be read at all, or holds no row that can be used.
+    """
+    _check_options(shift, overrides)
+    progress = progress or Progress()
+    target = None if output_dir is None else RunFolder(Path(output_dir))
+    read = _read_folder if Path(source).is_dir() else _read_files
+    imported = read(
+        [Path(source), *map(Path, ood)],
+        target,
+        shift=shift,
+        fields=fields,
+        keep=keep,
+        scorers=scorers,
+        text=text,
+        overrides=overrides,
+        progress=progress,
+    )
+    target = target or RunFolder(default_folder(imported.config, imported.name))
+    _refuse_other(target, imported.described["imported"]["digest"])
+    target.claim(imported.config)
+    with target.locked():
+        target.claim(imported.config)
+        try:
+            target.begin(imported.config, imported.name, command)
+            status = _write(imported, target, progress)
+        except KeyboardInterrupt:
+            target.write_manifest("interrupted")
+            raise
+        except BaseException as error:
+            # A message may quote a prompt.
+            said = f": {error}" if imported.config.text else ""
+            target.write_manifest("failed", error=type(error).__name__ + said)
+            raise
+        target.write_manifest(status)
+    return Run(target.path)
+
+
+def _check_options(shift: str | None, overrides: Sequence[str]) -> None:
+    if shift is not None and shift not in SHIFTS:
+        raise ConfigError(f"--shift {shift}: is none of {', '.join(SHIFTS)}")
+    for override in overrides:
+        if override.partition("=")[0].partition(".")[0] not in RESCORABLE:
+            raise ConfigError(f"--set {override}: an import can set only {', '.join(RESCORABLE)}")
+
+
+def _read_files(
+    files: Sequence[Path],
+    target: RunFolder | None,
+    *,
+    shift: Shift | None,
+    fields: Sequence[str],
+    keep: bool,
+    scorers: Sequence[str],
+    text: bool,
+    overrides: Sequence[str],
+    progress: Progress,
+) -> Imported:
+    named = named_columns(fields)
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'is not there'}")
+    settings = {"fields": named, "keep": keep, "shift": shift, "ood": len(files) - 1}
+    content = table.digest_of(files, settings)
+    _refuse_other(target, content)
+    return table.read_files(
+        [(path, "ood" if place else "id") for place, path in enumerate(files)],
+        Store(),
+        content,
+        shift=shift,
+        named=named,
+        keep=keep,
+        text=text,
+        scorers=scorers,
+        overrides=overrides,
+        progress=progress,
+    )
+
+
+def _read_folder(
+    files: Sequence[Path],
+    target: RunFolder | None,
+    *,
+    shift: Shift | None,
+    fields: Sequence[str],
+    keep: bool,
+    scorers: Sequence[str],
+    text: bool,
+    overrides: Sequence[str],
+    progress: Progress,
+) -> Imported:
+    folder = files[0]
+    if len(files) > 1 or shift or fields or keep:
+        raise ConfigError(
+            f"{folder}: an export says itself what is what: leave out --ood, --shift, --field, --keep"
+        )
+    progress.say(f"reading {folder}")
+    content = exports.digest_of(folder)
+    _refuse_other(target, content)
+    return exports.read_folder(folder, Store(), content, text=text, scorers=scorers, overrides=overrides)
+
+
+def _refuse_other(target: RunFolder | None, content: str) -> None:
+    """Before a long file is read: a folder that can't hold its run."""
+    if target is None:
+        return
+    if not target.file("run.json").exists():
+        target.claim(RunConfig(benchmark="imported"))
+        return
+    made = target.manifest.get("imported")
+    if not isinstance(made, dict) or made.get("digest") != content:
+        raise ConfigError(f"{target.path}: holds another run", hint="choose another folder with -o")
+
+
+def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStatus:
+    target.write_manifest("running", **imported.described)
+    private = not imported.config.text
+    samples = _without_text(imported.samples) if private else imported.samples
+    write_table(target.file("samples.parquet"), samples)
+    rejects = [without_values(reject) for reject in imported.rejects] if private else imported.rejects
+    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
+    write_table(target.file("observations/index.parquet"), imported.index)
+    observations = Observations(imported.samples, imported.index, Store())
+    status = write_results(target, imported.config, observations, imported.scorers, progress)
+    progress.say(WRITING_REPORT)
+    write_report([target.path], target.file("report.html"), status=status)
+    return status
+
+
+def _without_text(samples: pa.Table) -> pa.Table:
+    meta = [None if text is None else json.loads(text) for text in samples["meta"].to_pylist()]
+    numbers = [
+        None if row is None else json.dumps({name: row[name] for name in KEPT_IN_META if name in row})
+        for row in meta
+    ]
+    hidden = without_text(samples)
+    return hidden.set_column(hidden.schema.get_field_index("meta"), SAMPLES.field("meta"), pa.array(numbers))
