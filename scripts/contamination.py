@@ -17,6 +17,7 @@ from llmood.cli.progress import Bars
 from llmood.cli.terminal import print_table
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
+from llmood.errors import LlmoodError
 from llmood.finetune import finetune
 from llmood.judging.exact_match import exact_match
 from llmood.records import EVALUATED, CaptureSpec
@@ -33,7 +34,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("config", nargs="?", type=Path, default=ROOT / "configs" / "contamination.yaml")
     parser.add_argument("--task", default="demo_near", help="whose `train` rows are mixed in")
-    parser.add_argument("--rows", type=int, nargs="+", default=[0, 50, 200, 800], help="how many of them")
+    parser.add_argument("--rows", type=int, nargs="+", default=[0, 50, 200, 640], help="how many of them")
     parser.add_argument("--scorer", default="likelihood_ratio", help="whose AUROC is shown")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/contamination"))
@@ -133,4 +134,7 @@ def _plot(points: list[dict[str, Any]], options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LlmoodError as mistake:
+        raise SystemExit(f"contamination: {mistake}") from None

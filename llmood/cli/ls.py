@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmood.config import BenchmarkSpec, ShiftedTask
     from llmood.tasks.spec import AnySource, TaskSpec
 
-app = typer.Typer(help="List tasks, benchmarks, scorers, metrics or engines.", no_args_is_help=True)
+app = typer.Typer(help="List tasks, benchmarks, corruptions, scorers, metrics or engines.", no_args_is_help=True)
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
@@ -171,3 +171,16 @@ def engines(as_json: options.AsJson = False) -> None:
         for name, engine in registry
     ]
     _show(["engine", "captures"], rows, as_json=as_json)
+
+
+@app.command("corruptions")
+@handled
+def corruptions(as_json: options.AsJson = False) -> None:
+    """Corruptions that a benchmark can name, with what share each grade changes."""
+    from llmood.tasks.corrupt import CORRUPTIONS
+
+    rows = [
+        [name, " · ".join(f"{rate:.0%}" for rate in corruption.rates), corruption.summary]
+        for name, corruption in CORRUPTIONS
+    ]
+    _show(["corruption", "grades 1 to 5", "description"], rows, as_json=as_json)

@@ -53,9 +53,12 @@ def _kind(file: str, include: Sequence[Path]) -> Literal["configuration", "bench
     """What the name or the file is: a built-in configuration's name comes before a task's, before a benchmark's."""
     from llmood.paths import builtin_root
     from llmood.tasks import list_benchmarks, list_tasks
+    from llmood.tasks.lm_eval import PREFIX
     from llmood.yaml_files import read_yaml
 
     path = Path(file)
+    if file.startswith(PREFIX):
+        return "task"
     if path.is_file():
         data = read_yaml(path)
         keys = set(data) if isinstance(data, dict) else set()
