@@ -60,10 +60,10 @@ PROFILES: Mapping[Profile, Settings] = {
 class FinetuneConfig(Strict):
     """The `finetune` section of a configuration. What is null is the profile's.
 
-    The profile `default` is for models of 1 to 8 billion parameters, `small` for some millions. The loss is on the whole
-    `text` (the prompt, and the first reference behind it where `answers` is set), or on the `response` alone, which is
-    the first reference. `seeds` makes one adapter each; null: one for each adapter that `models.tuned`
-    names, counted from the run's seed.
+    The profile `default` is for models of 1 to 8 billion parameters, `small` for some millions. The loss is on the
+    whole `text` (the prompt, and the first reference behind it where `answers` is set), or on the `response` alone,
+    which is the first reference. `seeds` makes one adapter each; null: one for each adapter that `models.tuned` names,
+    counted from the run's seed.
     """
 
     profile: Profile = "default"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from llmood.config import BenchmarkSpec, ShiftedTask
     from llmood.tasks.spec import AnySource, TaskSpec
 
-app = typer.Typer(help="List tasks, benchmarks, corruptions, scorers, metrics or engines.", no_args_is_help=True)
+app = typer.Typer(
+    help="List tasks, benchmarks, corruptions, scorers, metrics or engines.", no_args_is_help=True
+)
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> None:

@@ -86,8 +86,24 @@ def test_auroc(run: llmood.Run, reference: dict[str, Any], task: str) -> None:
     assert found == pytest.approx({scorer: expected[scorer] for scorer in found}, abs=0.003)
 
 
+def measured(run: llmood.Run) -> pd.DataFrame:
+    """Without the train rows that the baselines without a model learned from."""
+    return run.samples().query("split == 'test'")
+
+
+def test_baselines_without_a_model_stand_beside_the_ratio(run: llmood.Run) -> None:
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for name in ("likelihood_ratio", "gzip_knn", "tfidf_knn"):
+        assert f"<code>{name}</code>" in page
+    auroc = run.metrics().query("metric == 'auroc' and slice.isna()")
+    found = auroc.pivot(index="scorer", columns="ood_task", values="value")
+    # Words alone find what this small model's ratio does not: that is what the baselines are there to say.
+    assert found.loc["tfidf_knn", "clinc150_oos"] > found.loc["likelihood_ratio", "clinc150_oos"] + 0.05
+    assert found.loc["gzip_knn", "banking77"] < found.loc["likelihood_ratio", "banking77"]
+
+
 def test_rows_are_all_there(run: llmood.Run, reference: dict[str, Any]) -> None:
-    counts = run.samples()["task"].value_counts().to_dict()
+    counts = measured(run)["task"].value_counts().to_dict()
     names = {"clinc150": "clinc150", "hwu64": "hwu64"} | TASKS
     assert counts == {task: reference["nll_per_token"][name]["samples"] for task, name in names.items()}
     assert set(run.scores()["status"]) == {"ok"}
@@ -96,9 +112,8 @@ def test_rows_are_all_there(run: llmood.Run, reference: dict[str, Any]) -> None:
 
 def wide(run: llmood.Run) -> pd.DataFrame:
     scores = run.scores().pivot_table(index="sample_id", columns="scorer", values="score")
-    return (
-        run.samples().set_index("sample_id")[["task", "prompt", "source_line", "prompt_tokens"]].join(scores)
-    )
+    columns = ["task", "prompt", "source_line", "prompt_tokens"]
+    return measured(run).set_index("sample_id")[columns].join(scores)
 
 
 def test_mean_log_likelihood_a_token(run: llmood.Run, reference: dict[str, Any]) -> None:

@@ -128,7 +128,10 @@ def test_the_gravest_come_first() -> None:
 def test_two_adapters_of_one_content() -> None:
     def of(*adapters: str) -> Given:
         roles = ["tuned", *(f"tuned:{place}" for place in range(1, len(adapters)))]
-        models = {role: {"name": role, "identity": {"adapter": one}} for role, one in zip(roles, adapters, strict=True)}
+        models = {
+            role: {"name": role, "identity": {"adapter": one}}
+            for role, one in zip(roles, adapters, strict=True)
+        }
         return Given(models={"base": {"name": "b", "identity": {"adapter": None}}, **models})
 
     assert raised(of("x", "y", "z"), "same_adapter") == []
