@@ -31,10 +31,12 @@ def load_config(
     data = read_yaml(path)
     if not isinstance(data, Mapping):
         raise ConfigError(f"{path}: a mapping of keys is needed, see configs/demo.yaml")
+    parsed = parse(RunConfig, apply_overrides(data, overrides), place=str(path))
     return (
-        parse(RunConfig, apply_overrides(data, overrides), place=str(path)),
+        parsed,
         path.parent.resolve(),
-        path.stem,
+        # `llmood init` calls every configuration so, in a folder of its own.
+        _name_of(parsed) if path.stem == "config" else path.stem,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.errors import ConfigError, DataError
-from llmood.records import EVALUATED, Split
+from llmood.records import EVALUATED, SPLITS, Split
 from llmood.scorers.base import Scorer
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
 from llmood.tasks.corrupt import CORRUPTIONS, GRADES
@@ -91,10 +91,11 @@ def _load_id(
         dict.fromkeys(scorer.fitted_on for scorer in scorers.values() if scorer.fitted_on)
     )
     loaded = load(None)
-    if not {EVALUATED, *fitted} <= loaded.samples.keys():
-        # What the data lacks is carved; what no step asks for isn't.
+    if fitted or EVALUATED not in loaded.samples:
+        # What the data lacks is carved; what no step asks for isn't. Scorers that learn ask for every split, so that
+        # they learn from the very rows that `llmood finetune` trains on, and not from more.
         try:
-            loaded = load(tuple(dict.fromkeys((*loaded.samples, *fitted, EVALUATED))))
+            loaded = load(SPLITS if fitted else (*loaded.samples, EVALUATED))
         except DataError as error:
             if not fitted:
                 raise

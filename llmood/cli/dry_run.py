@@ -10,6 +10,7 @@ from llmood.cli.terminal import print_json, print_table, say
 from llmood.config_file import load_config
 from llmood.forecast import Forecast, forecast
 from llmood.plan import Plan, make_plan
+from llmood.records import EVALUATED
 from llmood.run_folder import RunFolder, default_folder
 from llmood.tokenise import PlannedTask
 
@@ -93,10 +94,10 @@ def duration(seconds: float) -> str:
 
 def _tokens_by_task(plan: Plan) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {task.name: [] for task in plan.tasks}
-    for name, count in zip(
-        plan.samples["task"].to_pylist(), plan.samples["prompt_tokens"].to_pylist(), strict=True
-    ):
-        found[name].append(count)
+    columns = (plan.samples[name].to_pylist() for name in ("task", "split", "prompt_tokens"))
+    for name, split, count in zip(*columns, strict=True):
+        if split == EVALUATED:
+            found[name].append(count)
     return found
 
 

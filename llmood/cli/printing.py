@@ -75,6 +75,8 @@ def _print_auroc(run: Run) -> None:
     id_task = run.manifest["tasks"][0]
     say(f"{id_task['name']} (ID, {id_task['evaluated']} samples) against each OOD set")
     say("* above chance, and the best of the scorers asked for, or tied with it")
+    if any(role.startswith("tuned:") for role in run.manifest["models"]):
+        say("of the first adapter; below, how far that depends on the tuning run")
     level = f"AUROC [{run.scored_config.bootstrap.level * 100:g}%]"
     families = dict.fromkeys(task.get("family") for task in tasks)
     for family in sorted(families, key=lambda name: name is not None):

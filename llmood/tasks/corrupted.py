@@ -13,6 +13,7 @@ from llmood.tasks.load import LoadedTask
 from llmood.tasks.prompt import RowError
 from llmood.tasks.splits import number_samples
 
+ASKING = frozenset({"user", "human"})  # whose turns of a chat are corrupted
 NOT_WORDS = frozenset({"from", "role", "type"})  # the keys of a chat turn that a model reads as structure
 
 
@@ -77,6 +78,8 @@ def _corrupt_cell(value: Any, corruption: str, grade: int, seed: int, key: str) 
     if isinstance(value, str):
         return corrupt(value, corruption, grade, seed=seed, key=key) if value.strip() else value
     if isinstance(value, Mapping):
+        if value.get("role", value.get("from", "user")) not in ASKING:
+            return value  # a system turn is the operator's, and comes out right whatever a person types
         return {
             name: item if name in NOT_WORDS else _corrupt_cell(item, corruption, grade, seed, f"{key}.{name}")
             for name, item in value.items()
@@ -93,7 +96,7 @@ def _unchanged(task: str, unchanged: int, total: int) -> Check:
         code="unchanged_by_corruption",
         severity="info",
         title="Texts that a corruption left alone",
-        detail=f"{unchanged} of {total} texts of {task} hold nothing that the corruption changes at this grade.",
+        detail=f"{unchanged} of {total} texts of {task} are left as they were at this grade.",
         task=task,
         values={"unchanged": unchanged, "samples": total},
     )

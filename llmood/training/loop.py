@@ -157,8 +157,12 @@ class Loop:
             for batch in batches[first:]:
                 rows = [self.train[index] for index in batch]
                 step = self._history.step
+                # Of a line from 0 and a cosine to 0, what lies between: no step is taken at a rate of 0.
                 rate = learning_rate(
-                    step, total=settings.epochs * a_epoch, warmup=settings.warmup, peak=settings.learning_rate
+                    step + 1,
+                    total=settings.epochs * a_epoch + 1,
+                    warmup=settings.warmup,
+                    peak=settings.learning_rate,
                 )
                 loss = self.model.step(rows, rate=rate, step=step)
                 self._check_finite(loss, f"at step {step + 1} (epoch {epoch})", RATE_HINT)

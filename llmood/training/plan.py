@@ -25,7 +25,7 @@ from llmood.training.outputs import Output, outputs_of
 from llmood.training.targets import choose_targets
 
 # Raise it with every change here that changes an adapter: what was begun under an older version isn't gone on with.
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 PACKAGES = ("torch", "transformers", "peft")
 
 

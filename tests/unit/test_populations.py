@@ -12,8 +12,9 @@ import pytest
 import llmood
 from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError, DataError
-from llmood.records import Scores
+from llmood.records import SPLITS, Scores
 from llmood.scorers.base import Scorer, ScorerEntry, scorers
+from llmood.tasks import TaskSpec, load_task
 from tests.worlds import WEATHER, write_world
 
 TRAIN = [{"text": f"pay the bill number {i} by card"} for i in range(30)]
@@ -48,20 +49,24 @@ def test_a_scorer_learns_from_train_and_is_measured_on_test(tmp_path: Path, know
     world = write_world(tmp_path, bank={"train": TRAIN, "test": TEST}, scorers=["likelihood", known])
     run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
     assert run.status == "complete"
-    assert sorted(Known.shown) == sorted(row["text"] for row in TRAIN)
+    # From the rows that `llmood finetune` would train on: what it holds out is held out here too.
+    spec = TaskSpec.from_file(world.folder / "bank" / "t.yaml")
+    trained = [sample.text for sample in load_task(spec, SPLITS).samples["train"]]
+    assert sorted(Known.shown) == sorted(trained)
+    assert len(TRAIN) > len(trained) > 15
     scores = run.scores()
     assert set(scores[scores.scorer == known].score) == {0.0}
     assert set(scores[scores.scorer == known].fitted_on) == {"train"}
     # The rows that were learned from are in the folder, and have no score and no place in any metric.
     samples = run.samples()
-    assert samples.groupby("split").size().to_dict() == {"test": 60, "train": 30}
+    assert samples.groupby("split").size().to_dict() == {"test": 60, "train": len(trained)}
     assert len(scores[scores.scorer == known]) == 60
     auroc = run.metrics().query("metric == 'auroc'")
     assert set(auroc.n_negative) == {24}
 
     Known.shown = []
     again = llmood.rescore(run.folder)
-    assert len(Known.shown) == 30
+    assert sorted(Known.shown) == sorted(trained)
     assert again.scores().equals(scores)
 
 

@@ -15,6 +15,7 @@ from llmood.errors import ConfigError
 from llmood.records import Message
 from llmood.tasks import load_task
 from llmood.tasks.chat import ChatColumn
+from llmood.tasks.corrupted import corrupted
 from llmood.tasks.prompt import RowError
 from tests.task_files import write_task
 
@@ -189,3 +190,20 @@ def test_any_cell_is_a_prompt_that_ends_with_the_user_or_a_reason(cell: Any) -> 
     assert {message.role for message in messages} <= {"system", "user", "assistant"}
     said = [str(turn.get("content", turn.get("value"))) for turn in cell]
     assert len(messages) == len(said) - (cell[-1].get("role", cell[-1].get("from")) in ("assistant", "gpt"))
+
+
+def test_a_corruption_leaves_the_operators_turns_alone(tmp_path: Path) -> None:
+    turns = [
+        {"role": "system", "content": "You are a helpful assistant of a bank."},
+        {"role": "user", "content": "how do I block the card that I lost"},
+        {"role": "assistant", "content": "Call this number."},
+        {"role": "user", "content": "and how do I order another one"},
+    ]
+    spec = write_task(tmp_path, {"test": [{"chat": turns}]}, messages_column="chat", prompt=None)
+    loaded = load_task(spec, keep_cells=True)
+    (sample,) = corrupted(loaded, "typos", 5).samples["test"]
+    said = [message.content for message in sample.messages]
+    assert said[0] == turns[0]["content"]
+    assert said[2] == turns[2]["content"]
+    assert said[1] != turns[1]["content"]
+    assert said[3] != turns[3]["content"]
