@@ -69,9 +69,10 @@ class RunFolder:
         if self.file("run.json").exists():
             # Compared as configurations: a key that is new since then has its default in both.
             made = parse(RunConfig, self.manifest["config"], place=f"{self.path}/run.json: config")
-            if made.model_dump(exclude=BESIDE) != config.model_dump(exclude=BESIDE):
+            differing = _differing(made.model_dump(exclude=BESIDE), config.model_dump(exclude=BESIDE))
+            if differing:
                 raise ConfigError(
-                    f"{self.path}: holds the run of another configuration",
+                    f"{self.path}: holds the run of another configuration: {'; '.join(differing)}",
                     hint="choose another folder with -o",
                 )
         elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
@@ -140,6 +141,23 @@ class RunFolder:
                     f"{self.path}: another run is writing here", hint="wait for it to end"
                 ) from None
             yield
+
+
+def _differing(made: Mapping[str, Any], asked: Mapping[str, Any], under: str = "") -> list[str]:
+    """The keys of two configurations that differ, with both values."""
+    found: list[str] = []
+    for key in asked:
+        old, new = made.get(key), asked[key]
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += _differing(old, new, f"{under}{key}.")
+        elif old != new:
+            found.append(f"{under}{key} was {_short(old)}, now {_short(new)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _content(manifest: Mapping[str, Any]) -> str:

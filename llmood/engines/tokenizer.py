@@ -26,6 +26,9 @@ FILES = (
     "chat_template.json",
 )
 
+# One class under its two names; AutoTokenizer would take it too.
+PLAIN = ("PreTrainedTokenizerFast", "TokenizersBackend")
+
 
 def tokenizer_files(folder: Path) -> list[Path]:
     """The files of a folder that decide what its tokenizer does."""
@@ -111,14 +114,26 @@ class FolderTokenizer:
             f"{self._place}: its tokenizer reads a text differently with special tokens than without"
         )
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether its own configuration names the class that every `tokenizer.json` can be read by."""
+        try:
+            config = json.loads((self._folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        named = config.get("tokenizer_class") if isinstance(config, dict) else None
+        return named in PLAIN and "auto_map" not in config and (self._folder / "tokenizer.json").is_file()
+
     @cached_property
     def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
+        # The choice among all models' tokenizers imports them all, which takes seconds.
+        if self._is_plain:
+            from transformers import PreTrainedTokenizerFast as Chosen
+        else:
+            from transformers import AutoTokenizer as Chosen
 
         try:
-            return AutoTokenizer.from_pretrained(
-                self._folder, trust_remote_code=self._trust, local_files_only=True
-            )
+            return Chosen.from_pretrained(self._folder, trust_remote_code=self._trust, local_files_only=True)
         except Exception as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConfigError(

@@ -146,3 +146,15 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "file" / "run")
     with pytest.raises(ConfigError, match="can't be written: Not a directory"), folder.locked():
         pytest.fail("made")
+
+
+def test_another_configuration_is_refused_with_what_differs(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(config(limit=200), "b", None)
+    with pytest.raises(ConfigError) as caught:
+        folder.claim(config(models={"base": "m"}, engine={"dtype": "float32"}))
+    said = str(caught.value)
+    assert "limit was 200, now null" in said
+    assert 'engine.dtype was "auto", now "float32"' in said
+    assert 'models.base was null, now {"model":"m","revision":null}' in said
+    assert "seed" not in said
