@@ -103,6 +103,9 @@ def _load_id(
             raise DataError(
                 f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
             ) from None
+    for scorer in scorers.values():
+        if scorer.fitted_on:
+            scorer.check_train([sample.text for sample in loaded.samples[scorer.fitted_on]])
     return PlannedTask(loaded, "id", "none", fitted=fitted)
 
 

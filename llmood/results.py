@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
@@ -76,17 +77,18 @@ def _benchmark(
 ) -> ScoredBenchmark:
     samples = observations.samples
     names = np.array(samples["task"].to_pylist())
+    ids = np.array(samples["sample_id"].to_pylist())
     populations = [
         Population(
             task["name"],
             task["shift"],
             task["severity"],
-            np.flatnonzero(names == task["name"]),
+            _in_order_of_ids(np.flatnonzero(names == task["name"]), ids),
             task.get("family"),
         )
         for task in manifest["tasks"]
     ]
-    rows = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
+    rows = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
     parents = samples["parent_id"].to_pylist()
     # A sample without a group is one with its parent and its siblings, whatever a named group is called.
     groups = [
@@ -101,3 +103,8 @@ def _benchmark(
         np.array(groups),
         np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
     )
+
+
+def _in_order_of_ids(rows: NDArray[np.int64], ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Resamples are drawn by place: the same samples in another order of lines give the same intervals."""
+    return rows[np.argsort(ids[rows], kind="stable")]

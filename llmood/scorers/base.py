@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, ClassVar, Self
@@ -37,6 +37,16 @@ class Scorer(ABC):
     def needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that it reads."""
         return ()
+
+    def check_train(self, texts: Sequence[str]) -> None:  # noqa: B027 - nothing to refuse by default
+        """Refuse, before any model loads, what `fit` couldn't learn from; by default nothing.
+
+        Args:
+            texts: the prompts' words of the rows that it will learn from.
+
+        Raises:
+            ConfigError: they are too few.
+        """
 
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         """Learn from the ID task's `train` rows (and choose by its `validation` rows); nothing to learn by default."""

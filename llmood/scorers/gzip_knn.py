@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -42,6 +43,9 @@ class GzipKNN(Scorer):
         self.k = k
         self.references = references
         self.seed = seed
+
+    def check_train(self, texts: Sequence[str]) -> None:
+        check_neighbours("gzip_knn", self.k, [*{*texts}])
 
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         texts = train_texts(train, self.references, self.seed, "gzip_knn")

@@ -53,6 +53,9 @@ class TfidfKNN(Scorer):
         self.references = references
         self.seed = seed
 
+    def check_train(self, texts: Sequence[str]) -> None:
+        check_neighbours("tfidf_knn", self.k, [*{*texts}])
+
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -169,3 +169,21 @@ def test_groups_survive_a_run_without_text(tmp_path: Path) -> None:
     before = run.metrics()
     after = llmood.rescore(run.folder).metrics()
     assert before.equals(after)
+
+
+def test_more_neighbours_than_train_texts_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    world = write_world(tmp_path, bank={"train": TRAIN, "test": TEST}, scorers=[{"gzip_knn": {"k": 200}}])
+    with pytest.raises(ConfigError, match="gzip_knn looks for neighbour 200, and train has"):
+        llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_order_of_lines_changes_no_number(tmp_path: Path) -> None:
+    records = []
+    for name, order in (("one", 1), ("other", -1)):
+        world = write_world(
+            tmp_path / name, bank={"train": TRAIN, "test": TEST[::order]}, near=WEATHER[::order], far=None
+        )
+        run = llmood.evaluate(world.config, output_dir=tmp_path / name / "run")
+        records.append(run.records())
+    assert records[0] == records[1]
