@@ -13,11 +13,13 @@ from llmood.registry import suggest
 from llmood.strict import parse
 from llmood.yaml_files import apply_overrides, read_yaml
 
+CONFIG = "config.yaml"  # what `llmood init` calls every configuration, in a folder of its own
+
 
 def load_config(
     config: RunConfig | Mapping[str, Any] | str | Path, overrides: Sequence[str] = ()
 ) -> tuple[RunConfig, Path | None, str]:
-    """A configuration from a YAML file, a built-in name ("demo"), a mapping, or as it is.
+    """A configuration from a YAML file, a folder that `llmood init` made, a built-in name ("demo"), or a mapping.
 
     Returns:
         (configuration, the folder where its relative paths start, its name).
@@ -35,7 +37,7 @@ def load_config(
     return (
         parsed,
         path.parent.resolve(),
-        # `llmood init` calls every configuration so, in a folder of its own.
+        # Every configuration of `llmood init` is called so.
         _name_of(parsed) if path.stem == "config" else path.stem,
     )
 
@@ -43,6 +45,8 @@ def load_config(
 def _config_file(given: Path) -> Path:
     if given.is_file():
         return given
+    if (given / CONFIG).is_file():
+        return given / CONFIG
     builtin = builtin_root() / "configs" / f"{given.name.removesuffix('.yaml')}.yaml"
     if builtin.is_file() and given.parent == Path():
         return builtin

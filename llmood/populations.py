@@ -11,7 +11,7 @@ from llmood.records import EVALUATED, SPLITS, Split
 from llmood.scorers.base import Scorer
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
 from llmood.tasks.corrupt import CORRUPTIONS, GRADES
-from llmood.tasks.corrupted import corrupted, family_of
+from llmood.tasks.corrupted import corrupted_grades, family_of
 from llmood.tokenise import PlannedTask
 
 
@@ -66,16 +66,11 @@ def _populations(ood: ShiftedTask, loaded: LoadedTask, seed: int, place: str) ->
             hint=f"grades: {', '.join(map(str, GRADES))}; without one, all of them",
         )
     family = family_of(loaded.spec.name, ood.corruption)
+    grades = GRADES if ood.severity is None else (ood.severity,)
+    made = corrupted_grades(loaded, ood.corruption, grades, split=EVALUATED, seed=seed)
     return [
-        PlannedTask(
-            corrupted(loaded, ood.corruption, grade, split=EVALUATED, seed=seed),
-            "ood",
-            ood.shift,
-            grade,
-            ood.note,
-            family,
-        )
-        for grade in (GRADES if ood.severity is None else (ood.severity,))
+        PlannedTask(task, "ood", ood.shift, grade, ood.note, family)
+        for grade, task in zip(grades, made, strict=True)
     ]
 
 

@@ -57,3 +57,4 @@ pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet --quiet install
   fail "torch was installed but can't be imported: for $lock, let pip find PyTorch's CPU wheels first (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS), or use GPU=1"
 
 echo "$kind $digest" >"$stamp"
+echo "ready: . .venv/bin/activate"

@@ -27,7 +27,7 @@ class Finding(NamedTuple):
     """One line of the table."""
 
     what: str
-    state: str  # ok, missing (only needed for something), wrong
+    state: str  # ok, missing or not set (only needed for something), not tried, wrong
     detail: str
 
 
@@ -57,7 +57,9 @@ def _findings() -> Iterator[Finding]:
     yield _cache()
     offline = os.environ.get("HF_HUB_OFFLINE", "") in ("1", "ON", "YES", "TRUE", "on", "yes", "true")
     yield Finding(
-        "hub", "ok", "offline (HF_HUB_OFFLINE): only what is cached" if offline else "used when named"
+        "hub",
+        "not tried",
+        "offline (HF_HUB_OFFLINE): only what is cached" if offline else "used when named",
     )
 
 
@@ -78,7 +80,8 @@ def _device() -> Finding:
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
         return Finding("device", "ok", f"cuda: {names}")
-    return Finding("device", "ok", f"cpu, {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    return Finding("device", "ok", f"cpu, {threads} thread{'' if threads == 1 else 's'}")
 
 
 def _folder(variable: str, folder: Path | None, use: str) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,15 +12,19 @@ from llmood.cli.errors import reader_may_leave
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.records import Split
 
+if TYPE_CHECKING:
+    from llmood.cli.asking import Asking
+
 NAME = "init"
 EPILOG = """Examples:
 
-  llmood init questions.jsonl --ood near:others.jsonl --base models/mine
+  llmood init questions.jsonl --ood near:others.jsonl --ood far:gsm8k --base models/mine
 
   llmood init 'data/{split}.csv' --text-column body --reference-column none -o mine --yes
 
 On a terminal it asks for what no option says; elsewhere, and with --yes, it guesses, and prints what it guessed.
 """
+PROMPT_CHARACTERS = 2000
 DATA, ROWS, MODEL = "Your files", "What their columns are", "Models"
 
 
@@ -43,8 +47,8 @@ def command(
         list[str] | None,
         typer.Option(
             "--ood",
-            metavar="[SHIFT:]FILE",
-            help="OOD questions, 'near:', 'far:' or 'covariate:' before the file. May be repeated.",
+            metavar="[SHIFT:]FILE|TASK",
+            help="OOD questions, 'near:', 'far:' or 'covariate:' before a file or a task. May be repeated.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -133,9 +137,10 @@ def command(
         scorers=tuple(part.strip() for part in scorers.split(",")) if scorers is not None else None,
         name=name,
         folder=output_dir,
+        force=force,
     )
     asking = Asking(silent=yes or as_json or not on_terminal())
-    draft = decide(given, asking)
+    draft, prompt = decide(given, asking)
     written = write(draft, force=force)
     config = written[-1]
     commands = [f"llmood {verb} {_shell(config)}" for verb in ("validate", "finetune", "run")]
@@ -151,20 +156,22 @@ def command(
                         dict(zip(("what", "value", "why"), row, strict=True)) for row in asking.decisions
                     ],
                     "notes": asking.notes,
+                    "prompt": prompt,
                     "commands": commands,
                 }
             )
         else:
-            _print(asking.decisions, asking.notes, written, commands)
+            _print(asking, prompt, written, commands)
 
 
-def _print(
-    decisions: list[tuple[str, str, str]], notes: list[str], files: list[Path], commands: list[str]
-) -> None:
-    print_table(["what", "taken", "from"], decisions)
+def _print(asking: Asking, prompt: str | None, files: list[Path], commands: list[str]) -> None:
+    print_table(["what", "taken", "from"], asking.decisions)
     say()
-    for note in notes:
+    for note in asking.notes:
         say(f"note: {note}")
+    if prompt is not None:
+        cut = prompt if len(prompt) <= PROMPT_CHARACTERS else f"{prompt[:PROMPT_CHARACTERS]} …"
+        say(f"--- the first prompt\n{cut}\n---")
     say(f"written: {', '.join(map(str, files))}")
     say("next:")
     for each in commands:

@@ -1,8 +1,7 @@
-"""What `llmood init` finds in the user's files: rows, columns, OOD tasks."""
+"""What `llmood init` finds in the user's ID files: rows and columns."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,16 +9,18 @@ from typing import Any, Literal
 
 from llmood.cli.asking import Asking
 from llmood.errors import ConfigError
-from llmood.records import SHIFTS, Shift, Split
+from llmood.records import Split
 from llmood.registry import suggest
-from llmood.scaffold import Columns, OodDraft, TaskDraft, find_splits, guess, read_head, text_template
+from llmood.scaffold import Columns, guess, read_head, text_template
 from llmood.scaffold.columns import column_names
-from llmood.scaffold.files import columns_of, stem
-from llmood.scaffold.surroundings import far_sets_here
+from llmood.scaffold.files import columns_of
+from llmood.scaffold.prompts import LAST_TURN, ends_with_answers
+from llmood.scaffold.text import said
 from llmood.tasks.prompt import RowError, Template
 
 NONE = ("", "none")
 RESERVED = ("config", "benchmark")
+EXAMPLE_CHARACTERS = 60
 
 Row = Mapping[str, Any]
 Profile = Literal["default", "small"]
@@ -42,6 +43,7 @@ class Given:
     scorers: tuple[str, ...] | None = None
     name: str | None = None
     folder: Path | None = None
+    force: bool = False
 
 
 def rows_of(files: Mapping[Split, Path], asking: Asking) -> list[dict[str, Any]]:
@@ -72,27 +74,68 @@ def columns_of_id(given: Given, rows: Sequence[Row], asking: Asking) -> Columns:
         _check_prompt(template, rows, "--prompt" if given.prompt is not None else "--text-column")
     found = guess(rows, prompt=template)
     asking.notes += found.notes
+    _show_columns(rows, asking)
     if found.messages_column is not None:
-        column = found.messages_column
-        asking.decisions.append(("prompt", f"the chat turns of '{column}'", "its rows"))
+        asking.decisions.append(("prompt", f"the chat turns of '{found.messages_column}'", "its rows"))
     else:
-        shown = (found.prompt or "").replace("\n", "\\n")
-        option = shown if template is not None else None
-        said = asking.decide("prompt", "Prompt (a template)", shown, option, guessed="its columns")
-        chosen = template if template is not None else said.replace("\\n", "\n")
-        if chosen != found.prompt:
-            _check_prompt(chosen, rows, "prompt")
-            found = guess(rows, prompt=chosen)
+        found = _prompted(found, template, rows, asking)
     changed: dict[str, str | None] = {}
     for field in ("references", "label", "group"):
         option = (given.columns or {}).get(field)
-        answer = asking.decide(
-            field, f"Column of the {field}", getattr(found, field) or "none", option, guessed="its columns"
-        )
-        changed[field] = None if answer in NONE else answer
-        if answer not in NONE and "{" not in answer:
-            _check_column(f"--{field.removesuffix('s')}-column", answer, known)
+        changed[field] = _column_of(field, found, option, rows, asking)
     return replace(found, references=changed["references"], label=changed["label"], group=changed["group"])
+
+
+def _show_columns(rows: Sequence[Row], asking: Asking) -> None:
+    """Every column with one of its cells: whoever is asked for a column should see which there are."""
+    names = column_names(rows)
+    width = max(map(len, names), default=0)
+    asking.tell("columns, each with its first cell:")
+    for name in names:
+        cell = said(str(next(row[name] for row in rows if name in row)))
+        cut = cell if len(cell) <= EXAMPLE_CHARACTERS else f"{cell[:EXAMPLE_CHARACTERS]} …"
+        asking.tell(f"  {name.ljust(width)}  {cut}".rstrip())
+
+
+def _prompted(found: Columns, template: str | None, rows: Sequence[Row], asking: Asking) -> Columns:
+    """The columns once the prompt is decided; a `template` that an option gives is checked already."""
+    shown = (found.prompt or "").replace("\n", "\\n")
+
+    def check(said: str) -> None:
+        if said != shown:
+            _check_prompt(said.replace("\\n", "\n"), rows, "prompt")
+
+    option = shown if template is not None else None
+    said = asking.decide("prompt", "Prompt (a template)", shown, option, guessed="its columns", check=check)
+    return found if said == shown else guess(rows, prompt=said.replace("\\n", "\n"))
+
+
+def _column_of(
+    field: str, found: Columns, option: str | None, rows: Sequence[Row], asking: Asking
+) -> str | None:
+    """The column of a field, or None where it has none."""
+    known = column_names(rows)
+    # The chat's own answer needs no column: it is the reference wherever no column is.
+    by_itself = field == "references" and ends_with_answers(found, rows)
+    nothing = LAST_TURN if by_itself else "none"
+
+    def check(answer: str) -> None:
+        if answer not in (*NONE, nothing) and "{" not in answer:
+            _check_column(f"--{field.removesuffix('s')}-column", answer, known)
+
+    answer = asking.decide(
+        field,
+        f"Column of the {field}",
+        getattr(found, field) or nothing,
+        option,
+        guessed="its columns",
+        check=check,
+    )
+    if answer not in (*NONE, nothing):
+        return answer
+    if by_itself:
+        asking.decisions[-1] = (field, LAST_TURN, "its rows")
+    return None
 
 
 def _check_column(place: str, column: str, known: Sequence[str]) -> None:
@@ -119,81 +162,6 @@ def _check_prompt(prompt: str, rows: Sequence[Row], place: str) -> None:
     raise ConfigError(f"{place}: can be rendered for no row: {why}")
 
 
-def ood_of(
-    given: Given, id_columns: Columns, name: str, asking: Asking, *, but: Sequence[Path]
-) -> tuple[OodDraft, ...]:
-    """The OOD tasks: of the user's files, else built-in ones that are on this machine."""
-    found: list[OodDraft] = []
-    taken = {file_name(name)}
-    for text in given.ood:
-        said, path = _shift_and_path(text)
-        splits = find_splits(path)
-        file = splits.get("test", next(iter(splits.values())))
-        head = read_head(file)
-        shift = asking.decide(
-            f"shift of {file}", f"Shift of {file} (near, far, covariate)", "far", said, guessed="default"
-        )
-        if shift not in SHIFTS:
-            raise ConfigError(f"--ood {text}: no shift '{shift}'", hint=suggest(shift, SHIFTS))
-        if said is None and asking.silent:
-            asking.notes.append(f"{file} is taken as far; if it is the same kind of text: --ood near:{file}")
-        if head.first_reject is not None:
-            asking.notes.append(f"{head.rejects} rows of {file} can't be read")
-        columns = _alike(id_columns, head.rows, file)
-        task = TaskDraft(_free(file_name(stem(path.resolve()) or "ood"), taken), {"test": file}, columns)
-        shown = columns.prompt or f"the chat turns of '{columns.messages_column}'"
-        asking.decisions.append((f"prompt of {file}", shown.replace("\n", "\\n"), "its columns"))
-        found.append(OodDraft(task, next(known for known in SHIFTS if known == shift)))
-    if not found:
-        found = [OodDraft(task, "far") for task in far_sets_here(but=but)]
-        if found:
-            names = ", ".join(str(ood.task) for ood in found)
-            answer = asking.decide("OOD", "Built-in sets as far ones (or none)", names, guessed="LLMOOD_DATA")
-            wanted = [] if answer in NONE else [part.strip() for part in answer.split(",")]
-            found = [OodDraft(task, "far") for task in wanted]
-        else:
-            asking.notes.append(
-                "no OOD file: only typing mistakes are measured; add --ood near:FILE or far:FILE, or set "
-                "LLMOOD_DATA to a folder with built-in sets"
-            )
-    return tuple(found)
-
-
-def _shift_and_path(text: str) -> tuple[Shift | None, Path]:
-    before, colon, after = text.partition(":")
-    shift = next((shift for shift in SHIFTS if shift == before), None)
-    if shift is None and colon and not Path(text).exists() and re.fullmatch(r"[a-z]+", before):
-        raise ConfigError(f"--ood {text}: no shift '{before}'", hint=suggest(before, SHIFTS))
-    return (shift, Path(after)) if shift is not None else (None, Path(text))
-
-
-def _alike(pattern: Columns, rows: Sequence[Row], file: Path) -> Columns:
-    """The columns of OOD rows, read as the ID rows are: with the same words around the text."""
-    known = set(column_names(rows))
-    if pattern.prompt is None:
-        return guess(rows)
-    if pattern.reads <= known:
-        return guess(rows, prompt=pattern.prompt)
-    found = guess(rows)
-    if found.prompt is None or len(pattern.reads) != 1 or len(found.reads) != 1:
-        return found
-    (theirs,), (ours,) = pattern.reads, found.reads
-    swapped, count = re.subn(rf"(?<![\w.'\"]){re.escape(theirs)}(?!\w)(?=[^{{]*}})", ours, pattern.prompt)
-    if count and Template(swapped, place=str(file)).columns == {ours}:
-        return guess(rows, prompt=swapped)
-    return found
-
-
 def file_name(name: str) -> str:
     """The name of a task's file; `config.yaml` is another's."""
     return f"{name}_task" if name in RESERVED else name
-
-
-def _free(name: str, taken: set[str]) -> str:
-    found = next(
-        each
-        for number in range(1, 10_000)
-        if (each := name if number == 1 else f"{name}_{number}") not in taken
-    )
-    taken.add(found)
-    return found

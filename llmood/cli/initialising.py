@@ -4,38 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 from llmood.cli.asking import Asking
-from llmood.cli.init_data import Given, Profile, columns_of_id, file_name, ood_of, rows_of
+from llmood.cli.init_data import Given, Profile, columns_of_id, file_name, rows_of
+from llmood.cli.init_ood import OodGiven, ood_given, ood_of
+from llmood.config_file import CONFIG
 from llmood.errors import ConfigError
 from llmood.records import Split
+from llmood.registry import suggest
 from llmood.scaffold import Columns, Draft, OodDraft, TaskDraft, find_splits
 from llmood.scaffold.files import stem
 from llmood.scaffold.make import base_name
+from llmood.scaffold.prompts import first_prompt
 from llmood.scaffold.surroundings import check_base, has_chat_template, profile_of
 from llmood.scorers.base import scorers as known_scorers
 
 BASE = "HuggingFaceTB/SmolLM2-135M"
 SCORERS = ("likelihood_ratio", "likelihood_ratio.mean", "likelihood", "likelihood.mean")
+LONGEST_NAME = 200  # file systems hold 255 bytes, and endings come behind it
 BASELINES = ("gzip_knn", "tfidf_knn")  # what a score of a model has to beat; they learn from train
 
 
-def decide(given: Given, asking: Asking) -> Draft:
-    """Everything that the files to be written say.
+FILE = "Your questions (a file, a name with {split} in it, or a folder)"
+
+
+def decide(given: Given, asking: Asking) -> tuple[Draft, str | None]:
+    """Everything that the files to be written say, and the first prompt.
 
     Raises:
         ConfigError: an option is wrong, or nothing can be guessed from the rows.
         DataError: a file can't be read.
     """
+    if given.file is None and not given.splits and not asking.silent:
+        given = replace(given, file=_path(asking.ask(FILE, check=lambda said: find_splits(_path(said)))))
     _check(given)
     files = _files(given)
+    ood = ood_given(given.ood)
     rows = rows_of(files, asking)
-    name = asking.decide("name", "Name of the task", _name_of(files), given.name)
-    _check_name(name)
+    name = asking.decide(
+        "name",
+        "Name of the task",
+        _name_of(files),
+        given.name,
+        check=lambda said: _check_name(said, ood, None if given.folder else Path(said), force=given.force),
+    )
     columns = columns_of_id(given, rows, asking)
-    shifted = ood_of(given, columns, name, asking, but=list(files.values()))
+    shifted = ood_of(ood, columns, name, asking, but=list(files.values()))
     base = asking.decide("base model", "Base model (hub name or folder)", BASE, given.base, guessed="default")
     note = check_base(base)
     asking.notes += [f"base model: {note}"] if note else []
@@ -50,10 +67,9 @@ def decide(given: Given, asking: Asking) -> Draft:
         fitting or "default",
         given.profile,
         guessed="its size" if fitting else "default",
+        check=_check_profile,
     )
-    if profile not in get_args(Profile):
-        raise ConfigError(f"no tuning profile '{profile}'", hint="small or default")
-    return Draft(
+    draft = Draft(
         name=name,
         folder=folder,
         id=TaskDraft(file_name(name), files, columns),
@@ -65,6 +81,7 @@ def decide(given: Given, asking: Asking) -> Draft:
         scorers=_scorers(given, "train" in files, asking),
         chat=_chat(columns, shifted, base, asking),
     )
+    return draft, first_prompt(columns, rows)
 
 
 def _check(given: Given) -> None:
@@ -79,6 +96,8 @@ def _check(given: Given) -> None:
         raise ConfigError("--text-column: --prompt says already what is read", hint="leave one of them out")
     if given.adapter is not None and given.adapters is not None:
         raise ConfigError("--adapters: --adapter names one that is there", hint="leave one of them out")
+    if given.folder is not None:
+        _check_free(given.folder, force=given.force)
     for position, scorer in enumerate(given.scorers or ()):
         known_scorers.get(scorer, place=f"--scorers[{position}]")
 
@@ -140,6 +159,32 @@ def _name_of(files: Mapping[Split, Path]) -> str:
     return stem(path) or stem(path.parent) or "mine"
 
 
-def _check_name(name: str) -> None:
+def _path(said: str) -> Path:
+    # No shell has read it.
+    return Path(said.strip()).expanduser()
+
+
+def _check_name(name: str, ood: Sequence[OodGiven], folder: Path | None, *, force: bool) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(f"--name: '{name}' is no name", hint="letters, digits, '_', '.' and '-'")
+    if len(name) > LONGEST_NAME:
+        raise ConfigError(f"--name: of {len(name)} characters", hint=f"at most {LONGEST_NAME}")
+    if any(one.head is None and one.name == name for one in ood):
+        raise ConfigError(
+            f"--name: '{name}' is what an OOD task is called already", hint="give the ID task another"
+        )
+    if folder is not None:
+        _check_free(folder, force=force)
+
+
+def _check_free(folder: Path, *, force: bool) -> None:
+    """Before anything is asked or after one answer; `write` looks at every file."""
+    if (folder / CONFIG).exists() and not force:
+        raise ConfigError(
+            f"{folder / CONFIG}: already there", hint="--force replaces; -o FOLDER writes elsewhere"
+        )
+
+
+def _check_profile(profile: str) -> None:
+    if profile not in get_args(Profile):
+        raise ConfigError(f"no tuning profile '{profile}'", hint=suggest(profile, get_args(Profile)))

@@ -9,6 +9,7 @@ import typer
 
 from llmood.cli import options
 from llmood.cli.errors import handled
+from llmood.cli.listing import families, show_table
 from llmood.records import SPLITS
 
 if TYPE_CHECKING:
@@ -21,19 +22,19 @@ app = typer.Typer(
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
-    from llmood.cli.terminal import print_json, print_table
+    from llmood.cli.terminal import print_json
 
     if as_json:
         print_json([dict(zip(header, row, strict=True)) for row in rows])
     else:
-        print_table(header, rows)
+        show_table(header, rows)
 
 
 @app.command("tasks")
 @handled
 def tasks(include_path: options.IncludePath = None, as_json: options.AsJson = False) -> None:
     """Tasks that a benchmark can name, with the size of each split."""
-    from llmood.cli.terminal import print_json, print_table
+    from llmood.cli.terminal import print_json
     from llmood.tasks import list_tasks
 
     specs = list_tasks(include_paths=include_path or [])
@@ -41,7 +42,7 @@ def tasks(include_path: options.IncludePath = None, as_json: options.AsJson = Fa
         print_json([_describe_task(spec) for spec in specs])
         return
     rows = [[spec.name, _shown(_splits(spec)), spec.licence or "–", spec.description] for spec in specs]
-    print_table(["task", "splits", "licence", "description"], rows)
+    show_table(["task", "splits", "licence", "description"], rows)
 
 
 def _describe_task(spec: TaskSpec) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _shown(splits: Mapping[str, int | None]) -> str:
 @handled
 def benchmarks(include_path: options.IncludePath = None, as_json: options.AsJson = False) -> None:
     """Benchmarks: an ID task and its OOD tasks."""
-    from llmood.cli.terminal import print_json, print_table
+    from llmood.cli.terminal import print_json
     from llmood.tasks import list_benchmarks
 
     specs = list_benchmarks(include_paths=include_path or [])
@@ -105,7 +106,7 @@ def benchmarks(include_path: options.IncludePath = None, as_json: options.AsJson
     rows = [
         [spec.name, spec.id, ", ".join(map(_shifted, spec.ood)) or "–", spec.description] for spec in specs
     ]
-    print_table(["benchmark", "id", "ood", "description"], rows)
+    show_table(["benchmark", "id", "ood", "description"], rows)
 
 
 def _describe_benchmark(spec: BenchmarkSpec) -> dict[str, Any]:
@@ -124,14 +125,21 @@ def _shifted(ood: ShiftedTask) -> str:
 @app.command("scorers")
 @handled
 def scorers(as_json: options.AsJson = False) -> None:
-    """Scorers, with the captures that each needs."""
+    """Scorers, with the captures that each needs; --json has a row for each variant."""
     from llmood.scorers.base import scorers as registry
 
-    rows = [
-        [name, ", ".join(spec.id for spec in entry.make().needs) or "–", entry.summary]
-        for name, entry in registry
-    ]
-    _show(["scorer", "needs", "summary"], rows, as_json=as_json)
+    entries = dict(registry)
+    rows = {
+        name: [name, ", ".join(spec.id for spec in entry.make().needs) or "–", entry.summary]
+        for name, entry in entries.items()
+    }
+    header = ["scorer", "needs", "summary"]
+    if as_json:
+        _show(header, list(rows.values()), as_json=True)
+        return
+    found = families({name: (entry.factory, entry.summary) for name, entry in entries.items()})
+    grouped = [[name, suffixes or "–", *rows[name][1:]] for name, suffixes in found.items()]
+    show_table(["scorer", "variants: [.optional|.or this]", "needs (without suffix)", "summary"], grouped)
 
 
 @app.command("metrics")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmood.displays.style import BLUE, GREY, INK, MUTED, VERMILION, label, new_figure, styled
 from llmood.scorers.baselines import BASELINES
@@ -13,13 +13,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = ("scorer", "auroc", "ci_low", "ci_high", "baseline", "best", "ties_with_best")
+Side = Literal["above", "chance", "below"]
+
+COLUMNS = ("scorer", "auroc", "ci_low", "ci_high", "side", "baseline", "best", "ties_with_best")
+CHANCE = 0.5
+
+
+def side_of_chance(record: Mapping[str, Any]) -> Side | None:
+    """Where an AUROC's interval lies: above 0.5, below it, or over it, which is chance.
+
+    Of one without an interval, the value; None where that is undefined.
+    """
+    value, low, high = record["value"], record["ci_low"], record["ci_high"]
+    if value is None:
+        return None
+    if (value if low is None else low) > CHANCE:
+        return "above"
+    return "below" if (value if high is None else high) < CHANCE else "chance"
 
 
 def above_chance(record: Mapping[str, Any]) -> bool:
     """Whether an AUROC's interval lies above 0.5; of one without an interval, the value."""
-    lowest = record["value"] if record["ci_low"] is None else record["ci_low"]
-    return record["value"] is not None and lowest > 0.5
+    return side_of_chance(record) == "above"
 
 
 class AurocIntervals:
@@ -52,6 +67,7 @@ class AurocIntervals:
                     "auroc": record["value"],
                     "ci_low": record["ci_low"],
                     "ci_high": record["ci_high"],
+                    "side": side_of_chance(record),
                     "baseline": record["scorer"] in BASELINES,
                     "best": bool(params) and params["best"] == record["scorer"],
                     "ties_with_best": bool(params.get("ties_with_best", False)),
@@ -71,7 +87,7 @@ class AurocIntervals:
             )
             left = 0.45 if not lowest < 0.45 else (0.2 if lowest >= 0.2 else 0.0)
             axes.set_xlim(left - 0.01, 1.012)
-            axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+            axes.axvline(CHANCE, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
             axes.set_yticks(range(len(frame)), [label(name, 28) for name in frame["scorer"]])
             axes.set_ylim(max(1, len(frame)) - 0.4, -0.6)
             axes.grid(False, axis="y")
@@ -89,7 +105,7 @@ def _draw_row(axes: Axes, row: int, entry: Any) -> None:
     if entry.auroc != entry.auroc:
         axes.text(0.5, row, " undefined", color=MUTED, va="center", fontsize=8)
         return
-    colour = GREY if entry.baseline else (VERMILION if entry.auroc < 0.5 else BLUE)
+    colour = GREY if entry.baseline else (VERMILION if entry.side == "below" else BLUE)
     if entry.ci_low == entry.ci_low and entry.ci_high == entry.ci_high:
         axes.plot(
             [entry.ci_low, entry.ci_high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt"

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+AXES_WIDTH, LETTER_WIDTH = 3.4, 0.08  # inches: what the rows keep beside their labels, and a letter of those
+LONGEST_TASK, LONGEST_SCORER = 26, 36  # characters on the axis; the middle goes first
+
 COLUMNS = ("label", "difference", "ci_low", "ci_high", "better")
 
 
@@ -33,7 +36,7 @@ class Differences:
 
         rows = [
             {
-                "label": self._label(record),
+                "label": " · ".join(name for name, _ in self._names(record)),
                 "difference": record["value"],
                 "ci_low": record["ci_low"],
                 "ci_high": record["ci_high"],
@@ -47,7 +50,9 @@ class Differences:
     def plot(self) -> Figure:
         frame = self.frame()
         with styled():
-            figure, axes = new_figure(6.4, 0.7 + 0.26 * max(1, len(frame)))
+            names = self._axis_labels()
+            width = AXES_WIDTH + LETTER_WIDTH * max(map(len, names), default=0)
+            figure, axes = new_figure(max(6.4, width), 0.7 + 0.26 * max(1, len(frame)))
             axes.axvline(0.0, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
             for row, entry in enumerate(frame.itertuples(index=False)):
                 _draw_row(axes, row, entry)
@@ -55,7 +60,7 @@ class Differences:
             # Where nothing differs there is no scale: any will do that shows the zero.
             reach = reach * 1.08 if reach > 0 else 0.05
             axes.set_xlim(-reach, reach)
-            axes.set_yticks(range(len(frame)), [label(name, 44) for name in frame["label"]])
+            axes.set_yticks(range(len(frame)), names)
             axes.set_ylim(max(1, len(frame)) - 0.4, -0.6)
             axes.grid(False, axis="y")
             axes.spines["left"].set_visible(False)
@@ -70,16 +75,23 @@ class Differences:
         )
         return f"Differences in {self.title} with intervals: {shown or 'all undefined'}."
 
-    def _label(self, record: Mapping[str, Any]) -> str:
+    def _axis_labels(self) -> list[str]:
+        """The labels with each of their names short enough by itself: of a whole label the middle is the scorer."""
+        return [
+            " · ".join(label(name, limit) for name, limit in self._names(record)) for record in self.records
+        ]
+
+    def _names(self, record: Mapping[str, Any]) -> list[tuple[str, int]]:
+        """What tells this row from the others, each with its room on the axis."""
         a, b = record["params"]["a"], record["params"]["b"]
         letters = {(r["params"]["a"]["letter"], r["params"]["b"]["letter"]) for r in self.records}
         scorers = {(r["params"]["a"]["scorer"], r["params"]["b"]["scorer"]) for r in self.records}
-        parts = [str(record["ood_task"])]
+        names = [(str(record["ood_task"]), LONGEST_TASK)]
         if len(scorers) > 1:
-            parts.append(str(b["scorer"]))
+            names.append((str(b["scorer"]), LONGEST_SCORER))
         if len(letters) > 1:
-            parts.append(f"{a['letter']} − {b['letter']}")
-        return " · ".join(parts)
+            names.append((f"{a['letter']} − {b['letter']}", LONGEST_TASK))
+        return names
 
 
 def _draw_row(axes: Axes, row: int, entry: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.displays.style import DASHES, GREY, LINES, MUTED, label, new_figure, styled
+from llmood.displays.style import DASHES, GREY, LINES, MUTED, label, legend_below, new_figure, styled
 from llmood.metrics import Ranking, UndefinedMetric, auroc
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class RocCurves:
             axes.set_ylabel("share of OOD caught")
             axes.set_title("ROC")
             if curves:
-                axes.legend(loc="lower right", handlelength=2.4, labelspacing=0.3, borderaxespad=0.2)
+                legend_below(figure, axes)
             else:
                 axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED)
         return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmood.displays.style import DASHES, LINES, MUTED, label, new_figure, styled
+from llmood.displays.style import DASHES, LINES, MUTED, label, legend_below, new_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ class SeverityCurve:
             axes.set_xlabel("severity")
             axes.set_ylabel("AUROC against ID (0.5 = chance)")
             if frame["auroc"].notna().any():
-                axes.legend(loc="best", handlelength=2.4, labelspacing=0.3)
+                legend_below(figure, axes)
             else:
                 axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED, transform=axes.transAxes)
         return figure

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from llmood.displays.text import clean
+from llmood.clean import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,9 @@ DASHES: tuple[Any, ...] = (
 )
 
 ID_COLOUR, OOD_COLOUR = BLUE, VERMILION
+SHORT_LABEL = 20  # characters: two such stand side by side in a legend
+LEGEND_ROW = 0.17  # inches
+
 INK, MUTED, RULE = "#1d2229", "#5b6470", "#d9dce1"
 
 STYLE: Mapping[str, Any] = {
@@ -89,6 +92,18 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """The axes' legend under them, where it covers nothing; the figure grows by its height. Call within `styled()`."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels), default=0) <= SHORT_LABEL else 1
+    rows = -(-len(labels) // columns)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.1 + LEGEND_ROW * rows)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, handlelength=2.4, labelspacing=0.3
+    )
 
 
 def label(name: str, limit: int = 34) -> str:

@@ -9,8 +9,11 @@ from llmood.report.tables import Cell, Column, Row, Table, column_of, groups_of
 from llmood.report.text import number
 
 
-def adapters_table(run: RunFiles) -> Table | None:
-    """Mean and standard deviation of the AUROC over the adapters; None where there is one adapter."""
+def adapters_table(run: RunFiles, columns: tuple[Column, ...] | None = None) -> Table | None:
+    """Mean and standard deviation of the AUROC over the adapters, on every OOD set or on those of `columns`.
+
+    None where there is one adapter.
+    """
     records = {
         (record["scorer"], record["ood_task"]): record
         for record in run.records
@@ -18,13 +21,18 @@ def adapters_table(run: RunFiles) -> Table | None:
     }
     if not records:
         return None
-    columns = tuple(column_of(run, task) for task in run.ood_tasks)
+    columns = tuple(column_of(run, task) for task in run.ood_tasks) if columns is None else columns
     rows = tuple(
         Row(name, tuple(_cell(records, name, column) for column in columns))
         for name in run.scorers
         if any(scorer == name for scorer, _ in records)
     )
     return Table(HEADLINE, columns, groups_of(columns), rows, ())
+
+
+def adapter_count(run: RunFiles) -> int:
+    """How many adapters the run measured."""
+    return sum(role != "base" for role in run.manifest.get("models") or {})
 
 
 def _cell(records: dict[tuple[str, str], Record], scorer: str, column: Column) -> Cell | None:

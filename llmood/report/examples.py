@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.displays.text import clean
+from llmood.clean import clean
 from llmood.report.read import RunFiles
 from llmood.report.text import MAX_TEXT, score, shorten
 

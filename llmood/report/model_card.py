@@ -8,13 +8,15 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from llmood.errors import ConfigError
+from llmood.markdown import block, code, one_line, plain, table
 from llmood.metrics import metrics_registry
 from llmood.questions.ood_detection import HEADLINE
-from llmood.report.markdown import block, code, one_line, plain, table
+from llmood.report.adapters import adapter_count, adapters_table
+from llmood.report.card_cells import BASELINE, graded_sets, scorer_row
 from llmood.report.provenance import config_yaml
 from llmood.report.read import Record, RunFiles, read_run
 from llmood.report.summary import status_lines
-from llmood.report.tables import Cell, Row, column_of, metric_table
+from llmood.report.tables import metric_table, ood_columns
 from llmood.report.text import count
 
 if TYPE_CHECKING:
@@ -44,12 +46,15 @@ def render_model_card(folder: Path) -> str:
 
 
 def eval_results(run: RunFiles) -> list[EvalResult]:
-    """An entry for each scorer and OOD set whose AUROC is defined; baselines and further adapters are left out."""
+    """An entry for each scorer and OOD set whose AUROC is defined.
+
+    Baselines, further adapters and the grades of a shift are left out: those are in the words, or in `metrics.json`.
+    """
     from huggingface_hub import EvalResult
 
     identities = _dataset_ids(run)
     found = []
-    for task in run.ood_tasks:
+    for task in run.single_ood_tasks:
         for scorer in run.scorers:
             record = run.find(HEADLINE, scorer, task["name"])
             if record is None or record["value"] is None:
@@ -125,27 +130,28 @@ def _results(run: RunFiles, id_task: Record) -> Iterator[str]:
         f"samples) from each other set? AUROC with its {level * 100:g} % bootstrap interval, conditional on this "
         "model; 0.5 is chance, and a higher score always means more OOD."
     )
-    columns = tuple(column_of(run, task) for task in run.ood_tasks)
-    shown = metric_table(run, HEADLINE, columns)
-    grades = {c.task: c.shift + (f" {c.severity}" if c.severity is not None else "") for c in columns}
-    header = ["Scorer", *(f"{code(c.task)} ({grades[c.task]}, n = {count(c.samples)})" for c in columns)]
-    rows = [_row(row, "") for row in shown.rows] + [_row(row, " (baseline)") for row in shown.baselines]
-    yield table(header, rows, numbers=True)
+    if run.single_ood_tasks:
+        yield _single_sets(run)
+    if run.families:
+        yield graded_sets(run)
     yield "A score that doesn't beat the baselines found nothing. Sets of different shift are never averaged."
 
 
-def _row(row: Row, kind: str) -> list[str]:
-    return [f"{code(row.scorer)}{kind}", *(_cell(cell) for cell in row.cells)]
-
-
-def _cell(cell: Cell | None) -> str:
-    if cell is None:
-        return "–"
-    unscored = f", {count(cell.unscored)} unscored" if cell.unscored else ""
-    if cell.text is None:
-        return f"undefined: {plain(cell.reason or '')}{unscored}"
-    interval = f" \\[{cell.interval}\\]" if cell.interval else ""
-    return f"{cell.text}{interval}{unscored}"
+def _single_sets(run: RunFiles) -> str:
+    columns = ood_columns(run)
+    shown = metric_table(run, HEADLINE, columns)
+    grades = {c.task: c.shift + (f" {c.severity}" if c.severity is not None else "") for c in columns}
+    header = ["Scorer", *(f"{code(c.task)} ({grades[c.task]}, n = {count(c.samples)})" for c in columns)]
+    spread = adapters_table(run, columns)
+    over = {row.scorer: row for row in spread.rows} if spread else {}
+    rows = []
+    for row in shown.rows:
+        rows.append(scorer_row(row))
+        if row.scorer in over:
+            kind = f", over {count(adapter_count(run))} adapters: mean ± standard deviation (range)"
+            rows.append(scorer_row(over[row.scorer], kind, "()"))
+    rows += [scorer_row(row, BASELINE) for row in shown.baselines]
+    return table(header, rows, numbers=True)
 
 
 def _checks(run: RunFiles) -> Iterator[str]:
@@ -158,18 +164,7 @@ def _origin(run: RunFiles) -> Iterator[str]:
     yield "### Where the numbers come from"
     yield table(
         ["Data", "Role", "Samples", "Version", "Licence", "Citation", "Digest of its test rows"],
-        [
-            [
-                code(task["name"]),
-                "ID" if task["population"] == "id" else f"{task['shift']} OOD",
-                count(task["evaluated"]),
-                _said(task.get("version")),
-                _said(task.get("licence")),
-                _said(task.get("citation")),
-                _said(_digest(task.get("source") or {})),
-            ]
-            for task in run.tasks
-        ],
+        _data(run),
     )
     models = run.manifest["models"]
     yield table(
@@ -188,6 +183,32 @@ def _origin(run: RunFiles) -> Iterator[str]:
         f"{plain(n)} {plain(str(v))}" for n, v in (run.manifest.get("versions") or {}).items()
     )
     yield f"Made {_said(run.manifest.get('started'))} with {versions or 'versions that were not recorded'}."
+
+
+def _data(run: RunFiles) -> list[list[str]]:
+    """A row a data set; the grades of a family share one where they were made of the same rows."""
+    names = [task["name"] for tasks in run.families.values() for task in tasks]
+    rows = [[code(task["name"]), *_about(task)] for task in run.tasks if task["name"] not in names]
+    for family, tasks in run.families.items():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for task in tasks:
+            alike.setdefault(_about(task), []).append(str(task["severity"]))
+        for about, grades in alike.items():
+            rows.append(
+                [f"{code(family)}, grade{'s' if len(grades) > 1 else ''} {', '.join(grades)}", *about]
+            )
+    return rows
+
+
+def _about(task: Record) -> tuple[str, ...]:
+    return (
+        "ID" if task["population"] == "id" else f"{task['shift']} OOD",
+        count(task["evaluated"]),
+        _said(task.get("version")),
+        _said(task.get("licence")),
+        _said(task.get("citation")),
+        _said(_digest(task.get("source") or {})),
+    )
 
 
 def _digest(source: Record) -> str | None:

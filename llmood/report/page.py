@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from llmood.displays.text import clean
+from llmood.clean import clean
 from llmood.metrics import metrics_registry
 from llmood.report import text
 from llmood.report.adapters import adapters_table

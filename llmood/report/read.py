@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from llmood.errors import StoreError
 from llmood.manifest import check_planned, read_manifest, read_records
 from llmood.records import EVALUATED, SHIFTS, Check, MetricRecord
 from llmood.scorers.baselines import BASELINES
@@ -126,13 +128,14 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
         StoreError: one of its tables is broken.
     """
     manifest = read_manifest(folder)
-    if manifest["status"] in ("complete", "partial"):
+    if manifest["status"] in ("complete", "partial") or manifest.get("tasks"):
         check_planned(folder, manifest)
     if status is not None:
         manifest = {**manifest, "status": status}
     missing = [name for name in ("samples.parquet", "scores.parquet") if not (folder / name).is_file()]
     samples = None if "samples.parquet" in missing else _evaluated(folder / "samples.parquet")
     table = None if "scores.parquet" in missing else read_table(folder / "scores.parquet", SCORES)
+    _check_scored(folder, samples, table)
     scores, unscored = _columns(samples, table)
     records = _records(folder / "metrics.json", MetricRecord, missing)
     checks = _records(folder / "checks.json", Check, missing)
@@ -152,6 +155,22 @@ def _records(path: Path, kind: type[MetricRecord | Check], missing: list[str]) -
         missing.append(path.name)
         return []
     return list(read_records(path, kind))
+
+
+def _check_scored(folder: Path, samples: pa.Table | None, table: pa.Table | None) -> None:
+    """Every scorer has a row for each sample, and none for another."""
+    if samples is None or table is None:
+        return
+    known = Counter(samples["sample_id"].to_pylist())
+    scored: dict[str, Counter[str]] = {}
+    for name, sample_id in zip(table["scorer"].to_pylist(), table["sample_id"].to_pylist(), strict=True):
+        scored.setdefault(name, Counter())[sample_id] += 1
+    for name, rows in scored.items():
+        if rows != known:
+            raise StoreError(
+                f"{folder}: is damaged: the rows of {name} in scores.parquet are not those of samples.parquet",
+                hint="'llmood run' makes both anew",
+            )
 
 
 def _columns(

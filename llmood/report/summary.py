@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from llmood.displays.auroc_intervals import above_chance
-from llmood.displays.text import clean
+from llmood.clean import clean
+from llmood.displays.auroc_intervals import above_chance, side_of_chance
 from llmood.questions.ood_detection import QUESTION
 from llmood.report.read import Record, RunFiles
 from llmood.report.tables import checks_about
@@ -123,12 +123,12 @@ def _samples(run: RunFiles, task: Record, record: Record) -> str:
 
 
 def _verdict(run: RunFiles, record: Record) -> tuple[str, str]:
-    value, low, high = record["value"], record["ci_low"], record["ci_high"]
+    value, side = record["value"], side_of_chance(record)
     if value is None:
         return "undefined", f"undefined: {record['reason']}"
-    if low is not None and high is not None and low <= 0.5 <= high:
+    if side == "chance":
         return "chance", "no better than chance"
-    if value < 0.5:
+    if side == "below":
         return "backwards", "ranks this set backwards"
     length = run.find("auroc", "length", record["ood_task"])
     if length and length["value"] is not None and max(length["value"], 1 - length["value"]) >= value:

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
+from llmood.clean import clean
 from llmood.displays.base import Display
 from llmood.displays.style import INK, LINES, MUTED, RULE, styled
-from llmood.displays.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

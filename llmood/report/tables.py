@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from llmood.displays.auroc_intervals import above_chance
+from llmood.displays.auroc_intervals import side_of_chance
 from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
 from llmood.questions.adapters import OVER_ADAPTERS
@@ -178,11 +178,13 @@ def _mark(record: Record, behind: Record | None) -> str:
         return "strong" if abs(value) >= STRONG_CORRELATION else ""
     if metric != "auroc":
         return ""
-    if value < 0.5:
-        # An interval over 0.5: the direction is not known. Half of all coin flips land here, as baselines should.
-        chance = record["ci_high"] is not None and record["ci_high"] >= 0.5
-        return ("" if record["scorer"] in BASELINES else "chance") if chance else "backwards"
-    params: Mapping[str, Any] = behind["params"] if behind and above_chance(record) else {}
+    side = side_of_chance(record)
+    if side == "below":
+        return "backwards"
+    if side == "chance":
+        # Of a baseline nothing else is expected.
+        return "" if record["scorer"] in BASELINES else "chance"
+    params: Mapping[str, Any] = behind["params"] if behind else {}
     if params.get("best") == record["scorer"]:
         return "best"
     return "tie" if params.get("ties_with_best") else ""

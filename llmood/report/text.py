@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from llmood.displays.text import clean
+from llmood.clean import clean
 from llmood.metrics import metrics_registry
 from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def find_splits(given: Path) -> dict[Split, Path]:
     if given.is_dir():
         return _of_folder(given)
     if not given.is_file():
-        raise DataError(f"no file '{given}'", hint=_nearest(given))
+        raise DataError(f"no file '{given}'", hint=nearest(given))
     return {"train": given}
 
 
@@ -122,10 +123,20 @@ def _of_folder(given: Path) -> dict[Split, Path]:
     return found
 
 
-def _nearest(given: Path) -> str:
+def nearest(given: Path, *, also: Iterable[str] = ()) -> str:
+    """The hint for a file that isn't there: data files beside it with a like name, else all of them.
+
+    Args:
+        also: other names that may have been meant; only one that is near is said.
+    """
     folder = given.parent
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return suggest(given.name, names) if names else f"there is no folder '{folder}'"
+    if not folder.is_dir():
+        return f"there is no folder '{folder}'"
+    files = [path.name for path in folder.iterdir() if DATA.search(path.name)]
+    near = difflib.get_close_matches(given.name, [*files, *also])
+    if near:
+        return suggest(given.name, near)
+    return suggest(given.name, files) if files else f"'{folder}' holds no .jsonl, .csv or .parquet file"
 
 
 def columns_of(heads: Mapping[Split, Head]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from llmood.config_file import CONFIG
 from llmood.errors import ConfigError
 from llmood.paths import find_model_folder
 from llmood.records import Shift, Split
@@ -15,7 +16,6 @@ from llmood.scaffold.columns import Columns
 from llmood.scaffold.text import flow, join, line, quoted, said
 from llmood.tables import write_text
 
-CONFIG = "config.yaml"
 FIELD_COMMENTS = {
     "references": "accepted answers: a column of text, or of lists",
     "label": "what kind of question it is",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,6 @@ def corrupted(
         raise ValueError("a corrupted task needs one that was loaded with its reader")
     name = f"{family_of(loaded.spec.name, corruption)}.{grade}"
     made: list[Sample] = []
-    unchanged = 0
     for sample in loaded.samples[split]:
         cells = {
             column: _corrupt_cell(value, corruption, grade, seed, f"{sample.sample_id}:{column}")
@@ -54,7 +53,6 @@ def corrupted(
             raise DataError(
                 f"{sample.source_line}: can't be made into a prompt with '{corruption}', grade {grade}: {error}"
             ) from None
-        unchanged += messages == sample.messages
         made.append(
             replace(
                 sample,
@@ -68,10 +66,33 @@ def corrupted(
     spec = loaded.spec.model_copy(
         update={"name": name, "description": f"{loaded.spec.name} with {corruption}, grade {grade} of 5."}
     )
-    checks = [_unchanged(name, unchanged, len(made))] if unchanged else []
-    return LoadedTask(
-        spec, {split: number_samples(made)}, [], {}, checks, loaded.source, reader=loaded.reader
-    )
+    return LoadedTask(spec, {split: number_samples(made)}, [], {}, [], loaded.source, reader=loaded.reader)
+
+
+def corrupted_grades(
+    loaded: LoadedTask, corruption: str, grades: Sequence[int], *, split: Split = "test", seed: int = 0
+) -> list[LoadedTask]:
+    """One corruption in several grades; how many texts each left alone is one check, of the grade that left most.
+
+    Raises:
+        DataError: a row can't be rendered once it is corrupted.
+    """
+    made = {grade: corrupted(loaded, corruption, grade, split=split, seed=seed) for grade in grades}
+    originals = {sample.sample_id: sample.messages for sample in loaded.samples[split]}
+    unchanged = {
+        grade: sum(sample.messages == originals[str(sample.parent_id)] for sample in task.samples[split])
+        for grade, task in made.items()
+    }
+    most = max(made, key=lambda grade: unchanged[grade])
+    if unchanged[most]:
+        check = _unchanged(
+            family_of(loaded.spec.name, corruption),
+            made[most].spec.name,
+            unchanged,
+            len(loaded.samples[split]),
+        )
+        made[most] = replace(made[most], checks=[check])
+    return list(made.values())
 
 
 def _corrupt_cell(value: Any, corruption: str, grade: int, seed: int, key: str) -> Any:
@@ -91,12 +112,14 @@ def _corrupt_cell(value: Any, corruption: str, grade: int, seed: int, key: str) 
     return value
 
 
-def _unchanged(task: str, unchanged: int, total: int) -> Check:
+def _unchanged(family: str, task: str, unchanged: Mapping[int, int], total: int) -> Check:
+    left = {grade: count for grade, count in unchanged.items() if count}
+    listed = ", ".join(f"{count} of {total} at grade {grade}" for grade, count in left.items())
     return Check(
         code="unchanged_by_corruption",
         severity="info",
         title="Texts that a corruption left alone",
-        detail=f"{unchanged} of {total} texts of {task} are left as they were at this grade.",
+        detail=f"Texts of {family} that are left as they were: {listed}.",
         task=task,
-        values={"unchanged": unchanged, "samples": total},
+        values={"samples": total} | {f"unchanged_at_grade_{grade}": count for grade, count in left.items()},
     )

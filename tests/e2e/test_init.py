@@ -12,6 +12,7 @@ import typer
 import yaml
 from safetensors.numpy import save_file
 
+from llmood.cli.initialising import FILE
 from tests.task_files import write_jsonl
 from tests.worlds import Outcome, llmood, refused
 
@@ -242,14 +243,17 @@ def test_the_profile_follows_the_size(home: Path) -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A terminal whose user takes the default, but for what a test puts into `answers`."""
+    """A terminal whose user takes the default, but for what a test puts into `answers`: one, or a list in turn."""
     questions: dict[str, Any] = {}
-    answers: dict[str, str] = {}
+    answers: dict[str, str | list[str]] = {}
 
-    def prompt(question: str, *, default: str, err: bool) -> str:
+    def prompt(question: str, *, default: str | None, err: bool) -> str:
         assert err  # stdout is for results
         questions[question] = default
-        return answers.get(question, default)
+        said = answers.get(question, default)
+        answer = said.pop(0) if isinstance(said, list) else said
+        assert answer is not None
+        return answer
 
     monkeypatch.setattr("llmood.cli.asking.on_terminal", lambda: True)
     monkeypatch.setattr(typer, "prompt", prompt)
@@ -287,21 +291,167 @@ def test_yes_and_json_ask_nothing(asked: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("question", "wrong", "right", "words"),
     [
-        ({"Prompt (a template)": "{{ qestion }}"}, ("no column 'qestion'", "'question'")),
-        ({"Prompt (a template)": "no column"}, ("uses no column",)),
-        ({"Column of the label": "lable"}, ("no column 'lable'", "'label'")),
-        ({"Tuning profile (small, default)": "tiny"}, ("no tuning profile 'tiny'",)),
-        ({"Name of the task": "a/b"}, ("'a/b' is no name",)),
+        ("Prompt (a template)", "{{ qestion }}", "Q: {{ question }}", ("no column 'qestion'", "'question'")),
+        ("Prompt (a template)", "no column", "Q: {{ question }}", ("uses no column",)),
+        ("Prompt (a template)", "{{ question", "Q: {{ question }}", ("line 1 of the template",)),
+        ("Column of the label", "lable", "none", ("no column 'lable'", "'label'")),
+        ("Shift of stories.jsonl (near, far, covariate)", "close", "near", ("no shift 'close'", "near")),
+        ("Tuning profile (small, default)", "tiny", "small", ("no tuning profile 'tiny'", "small")),
+        ("Name of the task", "a b", "shop", ("'a b' is no name",)),
+        ("Name of the task", "gsm8k", "shop", ("'gsm8k' is what an OOD task is called",)),
+        ("Name of the task", "there", "shop", ("there/config.yaml: already there", "--force")),
     ],
 )
-def test_a_wrong_answer_is_one_line(
-    asked: dict[str, Any], answer: dict[str, str], words: tuple[str, ...]
+def test_a_wrong_answer_is_asked_again_and_costs_no_other(
+    asked: dict[str, Any], question: str, wrong: str, right: str, words: tuple[str, ...]
 ) -> None:
-    asked["answers"] |= answer
-    refused(llmood("init", "mine.jsonl"), *words)
-    assert not Path("mine").exists()
+    Path("there").mkdir()
+    Path("there/config.yaml").write_text("seed: 1\n")
+    asked["answers"] |= {"Name of the task": "kept", "Column of the group": "id"}
+    asked["answers"][question] = [wrong, right]
+    outcome = llmood("init", "mine.jsonl", "--ood", "stories.jsonl", "--ood", "near:gsm8k")
+    assert outcome.code == 0, outcome
+    assert asked["answers"][question] == []
+    complaint = next(line for line in outcome.err.splitlines() if words[0] in line)
+    for word in words:
+        assert word in complaint
+    name = "kept" if question != "Name of the task" else right
+    assert read(f"{name}/{name}.yaml")["fields"]["group"] == "id"
+    assert right in (name, *(value for value, _ in table(outcome).values()))
+    assert Path("there/config.yaml").read_text() == "seed: 1\n"
+
+
+def table(outcome: Outcome) -> dict[str, tuple[str, str]]:
+    """The printed table of decisions."""
+    lines = outcome.out.splitlines()
+    taken, source = lines[0].index("taken"), lines[0].index("from")
+    rows = lines[1 : lines.index("")]
+    return {line[:taken].strip(): (line[taken:source].strip(), line[source:].strip()) for line in rows}
+
+
+def test_what_an_option_says_is_no_question_and_stays_an_error(asked: dict[str, Any]) -> None:
+    for options in (
+        ("--label-column", "lable"),
+        ("--profile", "tiny"),
+        ("--ood", "close:stories.jsonl"),
+        ("--ood", "near:storys.jsonl"),
+        ("--name", "a b"),
+    ):
+        outcome = llmood("init", "mine.jsonl", *options)
+        assert outcome.code == 2
+        assert outcome.out == ""
+    # And what the OOD options get wrong is said before anything is asked.
+    asked["questions"].clear()
+    refused(llmood("init", "mine.jsonl", "--ood", "storys.jsonl"), "no file 'storys.jsonl'")
+    (Path("full")).mkdir()
+    (Path("full/config.yaml")).write_text("seed: 1\n")
+    refused(llmood("init", "mine.jsonl", "-o", "full"), "full/config.yaml: already there")
+    assert asked["questions"] == {}
+
+
+def test_without_a_file_a_terminal_is_asked_for_it(asked: dict[str, Any]) -> None:
+    asked["answers"][FILE] = ["min.jsonl", " mine.jsonl"]
+    outcome = llmood("init")
+    assert outcome.code == 0, outcome
+    assert "no file 'min.jsonl' (did you mean 'mine.jsonl'" in outcome.err
+    assert read("mine/mine.yaml")["sources"] == [{"files": {"train": "../mine.jsonl"}}]
+    refused(llmood("init", "--yes"), "no file is named")
+
+
+def test_the_columns_are_shown_before_one_is_asked_for(asked: dict[str, Any]) -> None:
+    long = [{"body": f"\x1b[31mred {n}\n" + "word " * 40, "made in": n} for n in range(9)]
+    write_jsonl(Path("long.jsonl"), long)
+    lines = llmood("init", "long.jsonl").err.splitlines()
+    at = lines.index("columns, each with its first cell:")
+    assert lines[at + 2] == "  made in  0"
+    assert lines[at + 1].startswith("  body     [31mred 0 word word")
+    assert lines[at + 1].endswith(" …")
+    assert len(lines[at + 1]) < 80
+    silent = llmood("init", "long.jsonl", "--yes", "--force")
+    assert (silent.code, silent.err) == (0, "")
+
+
+def test_the_first_prompt_is_shown(home: Path) -> None:
+    options = ("--prompt", "Q: {{ question }}\\nA:")
+    shown = f"Q: {QUESTIONS[0]['question']}\nA:"
+    outcome = llmood("init", "mine.jsonl", *options)
+    assert f"--- the first prompt\n{shown}\n---\n" in outcome.out
+    assert llmood("init", "mine.jsonl", *options, "--force", "--json").json()["prompt"] == shown
+    # A row that can't be rendered is none, and a chat is shown turn by turn.
+    write_jsonl(home / "gaps.jsonl", [{"text": None}, {"text": "second"}, {"text": "third"}])
+    assert llmood("init", "gaps.jsonl", "--json").json()["prompt"] == "second"
+    chats = [{"messages": [{"role": "user", "content": f"why {n}?"}]} for n in range(5)]
+    write_jsonl(home / "chat.jsonl", chats)
+    assert llmood("init", "chat.jsonl", "--json").json()["prompt"] == "[user] why 0?"
+
+
+def test_a_built_in_task_is_an_ood_task(home: Path) -> None:
+    outcome = llmood("init", "mine.jsonl", "--ood", "near:gsm8k", "--ood", "stories.jsonl", "--json")
+    assert outcome.code == 0, outcome
+    assert decisions(outcome)["shift of gsm8k"] == ("near", "your option")
+    assert read("mine/config.yaml")["benchmark"]["ood"] == [
+        {"task": "gsm8k", "shift": "near"},
+        {"task": "stories.yaml", "shift": "far"},
+        {"corruption": "typos"},
+    ]
+    assert not (home / "mine" / "gsm8k.yaml").exists()
+    # A file of that name is the file, and what is made of it doesn't take the task's name.
+    (home / "old").mkdir()
+    write_jsonl(home / "old" / "gsm8k.jsonl", STORIES)
+    options = ("--ood", "near:gsm8k", "--ood", "far:old/gsm8k.jsonl", "--force")
+    assert llmood("init", "mine.jsonl", *options).code == 0
+    named = [ood.get("task") for ood in read("mine/config.yaml")["benchmark"]["ood"]]
+    assert named == ["gsm8k", "gsm8k_2.yaml", None]
+    refused(llmood("init", "mine.jsonl", "--ood", "near:gsm8k", "--name", "gsm8k"), "--name: 'gsm8k'")
+
+
+def test_what_was_meant_by_an_ood_name(home: Path) -> None:
+    (home / "notes.txt").write_text("mine")
+    near = llmood("init", "mine.jsonl", "--ood", "near:gsm9k")
+    refused(near, "--ood near:gsm9k: no file 'gsm9k', and no task of this name (did you mean 'gsm8k'?)")
+    refused(llmood("init", "mine.jsonl", "--ood", "near:xyzzyx"), "(known: mine.jsonl, stories.jsonl)")
+
+
+@pytest.mark.parametrize("options", [(), ("--reference-column", "none")])
+def test_the_answers_of_chats_are_the_references_without_a_column(
+    home: Path, options: tuple[str, ...]
+) -> None:
+    turns = [("user", "why {n}?"), ("assistant", "because {n}")]
+    for name, used in (("answered", turns), ("open", turns[:1])):
+        rows = [
+            {"messages": [{"role": role, "content": said.format(n=n)} for role, said in used]}
+            for n in range(60)
+        ]
+        write_jsonl(home / f"{name}.jsonl", rows)
+    answered = llmood("init", "answered.jsonl", *options, "--json")
+    assert decisions(answered)["references"] == ("the last assistant turn", "its rows")
+    found = llmood("validate", "answered/answered.yaml", "--json").json()
+    assert all(sample["references"][0].startswith("because ") for sample in found["samples"])
+    assert decisions(llmood("init", "open.jsonl", *options, "--json"))["references"][0] == "none"
+
+
+def test_on_a_terminal_the_chat_s_answers_are_the_default(asked: dict[str, Any], home: Path) -> None:
+    chat = [{"role": "user", "content": "why?"}, {"role": "assistant", "content": "so"}]
+    write_jsonl(home / "chat.jsonl", [{"messages": chat, "gold": f"it is {n}"} for n in range(5)])
+    assert llmood("init", "chat.jsonl").code == 0
+    assert asked["questions"]["Column of the references"] == "gold"
+    asked["answers"]["Column of the references"] = "the last assistant turn"
+    assert table(llmood("init", "chat.jsonl", "--force"))["references"][0] == "the last assistant turn"
+    assert "references" not in read("chat/chat.yaml").get("fields", {})
+
+
+def test_the_folder_stands_for_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert llmood("init", "mine.jsonl").code == 0
+    whole = llmood("validate", "mine/config.yaml", *FAKE, "--json")
+    assert (whole.code, whole.json()["configuration"]) == (0, "mine")
+    assert llmood("validate", "mine", *FAKE, "--json").json() == whole.json()
+    dry = llmood("run", "mine", *FAKE, "--dry-run", "--json")
+    assert dry.json() == llmood("run", "mine/config.yaml", *FAKE, "--dry-run", "--json").json()
+    # A folder without one is none.
+    Path("mine/config.yaml").unlink()
+    refused(llmood("run", "mine", *FAKE), "no configuration file 'mine'")
 
 
 @pytest.mark.parametrize(

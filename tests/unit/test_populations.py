@@ -90,7 +90,7 @@ def test_private_text_is_scored_while_it_is_there_and_not_again(tmp_path: Path, 
 
 
 def corrupted_world(folder: Path, *ood: dict[str, Any], **keys: Any) -> Any:
-    world = write_world(folder, bank={"train": TRAIN, "test": TEST}, far=None, **keys)
+    world = write_world(folder, **{"bank": {"train": TRAIN, "test": TEST}, "far": None, **keys})
     benchmark = {"name": "small", "id": "bank/t.yaml", "ood": list(ood)}
     return world.edit(benchmark=benchmark)
 
@@ -114,6 +114,28 @@ def test_a_corruption_makes_five_grades_of_the_id_task(tmp_path: Path) -> None:
     # A sample and what was made of it are one group: both are drawn together, or neither.
     found = run.metrics().query("metric == 'auroc' and scorer == 'likelihood'")
     assert set(found["shift"]) == {"covariate"}
+
+
+def test_texts_that_no_grade_changed_are_one_check_a_family(tmp_path: Path) -> None:
+    """Numbers have no case: they stay as they are at every grade."""
+    rows = [{"text": text} for text in ("123 456", "7 8 9", "the quick brown fox jumps over the lazy dogs")]
+    world = corrupted_world(tmp_path, {"corruption": "case"}, bank={"test": rows})
+    run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    texts = {row["text"] for row in rows}
+    samples = run.samples()
+    left = {
+        grade: int(samples[samples.task == f"bank.case.{grade}"].prompt.isin(texts).sum())
+        for grade in range(1, 6)
+    }
+    assert min(left.values()) >= 2
+    (case,) = [check for check in run.checks() if check["code"] == "unchanged_by_corruption"]
+    listed = ", ".join(f"{count} of 3 at grade {grade}" for grade, count in left.items())
+    assert case["detail"] == f"Texts of bank.case that are left as they were: {listed}."
+    assert case["task"] == f"bank.case.{max(left, key=lambda grade: left[grade])}"
+    assert case["values"] == {
+        "samples": 3,
+        **{f"unchanged_at_grade_{grade}": count for grade, count in left.items()},
+    }
 
 
 def test_one_grade_of_another_task(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from llmood.displays import AurocIntervals, RocCurves, ScoreDistribution
+from llmood.clean import clean
+from llmood.displays import AurocIntervals, Differences, RocCurves, ScoreDistribution, SeverityCurve
+from llmood.displays.auroc_intervals import side_of_chance
 from llmood.displays.roc import MAX_POINTS
 from llmood.displays.style import label
-from llmood.displays.text import clean
 from llmood.metrics import auroc
 
 IS_OOD = np.array([False, False, False, True, True])
@@ -152,3 +155,89 @@ def test_clean_keeps_every_language() -> None:
     assert clean(text) == text
     assert clean("a\r\nb\rc") == "a\nb\nc"
     assert clean("\x7f\x85\ufffe") == "␡��"
+
+
+def covers(figure: Figure) -> bool:
+    """Whether a legend lies on the axes, or beyond the figure's edge."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    legends = [*figure.legends, *filter(None, [axes.get_legend()])]
+    assert legends
+    boxes = [legend.get_window_extent(renderer) for legend in legends]
+    whole = figure.bbox
+    inside = all(
+        box.x0 >= 0 and box.y0 >= 0 and box.x1 <= whole.width and box.y1 <= whole.height for box in boxes
+    )
+    return not inside or any(box.overlaps(axes.get_tightbbox(renderer)) for box in boxes)
+
+
+@pytest.mark.parametrize("many", [1, 2, 6, 9])
+@pytest.mark.parametrize("name", ["s", "likelihood_ratio.response_given_prompt.mean@tuned:1"])
+def test_no_legend_lies_on_the_curves(many: int, name: str) -> None:
+    scorers = [f"{place} {name}" for place in range(many)]
+    # Every corner is taken: scores that rank forwards, and backwards.
+    scores = {scorer: np.arange(5.0) * (-1) ** place for place, scorer in enumerate(scorers)}
+    assert not covers(RocCurves(scores, IS_OOD, ood_task="o").plot())
+    records = [
+        {
+            "metric": "auroc",
+            "slice": None,
+            "scorer": scorer,
+            "ood_task": f"t{grade}",
+            "value": place / many,
+            "ci_low": 0.0,
+            "ci_high": 1.0,
+        }
+        for place, scorer in enumerate(scorers)
+        for grade in range(1, 6)
+    ]
+    grades = {f"t{grade}": grade for grade in range(1, 6)}
+    figure = SeverityCurve(records, grades, family="t", scorers=scorers).plot()
+    assert not covers(figure)
+    (box,) = [axes.get_position() for axes in figure.axes]
+    assert box.height * figure.get_figheight() > 2  # the curves keep their room
+
+
+def test_each_row_of_a_forest_plot_keeps_its_scorer_whole() -> None:
+    def record(scorer: str) -> dict[str, Any]:
+        sides = {"a": {"letter": "A", "scorer": "length"}, "b": {"letter": "B", "scorer": scorer}}
+        values = {"value": 0.1, "ci_low": 0.0, "ci_high": 0.2}
+        return {"ood_task": "a_task_with_a_name_that_is_far_too_long", **values, "params": sides}
+
+    names = ["likelihood_ratio.mean@tuned:1", "likelihood_ratio.response_given_prompt.mean@tuned:1"]
+    display = Differences([record(name) for name in names], title="AUROC")
+    assert display.frame()["label"].tolist() == [
+        f"a_task_with_a_name_that_is_far_too_long · {name}" for name in names
+    ]
+    figure = display.plot()
+    first, second = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert first.endswith(f" · {names[0]}")
+    assert second.partition(" · ")[2].startswith("likelihood_ratio.respon")
+    assert second.endswith("mean@tuned:1")
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    assert all(tick.get_window_extent(renderer).x0 >= 0 for tick in figure.axes[0].get_yticklabels())
+    assert figure.axes[0].get_position().width * figure.get_figwidth() > 2.5
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (0.489, 0.457, 0.517, "chance"),
+        (0.505, 0.459, 0.549, "chance"),
+        (0.55, 0.5, 0.6, "chance"),
+        (0.45, 0.4, 0.49, "below"),
+        (0.55, 0.51, 0.6, "above"),
+        (0.4, None, None, "below"),
+        (0.5, None, None, "chance"),
+        (None, None, None, None),
+    ],
+)
+def test_an_interval_that_holds_a_half_is_chance(
+    value: float | None, low: float | None, high: float | None, expected: str | None
+) -> None:
+    record = {"metric": "auroc", "value": value, "ci_low": low, "ci_high": high}
+    assert side_of_chance(record) == expected
+    frame = AurocIntervals([{**record, "ood_task": "o", "slice": None, "scorer": "a"}], ood_task="o").frame()
+    assert frame["side"].tolist() == [expected]

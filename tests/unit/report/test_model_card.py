@@ -5,22 +5,52 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from llmood.errors import ConfigError
-from llmood.report.markdown import block, code, one_line, plain, table
+from llmood.markdown import block, code, one_line, plain, table
 from llmood.report.model_card import render_model_card
 from llmood.report.text import number
 from tests.unit.report.html_reading import Page
-from tests.unit.report.tiny_runs import HOSTILE, copy_of, edit_json, records
+from tests.unit.report.tiny_runs import HOSTILE, copy_of, edit_json, records, tiny_run
 
 ATTACK = (
     "---\nmodel-index: []\n---\n# Title\n```\n</code></pre><script>alert(1)</script> ![x](http://e.org/x.png) "
     "[link](javascript:alert(1)) <http://e.org> | cell | `code` $$x$$ &lt; \\\\ \x07 *b* _i_"
 )
+
+
+ID_TEXTS = [f"please tell me the balance of account number {n} before noon" for n in range(12)]
+OOD = [
+    {"task": "away", "shift": "near"},
+    {"corruption": "typos"},
+    {"task": "away", "corruption": "case", "severity": 2},
+]
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with shifts in grades and two adapters."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("graded")
+        patch.setenv("LLMOOD_CACHE", str(folder / "store"))
+        tuned = [{"adapter": "fake-one:bank card"}, {"adapter": "fake-two:number noon"}]
+        benchmark = {"name": "tiny", "description": "d", "id": "home", "ood": OOD}
+        return tiny_run(
+            folder, id_texts=ID_TEXTS, benchmark=benchmark, models={"base": "fake", "tuned": tuned}
+        )
+
+
+def table_rows(card: str, head: str) -> dict[str, list[str]]:
+    """The rows of the table whose first heading is `head`: first cell → the others."""
+    _, _, rest = card.partition(f"| {head} |")
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {first: others for first, *others in cells}
 
 
 def rendered(markdown: str) -> Page:
@@ -78,6 +108,68 @@ def test_every_number_of_the_table_is_a_record(run: Path) -> None:
         "ul",
         "li",
     }
+
+
+def test_grades_are_one_table_and_in_no_entry(graded: Path) -> None:
+    card = render_model_card(graded)
+    assert {entry.dataset_type for entry in ModelCard(card).data.eval_results} == {"away"}
+    auroc = {
+        (r["scorer"], r["ood_task"]): number(r["value"])
+        for r in records(graded)
+        if r["metric"] == "auroc" and r["slice"] is None
+    }
+    scorers = ["likelihood_ratio", "likelihood.mean", "length", "random", "constant"]
+    shown = table_rows(card, "Shift, scorer")
+    assert len(shown) == 2 * len(scorers)
+    for scorer in scorers:
+        kind = " (baseline)" if scorer in ("length", "random", "constant") else ""
+        typos = [auroc[scorer, f"home.typos.{grade}"] for grade in range(1, 6)]
+        assert shown[f"`home.typos` (covariate), `{scorer}`{kind}"] == typos
+        case = ["–", auroc[scorer, "away.case.2"], "–", "–", "–"]
+        assert shown[f"`away.case` (covariate), `{scorer}`{kind}"] == case
+    assert "are in the run's `metrics.json`" in card
+    assert all("typos" not in row for row in table_rows(card, "Scorer"))
+    data = table_rows(card, "Data")
+    assert list(data) == ["`home`", "`away`", "`home.typos`, grades 1, 2, 3, 4, 5", "`away.case`, grade 2"]
+
+
+def test_grades_of_different_data_keep_rows_of_their_own(graded: Path, tmp_path: Path) -> None:
+    other = copy_of(graded, tmp_path)
+
+    def change(manifest: dict) -> None:
+        for task in manifest["tasks"]:
+            if task["name"] == "home.typos.3":
+                task["licence"] = "another"
+
+    edit_json(other / "run.json", change)
+    data = table_rows(render_model_card(other), "Data")
+    assert [name for name in data if "typos" in name] == [
+        "`home.typos`, grades 1, 2, 4, 5",
+        "`home.typos`, grade 3",
+    ]
+    assert data["`home.typos`, grade 3"][3] == "another"
+
+
+def test_the_spread_over_adapters_stands_below_its_scorer(graded: Path, run: Path) -> None:
+    shown = table_rows(render_model_card(graded), "Scorer")
+    over = ", over 2 adapters: mean ± standard deviation (range)"
+    assert list(shown)[:4] == [
+        "`likelihood_ratio`",
+        f"`likelihood_ratio`{over}",
+        "`likelihood.mean`",
+        f"`likelihood.mean`{over}",
+    ]
+    single = {
+        r["scorer"]: r["value"]
+        for r in records(graded)
+        if (r["metric"], r["ood_task"], r["slice"]) == ("auroc", "away", None)
+    }
+    for scorer in ("likelihood_ratio", "likelihood.mean"):
+        both = [single[scorer], single[f"{scorer}@tuned:1"]]
+        (cell,) = shown[f"`{scorer}`{over}"]
+        expected = f"{number(fmean(both))} ± {number(stdev(both))}"
+        assert cell == rf"{expected} \({number(min(both))} to {number(max(both))}\)"
+    assert "adapters" not in render_model_card(run)
 
 
 def test_hostile_texts_are_shown_and_do_nothing(run: Path, tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def test_a_worse_than_random_scorer_is_marked(run: Path, tmp_path: Path) -> None
     def turn(value: list[dict[str, object]]) -> None:
         for record in value:
             if record["metric"] == "auroc":
-                backwards = record["scorer"] == "likelihood.mean"
-                record.update(value=0.2, ci_low=0.1, ci_high=0.3) if backwards else record.update(value=0.7)
+                values = (0.2, 0.1, 0.3) if record["scorer"] == "likelihood.mean" else (0.7, 0.6, 0.8)
+                record.update(zip(("value", "ci_low", "ci_high"), values, strict=True))
 
     edit_json(copied / "metrics.json", turn)
     page = Page(render_report([copied]))
@@ -201,20 +201,18 @@ def test_several_runs_stand_side_by_side(run: Path, tmp_path: Path) -> None:
     assert page.text.count("not in this run") == 4
 
 
-def test_many_scorers_on_many_sets_stay_small(run: Path, tmp_path: Path) -> None:
+def test_many_scorers_on_many_sets_stay_small(tmp_path: Path) -> None:
     from llmood.scorers.base import scorers
 
-    baselines = ("length", "random", "constant")
-    fitting = [name for name, entry in scorers if entry.make().fitted_on]  # the tiny run has no train rows
-    names = [name for name in scorers.names() if name not in (*baselines, *fitting)]
+    names = [name for name in scorers.names() if name.startswith("likelihood")][:16]
     ood = {
-        f"a_very_long_task_name_that_never_ends_{n}": [f"zebra {n} {i}" for i in range(4)] for n in range(10)
+        f"a_very_long_task_name_that_never_ends_{n}": [f"zebra {n} {i}" for i in range(4)] for n in range(4)
     }
     folder = tiny_run(tmp_path, ood, scorers=names)
     text = render_report([folder])
     Page(text)
-    assert len(names) >= 10
-    assert len(text.encode()) < 2_000_000
+    assert len(names) == 16
+    assert len(text.encode()) < 450_000
 
 
 def test_importing_the_report_is_light() -> None:

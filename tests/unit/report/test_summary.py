@@ -81,7 +81,7 @@ def test_the_rule_of_the_verdict_stands_in_the_page(page: Page) -> None:
     [
         (auroc(0.7, 0.6, 0.8), "Better than every other scorer here.", "best"),
         (auroc(0.7), "Better than every other scorer here.", "best"),
-        (auroc(0.6, 0.45, 0.8), None, ""),
+        (auroc(0.6, 0.45, 0.8), None, "chance"),
     ],
 )
 def test_only_a_scorer_above_chance_is_called_best(
@@ -112,7 +112,43 @@ def test_a_tie_with_the_best_needs_to_be_above_chance_too(run: Path, tmp_path: P
     assert "Ties" not in " ".join(first_finding(copied).lines)
     cell = headline_table(read_run(copied)).rows[0].cells[0]
     assert cell is not None
-    assert cell.mark == ""
+    assert cell.mark == "chance"
+
+
+@pytest.mark.parametrize(
+    ("own", "side"),
+    [
+        (auroc(0.489, 0.457, 0.517), "chance"),
+        (auroc(0.505, 0.459, 0.549), "chance"),
+        (auroc(0.55, 0.5, 0.6), "chance"),
+        (auroc(0.45, 0.4, 0.5), "chance"),
+        (auroc(0.5), "chance"),
+        (auroc(0.45, 0.4, 0.499), "backwards"),
+        (auroc(0.4), "backwards"),
+        (auroc(0.55, 0.501, 0.6), None),
+        (auroc(0.6), None),
+    ],
+)
+def test_the_table_calls_chance_what_the_summary_calls_chance(
+    run: Path, tmp_path: Path, own: dict[str, Any], side: str | None
+) -> None:
+    changes = {("auroc", FIRST): own, ("auroc", "random"): own}
+    copied = with_records(run, tmp_path, changes)
+    finding = first_finding(copied)
+    table = headline_table(read_run(copied))
+    cell = table.rows[0].cells[0]
+    assert cell is not None
+    words = {"chance": "no better than chance", "backwards": "ranks this set backwards"}
+    if side is None:
+        assert cell.mark not in words
+        assert finding.tone not in words
+    else:
+        assert (cell.mark, finding.tone, finding.verdict) == (side, side, words[side])
+    # Of a baseline chance is what is expected.
+    (random,) = [row.cells[0] for row in table.baselines if row.scorer == "random"]
+    assert random is not None
+    assert (random.mark == "backwards") == (side == "backwards")
+    assert random.mark != "chance"
 
 
 def test_a_card_says_how_many_samples_were_scored(tmp_path: Path, run: Path) -> None:

@@ -119,7 +119,7 @@ def test_nothing_is_replaced_unless_it_is_said(tmp_path: Path) -> None:
     assert not files[2].exists()
     write(one, force=True)
     assert read_yaml(files[1])["name"] == "other"
-    assert load_config(files[2])[2] == "config"
+    assert load_config(files[2])[2] == "mine"
 
 
 def test_a_base_is_named_so_that_the_configuration_finds_it(

@@ -1,0 +1,52 @@
+"""Rows and cells of the model card's tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llmood.markdown import code, plain, table
+from llmood.questions.ood_detection import HEADLINE
+from llmood.report.adapters import adapter_count
+from llmood.report.read import RunFiles
+from llmood.report.tables import Cell, Row, column_of, metric_table
+from llmood.report.text import count
+
+BASELINE = " (baseline)"
+
+
+def scorer_row(row: Row, kind: str = "", around: str = "[]") -> list[str]:
+    """A scorer's row; `around` stands about what belongs to a value, its interval or its range."""
+    return [f"{code(row.scorer)}{kind}", *(_cell(cell, around) for cell in row.cells)]
+
+
+def graded_sets(run: RunFiles) -> str:
+    """One table for all shifts in grades: AUROC alone, by grade."""
+    grades = sorted({task["severity"] for tasks in run.families.values() for task in tasks})
+    rows = []
+    for family, tasks in run.families.items():
+        shown = metric_table(run, HEADLINE, tuple(column_of(run, task) for task in tasks))
+        for row, kind in (*((row, "") for row in shown.rows), *((row, BASELINE) for row in shown.baselines)):
+            by_grade = {task["severity"]: cell for task, cell in zip(tasks, row.cells, strict=True)}
+            name = f"{code(family)} ({tasks[0]['shift']}), {code(row.scorer)}{kind}"
+            rows.append([name, *(_alone(by_grade.get(grade)) for grade in grades)])
+    words = "AUROC by grade, of each shift that comes in grades. Intervals"
+    if adapter_count(run) > 1:
+        words += ", and the spread over the adapters,"
+    words += " are in the run's `metrics.json`."
+    return (
+        f"{words}\n\n{table(['Shift, scorer', *(f'Grade {grade}' for grade in grades)], rows, numbers=True)}"
+    )
+
+
+def _alone(cell: Cell | None) -> str:
+    return _cell(None if cell is None else replace(cell, interval=None))
+
+
+def _cell(cell: Cell | None, around: str = "[]") -> str:
+    if cell is None:
+        return "–"
+    unscored = f", {count(cell.unscored)} unscored" if cell.unscored else ""
+    if cell.text is None:
+        return f"undefined: {plain(cell.reason or '')}{unscored}"
+    beside = f" \\{around[0]}{cell.interval}\\{around[1]}" if cell.interval else ""
+    return f"{cell.text}{beside}{unscored}"
