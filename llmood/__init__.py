@@ -11,17 +11,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmood.comparison import compare_runs as compare
+    from llmood.importing import import_file
     from llmood.run import Run, evaluate, rescore
+    from llmood.tuning import finetune
 
-_HOMES = {"Run": "llmood.run", "evaluate": "llmood.run", "rescore": "llmood.run"}
+# No module of llmood may be called like one of these: once imported, it would stand here in its place.
+_HOMES = {
+    "Run": ("llmood.run", "Run"),
+    "compare": ("llmood.comparison", "compare_runs"),
+    "evaluate": ("llmood.run", "evaluate"),
+    "finetune": ("llmood.tuning", "finetune"),
+    "import_file": ("llmood.importing", "import_file"),
+    "rescore": ("llmood.run", "rescore"),
+}
 
-__all__ = ["Run", "evaluate", "rescore"]
+__all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "rescore"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: importing llmood costs nothing that the caller doesn't ask for.
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        module, attribute = _HOMES[name]
+        return getattr(import_module(module), attribute)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -163,9 +164,18 @@ def _scorer_choice(value: Any) -> Any:
         return value
     if not isinstance(value, Mapping) or len(value) != 1:
         raise ValueError(f"a scorer's name, or {{name: {{argument: value}}}}, is needed, not {value!r}")
-    (arguments,) = value.values()
+    ((scorer, arguments),) = value.items()
+    if not isinstance(scorer, str):
+        raise ValueError(f"a scorer's name is a text, not {scorer!r}")
     if not isinstance(arguments, Mapping):
         raise ValueError(f"the arguments of a scorer are a mapping, not {arguments!r}")
+    for name, argument in arguments.items():
+        if not isinstance(name, str):
+            raise ValueError(f"an argument's name is a text, not {name!r}")
+        if not isinstance(argument, str | int | float | None):
+            raise ValueError(f"the argument '{name}' is a number, a text or true/false, not {argument!r}")
+        if isinstance(argument, float) and not math.isfinite(argument):
+            raise ValueError(f"the argument '{name}' is a finite number, not {argument!r}")
     return value
 
 

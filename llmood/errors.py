@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SHORTER = "choose a shorter name"  # of what no file system can hold
+
 
 class LlmoodError(Exception):
     """Something that the user can put right.
@@ -32,6 +34,10 @@ class UnknownNameError(ConfigError):
     """A task, scorer, metric or engine that no registry knows."""
 
 
+class MissingModelError(ConfigError):
+    """A model or an adapter that is no folder here, and that the hub doesn't have or can't be asked for."""
+
+
 class DataError(ConfigError):
     """A task whose data can't be used at all: a missing file, an empty split, one class only."""
 
@@ -55,3 +61,13 @@ class NotFittedError(LlmoodError):
     """A scorer or calibrator was used before it was fitted."""
 
     exit_code = 2
+
+
+def kind_of(value: object) -> str:
+    """What a message calls a value of the wrong type.
+
+    >>> kind_of("a"), kind_of(3)
+    ('a str', 'an int')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

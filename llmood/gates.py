@@ -12,6 +12,9 @@ from typing import Any
 from llmood.errors import ConfigError
 from llmood.records import MetricRecord
 from llmood.registry import suggest
+from llmood.scorers.base import scorers
+from llmood.scorers.baselines import BASELINES
+from llmood.scorers.on_adapter import is_on_adapter, reads_adapter
 
 _GATE = re.compile(
     r"^\s*(?P<metric>\w+)\s*(?:\[(?P<filters>[^\]]*)\])?\s*(?P<relation>>=|<=|==|>|<)\s*(?P<limit>\S+)\s*$"
@@ -33,19 +36,30 @@ _KEYS = tuple(field.name for field in fields(MetricRecord) if field.name not in 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One parsed gate: every record that it matches must hold."""
+    """One parsed gate: every record that it matches must hold.
+
+    What it matches is its metric under its filters. The question is `ood_detection` unless it names another. A slice is
+    meant only where it names one, and a baseline (length, random, constant) only where it names a scorer: no baseline
+    is there to be good.
+
+    Attributes:
+        baselines: whether it means baselines though it names no scorer.
+    """
 
     text: str
     metric: str
     filters: Mapping[str, str]
     relation: str
     limit: float
+    baselines: bool = False
 
     def matches(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record is meant: its metric, the gate's filters, and no slice unless the gate names one."""
+        """Whether a record is meant."""
         if record["metric"] != self.metric:
             return False
         if "slice" not in self.filters and record["slice"] is not None:
+            return False
+        if "scorer" not in self.filters and record["scorer"] in BASELINES and not self.baselines:
             return False
         return all(_same(record[key], wanted) for key, wanted in self.filters.items())
 
@@ -57,11 +71,16 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """How a gate fared: how many records it looked at, and those that missed it."""
+    """How a gate fared: how many records it looked at, and those that missed it.
+
+    Attributes:
+        first_adapter: whether it looked at the first adapter only, though there are several.
+    """
 
     gate: Gate
     matched: int
     missed: Sequence[Mapping[str, Any]]
+    first_adapter: bool = False
 
     @property
     def held(self) -> bool:
@@ -97,15 +116,29 @@ def parse_gate(text: str) -> Gate:
     return Gate(text, found["metric"], {"question": "ood_detection", **filters}, found["relation"], limit)
 
 
-def judge(gates: Sequence[Gate], records: Sequence[Mapping[str, Any]]) -> list[GateResult]:
-    """Each gate against all records. A gate that no record matches is missed."""
+def judge(
+    gates: Sequence[Gate], records: Sequence[Mapping[str, Any]], *, several_adapters: bool = False
+) -> list[GateResult]:
+    """Each gate against all records. A gate that no record matches is missed.
+
+    Args:
+        several_adapters: whether the records' scorers read the first of several adapters.
+    """
     results = []
     for gate in gates:
         matching = [record for record in records if gate.matches(record)]
-        results.append(
-            GateResult(gate, len(matching), [record for record in matching if not gate.holds(record)])
-        )
+        missed = [record for record in matching if not gate.holds(record)]
+        first = several_adapters and _of_first_adapter(matching)
+        results.append(GateResult(gate, len(matching), missed, first))
     return results
+
+
+def _of_first_adapter(matching: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether some of the records read an adapter, and none of them another than the first."""
+    if any(record["slice"] is not None or is_on_adapter(record["scorer"] or "") for record in matching):
+        return False
+    names = {record["scorer"] for record in matching}
+    return any(name in scorers and reads_adapter(scorers.get(name).make()) for name in names)
 
 
 def _same(value: Any, wanted: str) -> bool:

@@ -3,18 +3,79 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, StoreError
+from llmood.records import EVALUATED, Check, Shift
 
 VERSION = 1
 DAMAGED = "remove the run folder and 'llmood run' it again: its observations are kept"
-TASK = frozenset("name population shift severity evaluated rejects checks".split())
+TASK = frozenset(
+    "name population shift severity evaluated rejects checks samples carved source version licence "
+    "citation".split()
+)
+Capture = Annotated[str, Field(pattern=r"^[^/?]+/[^/?]+/[^/?]+(\?.*)?$")]
+
+
+class _Kinds(BaseModel):
+    """What kind of value stands under the keys that are read; those that are missing, or of another use, may be."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Benchmark(_Kinds):
+    name: str = ""
+    description: str | None = None
+
+
+class _Model(_Kinds):
+    name: str | None = None
+    identity: dict[str, Any]
+
+
+class _Source(_Kinds):
+    kind: str | None = None
+    hub: str | None = None
+    files: dict[str, Any] | None = None
+    fingerprints: dict[str, Any] | None = None
+
+
+class _Task(_Kinds):
+    name: str = ""
+    population: Literal["id", "ood"] = "id"
+    shift: Shift = "none"
+    severity: int | None = None
+    family: str | None = None
+    evaluated: int = 0
+    rejects: int = 0
+    samples: dict[str, int] | None = None
+    carved: dict[str, str] | None = None
+    source: _Source | None = None
+    checks: list[Check] = []
+    known_flaws: list[str] | None = None
+
+
+class _Manifest(_Kinds):
+    status: str
+    config: dict[str, Any]
+    rescored: dict[str, Any] | None = None
+    benchmark: _Benchmark | None = None
+    models: dict[str, _Model] | None = None
+    tasks: list[_Task] | None = None
+    captures: list[Capture] | None = None
+    command: list[str] | None = None
+    started: str | None = None
+    versions: dict[str, Any] | None = None
+    hardware: dict[str, Any] | None = None
+    imported: dict[str, Any] | None = None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -36,8 +97,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: was not written by llmood")
     if value["schema_version"] != VERSION:
         raise ConfigError(f"{path}: schema version {value['schema_version']}, this llmood reads {VERSION}")
-    if not isinstance(value.get("status"), str):
+    if value.get("status") is None:
         raise ConfigError(f"{path}: is damaged: it lacks status", hint=DAMAGED)
+    _check(path, _Manifest, value)
     return value
 
 
@@ -66,6 +128,23 @@ def _missing(manifest: Mapping[str, Any]) -> str | None:
     return None
 
 
+def check_samples(folder: Path, manifest: Mapping[str, Any], samples: pa.Table) -> None:
+    """Make sure that `samples.parquet` holds the samples that a planned `run.json` counts.
+
+    Raises:
+        StoreError: it lacks some, or holds more.
+    """
+    measured = samples.filter(pc.equal(samples["split"], EVALUATED))
+    held = Counter(measured["task"].to_pylist())
+    for task in manifest["tasks"]:
+        if held[task["name"]] != task["evaluated"]:
+            raise StoreError(
+                f"{folder / 'samples.parquet'}: is damaged: it holds {held[task['name']]} samples of "
+                f"{task['name']}, and run.json counts {task['evaluated']}",
+                hint=DAMAGED,
+            )
+
+
 def read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
     """The records of `metrics.json`, `checks.json` or `rejects.jsonl`; a key that one lacks has its default.
 
@@ -82,15 +161,21 @@ def read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
             if path.suffix == ".jsonl"
             else json.loads(text)
         )
-        # Strictly, and halves of characters as '?': pydantic knows no such text, the files may.
-        strict = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
-        records = TypeAdapter(list[kind]).validate_json(strict, strict=True)  # type: ignore[valid-type]
+        records = _check(path, list[kind], found)  # type: ignore[valid-type]
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not JSON: {error}", hint=DAMAGED) from None
+    return [asdict(record) | given for record, given in zip(records, found, strict=True)]
+
+
+def _check(path: Path, kind: Any, found: Any) -> Any:
+    """Values as the kind that they are said to be; anything else is damage."""
+    # Strictly, and halves of characters as '?': pydantic knows no such text, the files may.
+    strict = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        return TypeAdapter(kind).validate_json(strict, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigError(f"{path}: is damaged: {place or 'it'}: {first['msg']}", hint=DAMAGED) from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not JSON: {error}", hint=DAMAGED) from None
-    return [asdict(record) | given for record, given in zip(records, found, strict=True)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
+from llmood.lineage import group_keys
 from llmood.manifest import check_planned
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
@@ -90,17 +91,12 @@ def _benchmark(
     ]
     rows = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
     parents = samples["parent_id"].to_pylist()
-    # A sample without a group is one with its parent and its siblings, whatever a named group is called.
-    groups = [
-        f"sample:{parent or sample_id}" if group is None else f"group:{group}"
-        for group, parent, sample_id in zip(samples["group"].to_pylist(), parents, rows, strict=True)
-    ]
     return ScoredBenchmark(
         manifest["benchmark"]["name"],
         populations[0],
         tuple(populations[1:]),
         {column.scorer: column.values for column in columns},
-        np.array(groups),
+        np.array(group_keys(samples)),
         np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
     )
 

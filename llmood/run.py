@@ -16,7 +16,7 @@ from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
-from llmood.manifest import read_records
+from llmood.manifest import check_planned, check_samples, read_records
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
 from llmood.records import Check, MetricRecord, Reject
@@ -167,6 +167,8 @@ def rescore(
     progress = progress or Progress()
     with folder.locked():
         samples = _read_table(folder.file("samples.parquet"), SAMPLES)
+        check_planned(folder.path, manifest)
+        check_samples(folder.path, manifest, samples)
         index = _read_table(folder.file("observations/index.parquet"), INDEX)
         observations = Observations(samples, index, Store())
         _check_captured(chosen, observations, folder)

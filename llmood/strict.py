@@ -12,9 +12,9 @@ from llmood.registry import suggest
 
 
 class Strict(BaseModel):
-    """A mapping of the configuration: unknown keys are mistakes, values don't change."""
+    """A mapping of the configuration: unknown keys are mistakes, as are infinite numbers, and values don't change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmood.errors import StoreError
+from llmood.errors import SHORTER, ConfigError, StoreError
 
 
 def _schema(name: str, version: int, *fields: tuple[str, pa.DataType]) -> pa.Schema:
@@ -132,6 +133,8 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{path}: {reason.lower()}", hint=SHORTER) from error
         raise StoreError(
             f"{path}: can't write: {reason}", hint="what is finished is kept; run it again"
         ) from error

@@ -16,6 +16,7 @@ from llmood.engines.observe import Prompt
 from llmood.engines.prompts import encode_texts, is_chat, prompt_text
 from llmood.errors import ConfigError
 from llmood.identity import digest
+from llmood.lineage import with_parents
 from llmood.records import EVALUATED, Population, Reject, Sample, Shift, Split
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
@@ -72,7 +73,7 @@ def tokenise(
         for sample, text, row in zip(samples, texts, ids, strict=True):
             prompts.append(Prompt(sample.sample_id, row, sample.split))
             rows.append(_sample_row(task, sample, text, len(row)))
-    return tuple(prompts), pa.Table.from_pylist(rows, schema=SAMPLES)
+    return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
 
 
 def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engine: Engine) -> None:

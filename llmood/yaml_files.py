@@ -128,26 +128,28 @@ def read_yaml(path: Path, *, tags: Mapping[str, Callable[[str], Any]] | None = N
 
 
 def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """`--set a.b=c` on top of a configuration; values are YAML (`null`, `[a, b]`, `0.1`).
+    """`--set a.b=c` on top of a configuration; values are YAML (`null`, `[a, b]`, `0.1`). `a.b+=[c]` adds to a list.
 
     Raises:
-        ConfigError: an override without `=`, with an empty path, or through something that is no mapping.
+        ConfigError: an override without `=`, with an empty path, through something that is no mapping, or one that adds
+            to what is no list.
     """
     result: dict[str, Any] = _copy(data)
     for override in overrides:
         path, equals, text = override.partition("=")
-        keys = [key.strip() for key in path.split(".")]
+        adds = path.endswith("+")
+        keys = [key.strip() for key in path.removesuffix("+").split(".")]
         if not equals or not all(keys):
             raise ConfigError(f"--set {override}: write it as key.path=value")
         try:
             value = _load(text)
         except (yaml.YAMLError, RecursionError):
             raise ConfigError(f"--set {override}: the value is not YAML", hint="quote it") from None
-        _assign(result, keys, value, override)
+        _assign(result, keys, value, override, adds=adds)
     return result
 
 
-def _assign(target: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
+def _assign(target: dict[str, Any], keys: list[str], value: Any, override: str, *, adds: bool) -> None:
     for depth, key in enumerate(keys[:-1]):
         inner = target.get(key)
         if inner is None or isinstance(inner, str):
@@ -159,6 +161,11 @@ def _assign(target: dict[str, Any], keys: list[str], value: Any, override: str) 
     sibling = {"adapter": "model", "model": "adapter"}.get(keys[-1])
     if sibling and keys[:-1] == ["models", "tuned"]:
         target.pop(sibling, None)
+    if adds:
+        there = target.get(keys[-1])
+        if not isinstance(there, list) or not isinstance(value, list):
+            raise ConfigError(f"--set {override}: += adds a list to a list", hint="set the whole: key=[a, b]")
+        value = [*there, *value]
     target[keys[-1]] = value
 
 

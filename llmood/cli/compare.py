@@ -55,15 +55,16 @@ def command(
     ] = None,
 ) -> None:
     """Which side detects better, on the samples that both scored."""
-    from llmood.cli.comparing import comparison_gate, print_comparison
+    from llmood.cli.comparing import print_comparison
     from llmood.cli.errors import GATE_MISSED, reader_may_leave
+    from llmood.cli.gating import comparison_gates, judge_gates
     from llmood.comparison import DEFAULT_METRICS, compare_runs
-    from llmood.gates import judge
 
-    gates = [comparison_gate(text) for text in gate or []]
+    gates = comparison_gates(gate)
     chosen = _chosen(runs, scorers, scorer)
     compared = compare_runs(runs, scorers=chosen, metrics=metric or DEFAULT_METRICS, seed=seed)
-    results = judge(gates, compared.records)
+    roles = [role for side in compared.sides for role in side["models"]]
+    results = judge_gates(gates, compared.records, roles)
     page = None if output is None else compared.write(output)
     with reader_may_leave():
         print_comparison(compared, results, page, as_json=as_json)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llmood.cli.printing import gates_json, print_gates
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.comparison import Comparison
-from llmood.gates import Gate, GateResult, parse_gate
-from llmood.questions.ood_detection import QUESTION as DETECTION
-from llmood.report.comparison import DifferenceRow, MetricDifferences, differences_by_metric
-
-
-def comparison_gate(text: str) -> Gate:
-    """A gate on differences: their question needs no naming, since a comparison answers no other.
-
-    Raises:
-        ConfigError: as `parse_gate`.
-    """
-    gate = parse_gate(text)
-    if gate.filters["question"] != DETECTION:
-        return gate
-    return replace(gate, filters={**gate.filters, "question": "comparison"})
+from llmood.gates import GateResult
+from llmood.report.comparison import (
+    DifferenceRow,
+    MetricDifferences,
+    Record,
+    difference_row,
+    differences_by_metric,
+)
 
 
 def print_comparison(
@@ -39,14 +31,29 @@ def print_comparison(
         status = "" if side["status"] == "complete" else f", {side['status']}"
         models = "; ".join(f"{role} {name}" for role, name in side["models"].items())
         say(f"{side['letter']} = {what} ({side['name']}{status}; {models})")
-    for metric in differences_by_metric(compared.records):
+    differing = [record for record in compared.records if not record["params"].get("identical")]
+    for metric in differences_by_metric(differing):
         _print_metric(metric, compared)
     say()
+    for line in _identical(compared.records):
+        say(line)
     for check in compared.checks:
         say(f"{check['severity']}: {check['detail']}")
     print_gates(gates)
     if page is not None:
         say(f"report: {page}")
+
+
+def _identical(records: Sequence[Record]) -> Iterator[str]:
+    """A line for each two sides with scorers that gave every common sample the same score."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for record in records:
+        if record["params"].get("identical"):
+            row = difference_row(record)
+            found.setdefault(row.sides, {}).setdefault(row.scorer, {})[row.task] = None
+    for sides, scorers in found.items():
+        named = "; ".join(f"{scorer} on {', '.join(tasks)}" for scorer, tasks in scorers.items())
+        yield f"{sides}: the same score for every common sample, so a difference of 0 [0, 0], not counted: {named}"
 
 
 def _print_metric(metric: MetricDifferences, compared: Comparison) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,16 +15,14 @@ from typing import Any, NoReturn, TypeVar
 import typer
 
 from llmood.cli.terminal import printable
-from llmood.errors import LlmoodError
+from llmood.errors import SHORTER, ConfigError, LlmoodError
 
 INTERRUPTED = 130
 FAILED = 1
 GATE_MISSED = 3
 
 # What the machine refuses, whatever the code does: anything else that goes wrong with a file is a bug.
-REFUSALS = frozenset(
-    {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM, errno.EROFS}
-)
+REFUSALS = frozenset({errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS})
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,12 +37,15 @@ def handled(command: F) -> F:
             with reader_may_leave():
                 command(*args, **kwargs)
         except LlmoodError as error:
-            _complain(str(error))
+            _complain(_with_config(str(error), kwargs.get("config")))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             _complain("interrupted; the same command goes on from here")
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # whoever gave the name can give another
+                _complain(f"{error.filename}: file name too long ({SHORTER})")
+                raise typer.Exit(ConfigError.exit_code) from None
             if error.errno not in REFUSALS:
                 raise
             if error.filename is None:
@@ -76,6 +78,11 @@ def _abandon_stdout() -> None:
 
 def _complain(message: str) -> None:
     typer.echo(f"llmood: {printable(message)}", err=True)
+
+
+def _with_config(message: str, config: object) -> str:
+    """A message whose remedy is a command on the configuration that this command was given."""
+    return message.replace(" CONFIG'", f" {shlex.quote(config)}'") if isinstance(config, str) else message
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

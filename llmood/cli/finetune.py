@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,10 +13,12 @@ import typer
 from llmood.cli import options
 from llmood.cli.errors import FAILED, reader_may_leave
 from llmood.cli.terminal import print_json, print_table, say
+from llmood.errors import ConfigError
 
 if TYPE_CHECKING:
-    from llmood.finetune import Tuned
+    from llmood.records import Reject
     from llmood.training.plan import TuningPlan
+    from llmood.tuning import Tuned
 
 NAME = "finetune"
 EPILOG = """Examples:
@@ -64,23 +67,30 @@ def command(
 ) -> None:
     """Tune a LoRA adapter on a configuration's ID task, or go on with it where it stopped."""
     from llmood.cli.progress import Bars
-    from llmood.finetune import finetune, plan_finetune
+    from llmood.config_file import load_config
+    from llmood.training.outputs import named_adapters
+    from llmood.tuning import finetune, plan_finetune
 
     overrides = options.overrides_of(sets, limit=limit, seed=seed, no_text=no_text)
     overrides += [f"finetune.profile={profile}"] if profile else []
-    overrides += [f"finetune.seeds=[{seeds}]"] if seeds else []
+    if seeds is not None:
+        if not seeds.strip():
+            raise ConfigError("--seeds: names no seed", hint="write --seeds 0,1,2, or leave it out")
+        overrides.append(f"finetune.seeds=[{seeds}]")
     include = include_path or []
     if dry_run:
         plan = plan_finetune(config, output_dir=output_dir, overrides=overrides, include=include)
         _print_plan(plan, as_json=as_json)
         return
     made = finetune(config, output_dir=output_dir, overrides=overrides, include=include, progress=Bars())
-    named = output_dir is not None or len(made) > 1
-    following = next_command(config, made if named else [], sets or [], include, no_text=no_text)
-    rejects = made[0].record["rejects"]
+    named = named_adapters(load_config(config, sets or [])[0])
+    other = [] if [tuned.name for tuned in made] == named else made
+    following = next_command(config, other, sets or [], include, no_text=no_text)
+    rejects = made[0].rejects
     with reader_may_leave():
         if as_json:
-            print_json({"adapters": [_json(tuned) for tuned in made], "next": following})
+            shown = [asdict(reject) for reject in rejects]
+            print_json({"adapters": [_json(tuned) for tuned in made], "rejects": shown, "next": following})
         else:
             _print_made(made)
             _print_rejects(rejects)
@@ -145,24 +155,24 @@ def _print_made(made: Sequence[Tuned]) -> None:
         )
     print_table(header, rows)
     for split in ("train", "validation"):
-        for reason, count in made[0].record[split]["left_out"].items():
+        for reason, count in made[0].left_out[split].items():
             say(f"warning: {count} texts of {split} were left out: {reason}")
     for tuned in made:
         if tuned.loss >= tuned.loss_before:
             say(f"warning: {tuned.folder}: tuning did not lower the validation loss")
 
 
-def _print_rejects(rejects: Sequence[dict[str, Any]]) -> None:
+def _print_rejects(rejects: Sequence[Reject]) -> None:
     if rejects:
         first = rejects[0]
         say(
-            f"warning: {len(rejects)} rows can't be read, the first: {first['file']}:{first['line']}: {first['reason']}"
+            f"warning: {len(rejects)} rows can't be read, the first: {first.file}:{first.line}: {first.reason}"
         )
 
 
 def _print_plan(plan: TuningPlan, *, as_json: bool) -> None:
     from llmood.cli.dry_run import duration
-    from llmood.finetune import rejects_of
+    from llmood.tuning import rejects_of
 
     seconds = estimate(plan)
     if as_json:
@@ -216,7 +226,7 @@ def _print_plan(plan: TuningPlan, *, as_json: bool) -> None:
         there = ", there already" if plan.folder(output).record is not None else ""
         say(f"adapter: {output.folder} (seed {output.seed}{there})")
     say(f"in all about {duration(seconds)} (guessed from the size)")
-    _print_rejects([{"file": r.file, "line": r.line, "reason": r.reason} for r in rejects_of(plan)])
+    _print_rejects(rejects_of(plan))
 
 
 def estimate(plan: TuningPlan) -> float:

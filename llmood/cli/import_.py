@@ -20,6 +20,8 @@ Examples:
 
   llmood import ours.jsonl --ood theirs.jsonl --shift near --field prompt=question_text
 
+  llmood import ours.jsonl --train earlier.jsonl --ood theirs.jsonl --shift near
+
   llmood cache export runs/mine -o mine; llmood import mine -o runs/again
 """
 
@@ -40,6 +42,14 @@ def command(
         typer.Option(
             "--shift",
             help="Of OOD rows that name none: near, far or covariate.",
+            rich_help_panel=options.INPUT,
+        ),
+    ] = None,
+    train: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--train",
+            help="A file of ID rows to learn from (split 'train'). May be repeated.",
             rich_help_panel=options.INPUT,
         ),
     ] = None,
@@ -72,16 +82,17 @@ def command(
     gate: options.GateOption = None,
 ) -> None:
     """Make a run of what a model was asked and said elsewhere; no engine, no model."""
+    from llmood.cli.gating import run_gates
     from llmood.cli.printing import finish
     from llmood.cli.progress import Bars
     from llmood.cli.terminal import printable
-    from llmood.gates import parse_gate
     from llmood.importing import import_file
 
-    parsed = [parse_gate(text) for text in gate or []]
+    parsed = run_gates(gate)
     run = import_file(
         file,
         ood=ood or [],
+        train=train or [],
         shift=shift,  # type: ignore[arg-type]  # checked there
         fields=field or [],
         keep=keep,

@@ -15,7 +15,8 @@ INDENT = " " * 4
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; on a terminal that is too narrow for it, the columns that don't fit go below their row, wrapped."""
-    fitting = _fitting([header, *rows], shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    shown = sys.stdout is not None and sys.stdout.isatty()  # None: whoever started llmood closed it
+    fitting = _fitting([header, *rows], shutil.get_terminal_size().columns) if shown else None
     if fitting is None or fitting == len(header):
         print_table(header, rows)
         return

@@ -8,8 +8,9 @@ from typing import Any
 import typer
 
 from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
+from llmood.cli.gating import judge_gates
 from llmood.cli.terminal import print_json, print_table, say
-from llmood.gates import Gate, GateResult, judge
+from llmood.gates import Gate, GateResult
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.report.text import number
@@ -24,7 +25,7 @@ REJECTS_SHOWN = 10
 
 def finish(run: Run, gates: Sequence[Gate], *, as_json: bool) -> None:
     """Print a run and its gates, and end with the exit code that they deserve: failure wins over a missed gate."""
-    results = judge(gates, run.records())
+    results = judge_gates(gates, run.records(), run.manifest["models"])
     with reader_may_leave():
         print_run(run, results, as_json=as_json)
     if run.status != "complete":
@@ -150,12 +151,15 @@ def print_gates(gates: Sequence[GateResult]) -> None:
 def _gate_detail(result: GateResult) -> str:
     if not result.matched:
         return " (no record matches)"
+    of_first = ", of the first adapter" if result.first_adapter else ""
+    count = f"{result.matched} record{'' if result.matched == 1 else 's'}"
     if not result.missed:
-        return f" ({result.matched} records)"
+        return f" ({count}{of_first})"
     first = result.missed[0]
     shown = "undefined" if first["value"] is None else f"{first['value']:.4f}"
     example = f"{first['scorer']} on {first['ood_task']}: {shown}"
-    return f" ({len(result.missed)} of {result.matched} records miss it; {example})"
+    verb = "misses" if len(result.missed) == 1 else "miss"
+    return f" ({len(result.missed)} of {count}{of_first} {verb} it; {example})"
 
 
 def gates_json(gates: Sequence[GateResult]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,12 +46,17 @@ def command(
 ) -> None:
     """Write report.html anew from a run's files."""
     from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
-    from llmood.gates import judge, parse_gate
+    from llmood.cli.gating import judge_gates, run_gates
     from llmood.run import Run
 
-    parsed = [parse_gate(text) for text in gate or []]
     loaded = [Run(run) for run in runs]
-    results = [result for run in loaded for result in judge(parsed, run.records())]
+    records = [run.records() for run in loaded]
+    parsed = run_gates(gate, chain.from_iterable(records))
+    results = [
+        result
+        for run, own in zip(loaded, records, strict=True)
+        for result in judge_gates(parsed, own, run.manifest["models"])
+    ]
     with reader_may_leave():
         if model_card:
             _model_card(runs, output_dir, results, as_json=as_json)

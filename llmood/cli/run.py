@@ -51,12 +51,12 @@ def execute(
     gates: list[str],
 ) -> None:
     """What `run` and `demo` do."""
+    from llmood.cli.gating import run_gates
     from llmood.cli.printing import finish
     from llmood.cli.progress import Bars
-    from llmood.gates import parse_gate
     from llmood.run import evaluate
 
-    parsed = [parse_gate(text) for text in gates]
+    parsed = run_gates(gates)
     if dry_run:
         from llmood.cli.dry_run import print_dry_run
 

@@ -23,7 +23,10 @@ REJECTS_SHOWN = 20
 
 def command(
     file: Annotated[
-        str, typer.Argument(help="A configuration, a benchmark or a task: a YAML file or a built-in name.")
+        str,
+        typer.Argument(
+            help="A configuration, a benchmark or a task: a YAML file, a folder of `llmood init` or a built-in name."
+        ),
     ],
     sets: options.Set = None,
     include_path: options.IncludePath = None,
@@ -51,6 +54,7 @@ def command(
 
 def _kind(file: str, include: Sequence[Path]) -> Literal["configuration", "benchmark", "task"]:
     """What the name or the file is: a built-in configuration's name comes before a task's, before a benchmark's."""
+    from llmood.config_file import CONFIG
     from llmood.paths import builtin_root
     from llmood.tasks import list_benchmarks, list_tasks
     from llmood.tasks.lm_eval import PREFIX
@@ -66,7 +70,7 @@ def _kind(file: str, include: Sequence[Path]) -> Literal["configuration", "bench
             return "benchmark"
         is_task = not keys.isdisjoint(("sources", "prompt", "messages", "messages_column"))
         return "task" if is_task else "configuration"
-    if (builtin_root() / "configs" / f"{file}.yaml").is_file():
+    if (path / CONFIG).is_file() or (builtin_root() / "configs" / f"{file}.yaml").is_file():
         return "configuration"
     if any(spec.name == file for spec in list_tasks(include_paths=include)):
         return "task"

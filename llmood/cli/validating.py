@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from llmood.config import Adapter, FullModel, Models, RunConfig
-from llmood.engines.folders import is_folder_name
-from llmood.errors import ConfigError
+from llmood.engines.folders import is_folder_name, resolve_adapter
+from llmood.errors import ConfigError, MissingModelError
 from llmood.paths import find_model_folder
 from llmood.records import Check, Reject, Sample
 from llmood.tasks import LoadedTask, TaskSpec, find_benchmark, find_task, load_task
 from llmood.tasks.survey import overlap_across, quantiles, spread, survey, survey_checks
 from llmood.tokenise import without_values
+
+if TYPE_CHECKING:
+    from llmood.training.plan import TuningPlan
 
 SAMPLES_SHOWN = 3
 PROMPT_CHARACTERS = 2000
@@ -66,12 +69,15 @@ def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
     from llmood.plan import make_plan
 
     config, folder, name = load_config(file, sets)
-    missing = missing_adapters(config.models, folder)
+    missing = missing_adapters(config, folder)
     plan = make_plan(_with_base_for_tuned(config) if missing else config, folder=folder, include=include)
+    tuning = _tuning(config, folder, include) if missing else None
     tokens = _tokens(plan.samples)
     surveys = []
     for planned in plan.tasks:
-        seen = survey(planned.loaded).to_json() | {"shift": planned.shift}
+        # A tuning carves what the data lack, where a run without scorers that learn leaves it in train.
+        loaded = tuning.task if tuning is not None and planned.population == "id" else planned.loaded
+        seen = survey(loaded).to_json() | {"shift": planned.shift}
         seen |= {"tokens": tokens[planned.name], "made_of": _made_of(planned.samples)}
         surveys.append(seen)
     prompts = dict(
@@ -83,7 +89,7 @@ def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
     # The plan's own words hold the tasks' checks already.
     foreseen = [_line(check) for check in plan.foreseen()]
     found["checks"] = list(dict.fromkeys([*foreseen, *found["checks"]]))
-    found["to_do"] = _to_do(missing, config, folder, include, file)
+    found["to_do"] = _to_do(missing, tuning, file) if tuning is not None else []
     counts = {planned.name: len(planned.samples) for planned in plan.tasks}
     if not config.text:  # a terminal may be a pipeline's log
         kept = [_reject(without_values(reject)) for reject in plan.rejects]
@@ -91,15 +97,27 @@ def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
     return {"configuration": name, "splits": counts, **found}
 
 
-def missing_adapters(models: Models, folder: Path | None) -> dict[str, str]:
-    """The tuned roles whose adapter is a folder that isn't there yet, and that `llmood finetune` would make."""
+def missing_adapters(config: RunConfig, folder: Path | None) -> dict[str, str]:
+    """The tuned roles whose adapter is neither a folder nor on the hub, and that `llmood finetune` would make."""
     return {
         role: model.adapter
-        for role, model in models.by_role.items()
-        if isinstance(model, Adapter)
-        and is_folder_name(model.adapter)
-        and find_model_folder(model.adapter, relative_to=folder) is None
+        for role, model in config.models.by_role.items()
+        if isinstance(model, Adapter) and _is_missing(model, config.engine.kind, folder)
     }
+
+
+def _is_missing(adapter: Adapter, engine: str, folder: Path | None) -> bool:
+    name = adapter.adapter
+    if find_model_folder(name, relative_to=folder) is not None or adapter.revision is not None:
+        return False
+    if is_folder_name(name) or engine not in ("auto", "transformers"):  # another engine has names of its own
+        return is_folder_name(name)
+    try:
+        # `adapters/mine` may be a repository too: only the hub can tell.
+        resolve_adapter(adapter, place="models.tuned", relative_to=folder)
+    except MissingModelError:
+        return True
+    return False
 
 
 def _with_base_for_tuned(config: RunConfig) -> RunConfig:
@@ -113,20 +131,22 @@ def _with_base_for_tuned(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"models": Models(base=base, tuned=stand_in)})
 
 
-def _to_do(
-    missing: Mapping[str, str], config: RunConfig, folder: Path | None, include: Sequence[Path], file: str
-) -> list[str]:
-    """What a tuning would learn from; its own mistakes are found here too."""
-    if not missing:
-        return []
+def _tuning(config: RunConfig, folder: Path | None, include: Sequence[Path]) -> TuningPlan:
+    """What a tuning would do; its own mistakes are found here too."""
     from llmood.training.plan import make_tuning_plan
 
-    plan = make_tuning_plan(config, folder=folder, include=include)
+    return make_tuning_plan(config, folder=folder, include=include)
+
+
+def _to_do(missing: Mapping[str, str], plan: TuningPlan, file: str) -> list[str]:
+    """What a tuning would learn from."""
     texts = f"{len(plan.train.rows)} texts ({plan.train.tokens} tokens), {plan.steps} steps an adapter"
-    found = [
-        f"models.{role}: no folder '{name}' yet; 'llmood finetune {file}' makes it of {texts}"
-        for role, name in missing.items()
-    ]
+    found = []
+    for role, name in missing.items():
+        nowhere = "" if is_folder_name(name) else ", and none from the hub"
+        found.append(
+            f"models.{role}: no folder '{name}' yet{nowhere}; 'llmood finetune {file}' makes it of {texts}"
+        )
     for split, examples in (("train", plan.train), ("validation", plan.validation)):
         found += [
             f"{count} texts of {split} are left out: {why}"

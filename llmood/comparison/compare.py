@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmood.comparison.checks import comparison_checks
-from llmood.comparison.contest import Contest, Settings, adjusted, results_of
+from llmood.comparison.contest import Contest, Settings, adjusted, results_of, tests_of
 from llmood.comparison.pairing import pair
 from llmood.comparison.sides import Side, shared_scorers, sides_of_runs, sides_of_scorers
-from llmood.config import BootstrapConfig
+from llmood.config import BootstrapConfig, RunConfig
 from llmood.errors import ConfigError
 from llmood.metrics import Metric, metrics_registry
 from llmood.questions.ood_detection import HEADLINE
@@ -33,7 +33,8 @@ class Comparison:
     Attributes:
         sides: what the letters A, B, … stand for.
         records: as in `metrics.json`, with the question `comparison`; `params` names the two sides, their values,
-            the p-value, the one adjusted after Holm and who is better.
+            the p-value, the one adjusted after Holm and who is better. Where both sides gave every common sample the
+            same score, `params` says `identical`: the difference is 0, its p 1, and Holm's count leaves it out.
         checks: named warnings that travel with the numbers.
     """
 
@@ -93,7 +94,7 @@ def compare_runs(
     wanted = scorers if len(folders) > 1 else ()
     contests = [contest for other in others for contest in _contests(first, other, wanted)]
     bootstrap, own_seed = _settings(first)
-    planned = len(chosen) * sum(len(contest.pairing.ood) for contest in contests)
+    planned = len(chosen) * sum(tests_of(contest) for contest in contests)
     draws = max(bootstrap.draws, math.ceil(4 * planned / (1.0 - bootstrap.level)))
     settings = Settings(draws, bootstrap.level, own_seed if seed is None else seed)
     results = [result for contest in contests for result in results_of(contest, chosen, settings)]
@@ -117,10 +118,8 @@ def _metric(name: str) -> Metric:
 
 
 def _settings(first: Side) -> tuple[BootstrapConfig, int]:
-    config = first.run.files.config
-    place = f"{first.run.folder}/run.json: config"
-    bootstrap = parse(BootstrapConfig, dict(config.get("bootstrap") or {}), place=f"{place}.bootstrap")
-    return bootstrap, int(config.get("seed") or 0)
+    config = parse(RunConfig, first.run.files.config, place=f"{first.run.folder}/run.json: config")
+    return config.bootstrap, config.seed
 
 
 def _contests(first: Side, other: Side, wanted: Sequence[str]) -> Iterator[Contest]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from llmood.comparison.pairing import Joined, Pairing
 from llmood.comparison.sides import Side
 from llmood.metrics import (
@@ -17,7 +19,7 @@ from llmood.metrics import (
     smallest_detectable_difference,
 )
 from llmood.questions.ood_detection import resample_seed
-from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.populations import Contrast, Population, ScoredBenchmark
 from llmood.records import MetricRecord
 
 QUESTION = "comparison"
@@ -49,11 +51,22 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """A record before Holm's correction, and the difference in it."""
+    """A record before Holm's correction, and the difference in it.
+
+    Attributes:
+        identical: whether both sides gave every common sample the same score: there is nothing to test.
+    """
 
     record: MetricRecord
     difference: Difference | None = None
+    identical: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def tests_of(contest: Contest) -> int:
+    """On how many common OOD sets its two sides can differ."""
+    scored = contest.pairing.scored(contest.scorer_a, contest.scorer_b)
+    return sum(not _identical(*_contrasts(scored, ood)) for ood in scored.ood)
 
 
 def results_of(contest: Contest, metrics: Sequence[Metric], settings: Settings) -> Iterator[Result]:
@@ -72,7 +85,7 @@ def _result(
     metric: Metric,
     settings: Settings,
 ) -> Result:
-    a, b = scored.contrast(ood, "a", also=["b"]), scored.contrast(ood, "b", also=["a"])
+    a, b = _contrasts(scored, ood)
     params = _counts(contest, scored, ood, joined, metric)
     value, reason, difference = None, None, None
     try:
@@ -108,7 +121,15 @@ def _result(
         positive_class=metric.positive_class,
         higher_is_better=metric.higher_is_better,
     )
-    return Result(record, difference, params)
+    return Result(record, difference, _identical(a, b), params)
+
+
+def _contrasts(scored: ScoredBenchmark, ood: Population) -> tuple[Contrast, Contrast]:
+    return scored.contrast(ood, "a", also=["b"]), scored.contrast(ood, "b", also=["a"])
+
+
+def _identical(a: Contrast, b: Contrast) -> bool:
+    return bool(np.array_equal(a.scores, b.scores))
 
 
 def _counts(
@@ -134,15 +155,20 @@ def _counts(
 
 
 def adjusted(results: Sequence[Result], level: float) -> Iterator[MetricRecord]:
-    """The records with their intervals and p-values, adjusted over all that have one."""
-    tested = [result.difference.p_value for result in results if result.difference is not None]
+    """The records with their intervals and p-values, adjusted over all that could differ."""
+    tested = [
+        result.difference.p_value
+        for result in results
+        if result.difference is not None and not result.identical
+    ]
     p_holm = iter(holm(tested).tolist() if tested else [])
     for result in results:
         difference = result.difference
         if difference is None:
             yield replace(result.record, params={**result.params, "comparisons": len(tested)})
             continue
-        p_adjusted = next(p_holm)
+        # A difference that can't be is no test: were it counted, it would only weaken the others.
+        p_adjusted = difference.p_value if result.identical else next(p_holm)
         yield replace(
             result.record,
             ci_low=difference.low,
@@ -155,6 +181,7 @@ def adjusted(results: Sequence[Result], level: float) -> Iterator[MetricRecord]:
                 "p_value": difference.p_value,
                 "p_holm": p_adjusted,
                 "comparisons": len(tested),
+                "identical": result.identical,
                 "smallest_detectable": _detectable(difference),
                 "draws": difference.draws,
             },

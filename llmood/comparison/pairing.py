@@ -98,9 +98,8 @@ def pair(a: ComparedRun, b: ComparedRun) -> Pairing:
 def _join(a: ComparedRun, b: ComparedRun, task: str) -> Joined:
     places_a: Mapping[str, int] = a.places.get(task, {})
     places_b: Mapping[str, int] = b.places.get(task, {})
-    common = [name for name in places_a if name in places_b]
-    if common != [name for name in places_b if name in places_a]:
-        common.sort()  # an order that belongs to neither: the draws are the same whichever run stands first
+    # The order of ids, as in the runs' own numbers: the draws are the same whichever run stands first.
+    common = sorted(places_a.keys() & places_b.keys())
     return Joined(
         task,
         np.array([places_a[name] for name in common], dtype=np.int64),

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.errors import ConfigError
+from llmood.lineage import group_keys
 from llmood.manifest import check_planned
 from llmood.registry import suggest
 from llmood.report.read import Record, RunFiles, read_run
@@ -52,14 +53,8 @@ class ComparedRun:
 
     @cached_property
     def groups(self) -> NDArray[np.str_]:
-        """Each sample's group; one without is a group with its parent and siblings, as in the run itself."""
-        columns = zip(*(self.column(name) for name in ("group", "parent_id", "sample_id")), strict=True)
-        return np.array(
-            [
-                f"sample:{parent or name}" if group is None else f"group:{group}"
-                for group, parent, name in columns
-            ]
-        )
+        """What each sample is resampled with, as in the run itself."""
+        return np.array(group_keys(self.samples))
 
     def column(self, name: str) -> list[Any]:
         """A column of the samples."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.config import Adapter, FullModel
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, MissingModelError
 from llmood.identity import FileDigests
 from llmood.paths import find_model_folder
 
@@ -142,20 +142,25 @@ def _resolve(
     if local is not None:
         return ModelFolder(place, name, local)
     if is_folder_name(name):
-        raise ConfigError(f"{place}: no folder '{name}'", hint=hint)
+        raise MissingModelError(f"{place}: no folder '{name}'", hint=hint)
     return _from_hub(name, revision, files, place, hint)
 
 
 def _from_hub(name: str, revision: str | None, files: list[str], place: str, hint: str | None) -> ModelFolder:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import errors, snapshot_download
 
     usual = "give a folder, or a hub name whose files are in the hub cache or reachable"
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=files))
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+    except (
+        errors.LocalEntryNotFoundError,
+        errors.HfHubHTTPError,
+        errors.HFValidationError,
+        OSError,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConfigError(
+        kind = ConfigError if isinstance(error, errors.GatedRepoError) else MissingModelError
+        raise kind(
             f"{place}: no folder '{name}' here, and the hub says: {reason}",
             hint=f"{usual}; or {hint}" if hint else usual,
         ) from error

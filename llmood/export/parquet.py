@@ -12,16 +12,14 @@ import pyarrow.parquet as pq
 
 from llmood.engines.observations import Block, Observations
 from llmood.engines.store import Store
-from llmood.manifest import VERSION, check_planned
+from llmood.export.reading import read_run_tables
+from llmood.manifest import VERSION
 from llmood.records import CaptureSpec
 from llmood.run import Run
 from llmood.tables import (
     CAPTURE_SCHEMAS,
-    INDEX,
-    SAMPLES,
     SEVERAL_ROWS,
     atomic,
-    read_table,
     write_json,
     write_table,
     write_text,
@@ -41,9 +39,7 @@ def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
         StoreError: the store no longer has what the run made, or the disk is full.
     """
     loaded = Run(run)
-    check_planned(loaded.folder, loaded.manifest)
-    samples = read_table(loaded.folder / "samples.parquet", SAMPLES)
-    index = read_table(loaded.folder / "observations" / "index.parquet", INDEX)
+    samples, index = read_run_tables(loaded)
     files = {}
     for capture in loaded.manifest["captures"]:
         spec = CaptureSpec.from_id(capture)

@@ -14,10 +14,10 @@ import pyarrow as pa
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
-from llmood.manifest import check_planned
+from llmood.export.reading import read_run_tables
 from llmood.records import OK, CaptureSpec
 from llmood.run import Run
-from llmood.tables import INDEX, SAMPLES, SEVERAL_ROWS, atomic, read_table
+from llmood.tables import SEVERAL_ROWS, atomic
 
 ROWS_AT_ONCE = 32_768
 PLAIN = (
@@ -50,11 +50,9 @@ def export_rows(run: str | Path, path: Path) -> tuple[int, list[str]]:
         StoreError: the store no longer has what the run made, or the disk is full.
     """
     loaded = Run(run)
-    check_planned(loaded.folder, loaded.manifest)
     if not loaded.config.text:
         raise ConfigError(f"{run}: keeps no text (--no-text), and rows begin with a prompt", hint=AS_PARQUET)
-    samples = read_table(loaded.folder / "samples.parquet", SAMPLES)
-    index = read_table(loaded.folder / "observations" / "index.parquet", INDEX)
+    samples, index = read_run_tables(loaded)
     specs = [CaptureSpec.from_id(capture) for capture in loaded.manifest["captures"]]
     carried = [spec for spec in specs if _is_carried(spec)]
     own = _own_keys(loaded, samples)

@@ -21,7 +21,7 @@ Each row of the file is one prompt. Only the prompt is needed; everything else i
 - `confidence`, `correct`: the model's probability of being right, 0 to 1; whether it was.
 - `task`, `population`, `shift`, `severity`, `family`, `split`: where the row belongs. `population` is `id` or `ood`,
   `shift` is `near`, `far` or `covariate`, the tasks of one `family` are grades of one shift, `split` is `test` unless
-  it says otherwise. A row that says nothing is ID, in an `--ood` file OOD.
+  it says otherwise. A row that says nothing is ID, in an `--ood` file OOD, in a `--train` file ID of `train`.
 - `meta`: a mapping of anything else.
 
 Log-probabilities are natural logarithms, raw (before temperature). A list is the tuned model's; `{"tuned": […], "base":

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from llmood.config import RunConfig
 from llmood.errors import ConfigError
+from llmood.records import Check
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.choose import make_scorers
@@ -13,6 +14,12 @@ from llmood.scorers.on_adapter import reads_adapter
 
 # The first that is there is the report's headline.
 FIRST = ("likelihood_ratio", "likelihood", "perplexity")
+
+PROMPT_LOGPROBS = (
+    "prompt_logprobs, the log-probability of each prompt token (log it where the model runs: vLLM has "
+    "prompt_logprobs, completions APIs echo with logprobs; a column of another name is given by --field "
+    "prompt_logprobs=COLUMN)"
+)
 
 
 def default_scorers(
@@ -34,6 +41,29 @@ def default_scorers(
         if wanted and not _missing(scorer, captures, roles):
             found.append(name)
     return sorted(found, key=_order) or ["length"]
+
+
+def no_scorer(task: str, *, text: bool) -> Check:
+    """What is to be said where `default_scorers` found none.
+
+    Args:
+        task: the ID task.
+        text: as there.
+    """
+    made = {name: entry.make() for name, entry in scorers if "." not in name}  # without variants
+    learning = [
+        name
+        for name, scorer in made.items()
+        if scorer.fitted_on == "train" and not scorer.needs and (text or not scorer.reads_text)
+    ]
+    ways = [PROMPT_LOGPROBS]
+    if learning:
+        ways.append(f"rows of {task} to learn from, of split train, for {', '.join(learning)} (--train FILE)")
+    detail = (
+        "No scorer could be made of these rows: there are only the baselines (length, random, constant), which tell "
+        f"nothing. Missing: {'; or '.join(ways)}."
+    )
+    return Check("no_scorer", "warning", "No scorer", detail, task)
 
 
 def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> dict[str, Scorer]:

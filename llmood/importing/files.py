@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmood.errors import DataError
+from llmood.errors import DataError, kind_of
 from llmood.records import Reject
 from llmood.tasks.read import read_rows
 from llmood.tasks.read_csv import Row, Rows
@@ -67,14 +67,14 @@ def _json_list(path: Path, name: str) -> Rows:
         ) from None
     if not isinstance(found, list):
         raise DataError(
-            f"{name}: holds a {type(found).__name__}, not a list of rows",
+            f"{name}: holds {kind_of(found)}, not a list of rows",
             hint="a file of one object a line is called .jsonl",
         )
     for line, row in enumerate(found, start=1):
         yield (
             (line, row)
             if isinstance(row, dict)
-            else Reject(name, line, f"wrong type: the row is a {type(row).__name__}, not an object")
+            else Reject(name, line, f"wrong type: the row is {kind_of(row)}, not an object")
         )
 
 

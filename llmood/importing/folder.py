@@ -16,7 +16,7 @@ from llmood.identity import FileDigests, digest
 from llmood.importing.captures import ENGINE, Captures
 from llmood.importing.choose import check_scorers
 from llmood.importing.imported import Imported
-from llmood.manifest import check_planned, read_manifest, read_records
+from llmood.manifest import check_planned, check_samples, read_manifest, read_records
 from llmood.records import CaptureSpec, Reject
 from llmood.strict import parse
 from llmood.tables import CAPTURE_SCHEMAS, SAMPLES, read_table
@@ -59,6 +59,7 @@ def read_folder(
     settings |= {"scorers": list(scorers)} if scorers else {}
     config = parse(RunConfig, apply_overrides(settings, overrides), place=f"{folder}/run.json: config")
     samples = read_table(folder / "samples.parquet", SAMPLES)
+    check_samples(folder, manifest, samples)
     ids = samples["sample_id"].to_pylist()
     positions = {sample_id: position for position, sample_id in enumerate(ids)}
     if len(positions) < len(ids):

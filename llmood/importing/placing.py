@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from llmood.errors import ConfigError, DataError
 from llmood.importing import values
-from llmood.records import SHIFTS, SPLITS, Population, Reject, Shift, Split
+from llmood.records import EVALUATED, SHIFTS, SPLITS, Population, Reject, Shift, Split
 from llmood.tasks.prompt import RowError
 
 POPULATIONS: tuple[Population, ...] = ("id", "ood")
@@ -47,6 +47,22 @@ class Place:
     split: Split
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a file's rows are unless they say otherwise.
+
+    Attributes:
+        of_id_task: whether they belong to the ID task of the files before, whatever it is called.
+    """
+
+    population: Population
+    split: Split = EVALUATED
+    of_id_task: bool = False
+
+
+ID_ROWS, OOD_ROWS, TRAIN_ROWS = Rows("id"), Rows("ood"), Rows("id", "train", of_id_task=True)
+
+
 class Placing:
     """Sorts rows into tasks.
 
@@ -58,27 +74,29 @@ class Placing:
         self._shift = shift
         self.tasks: dict[str, Task] = {}
 
-    def place(self, row: Mapping[str, Any], stem: str, population: Population, name: str, line: int) -> Place:
+    def place(self, row: Mapping[str, Any], stem: str, rows: Rows, name: str, line: int) -> Place:
         """Where a row belongs.
 
         Args:
             stem: its file's name, for the tasks that it doesn't name.
-            population: of the file's rows that name none.
+            rows: what the file's rows are that don't say it.
             name, line: where the row stands, for messages.
 
         Raises:
             RowError: it contradicts itself, or the other rows of its task.
             ConfigError: it is OOD, and nothing says of which shift.
         """
-        split = values.choice("split", row.get("split", "test"), SPLITS)
+        split = values.choice("split", row.get("split", rows.split), SPLITS)
         severity = values.whole("severity", row["severity"], range(10_000)) if "severity" in row else None
-        found, shift = self._population(row, population, f"{name}:{line}")
+        found, shift = self._population(row, rows.population, f"{name}:{line}")
         graded = found == "ood" and severity is not None and "task" not in row
         family = f"{stem}.{shift}" if graded else None
         if "task" in row:
             called = values.word("task", row["task"])
+        elif graded:
+            called = f"{family}.{severity}"
         else:
-            called = f"{family}.{severity}" if graded else self._name(stem, population, found, shift)
+            called = self._name(stem, rows, found, shift)
         family = values.word("family", row["family"]) if "family" in row else family
         task = self.tasks.setdefault(called, Task(called, found, shift, family))
         belongs, before = (found, shift, family), (task.population, task.shift, task.family)
@@ -141,10 +159,13 @@ class Placing:
             )
         return "ood", cast(Shift, shift)
 
-    def _name(self, stem: str, of_file: Population, found: Population, shift: Shift) -> str:
+    def _name(self, stem: str, rows: Rows, found: Population, shift: Shift) -> str:
         """The file's name for what most of it is, else with what sets the row apart behind it."""
+        if rows.of_id_task and found == "id":
+            own = (task.name for task in self.tasks.values() if task.population == "id")
+            return next(own, stem)
         apart = f"{stem}.{'id' if found == 'id' else shift}"
-        if found != of_file:
+        if found != rows.population:
             return apart
         taken = self.tasks.get(stem)
         return stem if taken is None or (taken.population, taken.shift) == (found, shift) else apart

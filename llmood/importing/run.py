@@ -17,6 +17,7 @@ from llmood.importing import folder as exports
 from llmood.importing import table
 from llmood.importing.columns import named_columns
 from llmood.importing.imported import Imported
+from llmood.importing.placing import ID_ROWS, OOD_ROWS, TRAIN_ROWS
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
 from llmood.report import write_report
@@ -33,6 +34,7 @@ def import_file(
     source: str | Path,
     *,
     ood: Sequence[str | Path] = (),
+    train: Sequence[str | Path] = (),
     shift: Shift | None = None,
     fields: Sequence[str] = (),
     keep: bool = False,
@@ -48,6 +50,7 @@ def import_file(
     Args:
         source: a file of rows, or a folder that `llmood cache export` wrote.
         ood: files whose rows are OOD unless they say otherwise.
+        train: files whose rows are of the ID task's split `train` unless they say otherwise: what scorers learn from.
         shift: of OOD rows that name none.
         fields: `key=column` for columns with names of their own.
         keep: put columns that are no key of the row format into `meta`.
@@ -67,6 +70,7 @@ def import_file(
     imported = read(
         [Path(source), *map(Path, ood)],
         target,
+        train=[Path(path) for path in train],
         shift=shift,
         fields=fields,
         keep=keep,
@@ -99,7 +103,7 @@ def _check_options(shift: str | None, overrides: Sequence[str]) -> None:
     if shift is not None and shift not in SHIFTS:
         raise ConfigError(f"--shift {shift}: is none of {', '.join(SHIFTS)}")
     for override in overrides:
-        if override.partition("=")[0].partition(".")[0] not in RESCORABLE:
+        if override.partition("=")[0].partition(".")[0].removesuffix("+") not in RESCORABLE:
             raise ConfigError(f"--set {override}: an import can set only {', '.join(RESCORABLE)}")
 
 
@@ -107,6 +111,7 @@ def _read_files(
     files: Sequence[Path],
     target: RunFolder | None,
     *,
+    train: Sequence[Path],
     shift: Shift | None,
     fields: Sequence[str],
     keep: bool,
@@ -116,14 +121,18 @@ def _read_files(
     progress: Progress,
 ) -> Imported:
     named = named_columns(fields)
-    for path in files:
+    for path in (*files, *train):
         if not path.is_file():
             raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'is not there'}")
     settings = {"fields": named, "keep": keep, "shift": shift, "ood": len(files) - 1}
-    content = table.digest_of(files, settings)
+    settings |= {"train": len(train)} if train else {}
+    content = table.digest_of([*files, *train], settings)
     _refuse_other(target, content)
     return table.read_files(
-        [(path, "ood" if place else "id") for place, path in enumerate(files)],
+        [
+            *((path, ID_ROWS if place == 0 else OOD_ROWS) for place, path in enumerate(files)),
+            *((path, TRAIN_ROWS) for path in train),
+        ],
         Store(),
         content,
         shift=shift,
@@ -140,6 +149,7 @@ def _read_folder(
     files: Sequence[Path],
     target: RunFolder | None,
     *,
+    train: Sequence[Path],
     shift: Shift | None,
     fields: Sequence[str],
     keep: bool,
@@ -149,9 +159,10 @@ def _read_folder(
     progress: Progress,
 ) -> Imported:
     folder = files[0]
-    if len(files) > 1 or shift or fields or keep:
+    if len(files) > 1 or train or shift or fields or keep:
         raise ConfigError(
-            f"{folder}: an export says itself what is what: leave out --ood, --shift, --field, --keep"
+            f"{folder}: an export says itself what is what: leave out --ood, --train, --shift, --field, "
+            "--keep"
         )
     progress.say(f"reading {folder}")
     content = exports.digest_of(folder)
@@ -193,4 +204,5 @@ def _without_text(samples: pa.Table) -> pa.Table:
         for row in meta
     ]
     hidden = without_text(samples)
-    return hidden.set_column(hidden.schema.get_field_index("meta"), SAMPLES.field("meta"), pa.array(numbers))
+    column = pa.array(numbers, pa.string())  # of a type also where every sample's is empty
+    return hidden.set_column(hidden.schema.get_field_index("meta"), SAMPLES.field("meta"), column)

@@ -13,13 +13,14 @@ from llmood.engines.store import Store
 from llmood.errors import DataError
 from llmood.identity import FileDigests, digest
 from llmood.importing.captures import ENGINE, Captures, identity_of
-from llmood.importing.choose import check_scorers, default_scorers
+from llmood.importing.choose import check_scorers, default_scorers, no_scorer
 from llmood.importing.files import names_of, stem_of
 from llmood.importing.imported import Imported
-from llmood.importing.placing import Placing, Task
+from llmood.importing.placing import Placing, Rows, Task
 from llmood.importing.traffic import Traffic
 from llmood.progress import Progress
-from llmood.records import Check, Population, Shift
+from llmood.records import Check, Shift
+from llmood.scorers.baselines import BASELINES
 from llmood.strict import parse
 from llmood.yaml_files import apply_overrides
 
@@ -33,7 +34,7 @@ def digest_of(files: Sequence[Path], settings: Mapping[str, Any]) -> str:
 
 
 def read_files(
-    files: Sequence[tuple[Path, Population]],
+    files: Sequence[tuple[Path, Rows]],
     store: Store,
     content: str,
     *,
@@ -57,8 +58,8 @@ def read_files(
     captures = Captures(store, content, private=not text)
     traffic = Traffic(captures, Placing(shift), named, keep=keep, progress=progress)
     names = names_of([path for path, _ in files])
-    for (path, population), name in zip(files, names, strict=True):
-        traffic.read(path, name, population)
+    for (path, rows), name in zip(files, names, strict=True):
+        traffic.read(path, name, rows)
     tasks = traffic.tasks()
     samples, ids = traffic.samples(tasks)
     index = captures.index(ids)
@@ -75,11 +76,16 @@ def read_files(
     if not scorers:
         settings["scorers"] = default_scorers(specs, roles, tasks[0].rows, text=text)
     config = parse(RunConfig, apply_overrides(settings, overrides), place="import")
+    made = (*settings["scorers"], *config.scorers)
+    none_made = not scorers and all(name in BASELINES for name in made)
+    said = [no_scorer(tasks[0].name, text=text)] if none_made else []
     digests = FileDigests()
     sources = {name: digests.of(path) for (path, _), name in zip(files, names, strict=True)}
     described = {
         "benchmark": settings["benchmark"],
-        "tasks": [_describe(task, traffic, sources, content) for task in tasks],
+        "tasks": [
+            _describe(task, traffic, sources, content, said if task is tasks[0] else []) for task in tasks
+        ],
         "models": {
             role: {
                 "name": ENGINE,
@@ -127,7 +133,9 @@ def _benchmark(name: str, tasks: Sequence[Task]) -> dict[str, Any]:
     return {"name": slug, "description": "", "id": tasks[0].name, "ood": ood}
 
 
-def _describe(task: Task, traffic: Traffic, sources: Mapping[str, str], content: str) -> dict[str, Any]:
+def _describe(
+    task: Task, traffic: Traffic, sources: Mapping[str, str], content: str, said: Sequence[Check]
+) -> dict[str, Any]:
     return {
         "name": task.name,
         "version": None,
@@ -147,7 +155,7 @@ def _describe(task: Task, traffic: Traffic, sources: Mapping[str, str], content:
         "licence": None,
         "citation": None,
         "known_flaws": [],
-        "checks": [asdict(check) for check in (*_said(task, traffic), *traffic.checks(task))],
+        "checks": [asdict(check) for check in (*said, *_said(task, traffic), *traffic.checks(task))],
     }
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from llmood.errors import DataError
+from llmood.errors import ConfigError, DataError
 from llmood.identity import digest
 from llmood.importing.captures import Captures
 from llmood.importing.columns import Columns
 from llmood.importing.files import is_text_table, rows_of, stem_of
-from llmood.importing.placing import Place, Placing, Task
+from llmood.importing.placing import Place, Placing, Rows, Task
 from llmood.importing.rows import Record, read_record
 from llmood.progress import Progress
-from llmood.records import SPLITS, Check, Population, Reject, Sample, Split
+from llmood.records import SPLITS, Check, Reject, Sample, Split
 from llmood.tables import SAMPLES
 from llmood.tasks.prompt import RowError
 from llmood.tasks.splits import folded_overlap, number_samples, refuse_overlap, shared_groups
@@ -54,12 +54,12 @@ class Traffic:
         self.columns: dict[str, dict[str, str]] = {}  # of each file: key → column
         self.left: dict[str, list[str]] = {}  # of each file: the columns that nothing reads
 
-    def read(self, path: Path, name: str, population: Population) -> None:
+    def read(self, path: Path, name: str, rows: Rows) -> None:
         """Read one file.
 
         Args:
             name: what rejects and messages call it.
-            population: of its rows that name none.
+            rows: what its rows are that don't say it.
 
         Raises:
             DataError: it can't be read as a whole, or no row of it can be used.
@@ -77,9 +77,7 @@ class Traffic:
                 keys, others = columns.read(row)
                 record = read_record(keys, others if self._keep else None)
                 _once(record.id, ids, line)
-                self._add(
-                    record, self._placing.place(keys, stem_of(path), population, name, line), name, line
-                )
+                self._add(record, self._placing.place(keys, stem_of(path), rows, name, line), name, line)
             except RowError as error:
                 self.rejects.append(Reject(name, line, str(error)))
         if len(self.rows) == before:
@@ -100,10 +98,30 @@ class Traffic:
         self._captures.add_record(position, record)
 
     def tasks(self) -> list[Task]:
-        """The populations, the ID task first, each with how many rows of its file can't be used."""
+        """The populations, the ID task first, each with how many rows of its file can't be used.
+
+        Raises:
+            ConfigError: there is no ID task, there are two, or an OOD task is made of its prompts.
+            DataError: the ID task has no row to measure on.
+        """
         tasks = self._placing.ordered()
+        self._refuse_id_prompts(tasks)
         self._placing.count_rejects(self.rejects)
         return tasks
+
+    def _refuse_id_prompts(self, tasks: Sequence[Task]) -> None:
+        """The ID task under another name is no OOD task. A grade of a shift may change nothing."""
+        known = self._prompts(tasks[0])
+        for task in tasks[1:]:
+            if task.family is None and self._prompts(task) <= known:
+                raise ConfigError(
+                    f"{' and '.join(task.files)}: every prompt of the OOD task '{task.name}' is one of the ID task "
+                    f"'{tasks[0].name}'",
+                    hint="name a file of other prompts with --ood, or import the rows without it",
+                )
+
+    def _prompts(self, task: Task) -> set[str]:
+        return {self.rows[position].prompt for places in task.rows.values() for position in places}
 
     def samples(self, tasks: Sequence[Task]) -> tuple[pa.Table, dict[int, str]]:
         """The samples table, what is measured first, and the id of each position in its order."""

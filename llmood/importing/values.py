@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llmood.errors import kind_of
 from llmood.tasks.fields import refuse_unusable
 from llmood.tasks.prompt import RowError
 
@@ -36,7 +37,7 @@ def text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int):
-        raise RowError(f"wrong type: {name} is a {type(value).__name__}, not text")
+        raise RowError(f"wrong type: {name} is {kind_of(value)}, not text")
     refuse_unusable(name, value)
     return _digits(name, value) if isinstance(value, int) else value
 
@@ -65,7 +66,7 @@ def choice(name: str, value: Any, known: tuple[str, ...]) -> str:
 def number(name: str, value: Any, low: float, high: float = math.inf) -> float:
     """A number between two, both allowed."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RowError(f"wrong type: {name} is a {type(value).__name__}, not a number")
+        raise RowError(f"wrong type: {name} is {kind_of(value)}, not a number")
     if not (math.isfinite(value) if isinstance(value, float) else abs(value) < 10**300):
         raise RowError(f"{name}: {shown(value)} is no finite number")
     if not low <= value <= high:
@@ -77,7 +78,7 @@ def number(name: str, value: Any, low: float, high: float = math.inf) -> float:
 def whole(name: str, value: Any, allowed: range) -> int:
     """A whole number of a range."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise RowError(f"wrong type: {name} is a {type(value).__name__}, not a whole number")
+        raise RowError(f"wrong type: {name} is {kind_of(value)}, not a whole number")
     if value not in allowed:
         raise RowError(f"{name}: {shown(value)} is not from {allowed.start} to {allowed.stop - 1}")
     return value
@@ -97,9 +98,7 @@ def tokens(name: str, value: Any) -> Tokens:
     if isinstance(value, int) and not isinstance(value, bool):
         return Tokens(whole(name, value, TOKEN_IDS))
     if not isinstance(value, list | tuple):
-        raise RowError(
-            f"wrong type: {name} is a {type(value).__name__}, not a list of tokens or their number"
-        )
+        raise RowError(f"wrong type: {name} is {kind_of(value)}, not a list of tokens or their number")
     if all(isinstance(item, str) for item in value) and value:
         return Tokens(len(value))
     ids = tuple(whole(f"{name}[{place}]", item, TOKEN_IDS) for place, item in enumerate(value))
@@ -128,7 +127,7 @@ def logprobs(name: str, value: Any) -> Logprobs:
     if isinstance(value, Mapping):
         value = value.get("content", value.get("token_logprobs"))
     if not isinstance(value, list | tuple):
-        raise RowError(f"wrong type: {name} is a {type(value).__name__}, not a list of log-probabilities")
+        raise RowError(f"wrong type: {name} is {kind_of(value)}, not a list of log-probabilities")
     if not value:
         raise RowError(f"{name} is empty")
     return tuple(_logprob(f"{name}[{place}]", item) for place, item in enumerate(value))
@@ -151,7 +150,7 @@ def _logprob(at: str, item: Any) -> float | None:
     if item is None:
         return None
     if isinstance(item, bool) or not isinstance(item, int | float):
-        raise RowError(f"wrong type: {at} is a {type(item).__name__}, not a log-probability")
+        raise RowError(f"wrong type: {at} is {kind_of(item)}, not a log-probability")
     # Not a number, infinite, or below what the store's float32 holds: compared, so that no huge integer overflows.
     if not LOWEST <= item <= 0:
         above = item > 0 and item != math.inf

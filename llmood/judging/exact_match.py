@@ -19,7 +19,13 @@ def normalise(text: str) -> str:
 
 
 def exact_match(answer: str, references: Sequence[str]) -> bool | None:
-    """Whether the answer is one of the references after `normalise`; None where there is no reference."""
+    """Whether the answer is one of the references after `normalise`; None where there is no reference.
+
+    What normalises to nothing ("+", "the") is compared as it stands: an answer of nothing is never right.
+    """
     if not references:
         return None
-    return normalise(answer) in {normalise(reference) for reference in references}
+    words = normalise(answer)
+    if not words:
+        return bool(answer.strip()) and answer.strip() in {reference.strip() for reference in references}
+    return words in {normalise(reference) for reference in references}

@@ -54,10 +54,15 @@ def _summary(scorer: str, metric: str, by_role: dict[str, MetricRecord]) -> Metr
         },
         value=fmean(known) if whole else None,
         reason=None if whole else f"undefined on {', '.join(missing)}",
-        n=first.n,
-        n_negative=first.n_negative,
-        n_positive=first.n_positive,
+        n=min(record.n for record in by_role.values()),
+        n_negative=_common([record.n_negative for record in by_role.values()]),
+        n_positive=_common([record.n_positive for record in by_role.values()]),
         n_unscored=max(record.n_unscored for record in by_role.values()),
         positive_class=first.positive_class,
         higher_is_better=first.higher_is_better,
     )
+
+
+def _common(counts: list[int | None]) -> int | None:
+    """What all adapters scored; null where one of them left other samples unscored than the rest."""
+    return counts[0] if len(set(counts)) == 1 else None

@@ -32,7 +32,7 @@ def adapters_table(run: RunFiles, columns: tuple[Column, ...] | None = None) -> 
 
 def adapter_count(run: RunFiles) -> int:
     """How many adapters the run measured."""
-    return sum(role != "base" for role in run.manifest.get("models") or {})
+    return sum(role.partition(":")[0] == "tuned" for role in run.manifest.get("models") or {})
 
 
 def _cell(records: dict[tuple[str, str], Record], scorer: str, column: Column) -> Cell | None:

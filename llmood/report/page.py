@@ -15,7 +15,7 @@ from markupsafe import Markup
 from llmood.clean import clean
 from llmood.metrics import metrics_registry
 from llmood.report import text
-from llmood.report.adapters import adapters_table
+from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.examples import Example, false_alarms, misses
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
@@ -113,6 +113,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "headline": headline_table(run) if run.records else None,
         "overview": overview(run, prefix),
         "adapters": adapters_table(run),
+        "adapter_count": adapter_count(run),
         "severity": severity_parts(run, prefix),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),

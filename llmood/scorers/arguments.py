@@ -13,3 +13,8 @@ def check_share(name: str, value: object) -> None:
     """A number above 0, at most 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ValueError(f"{name} is a number above 0 and at most 1, not {value!r}")
+
+
+def check_seed(value: object) -> None:
+    """A whole number, 0 or more."""
+    check_count("seed", value, least=0)

@@ -85,7 +85,7 @@ class ScorerEntry:
         drawn = {"seed": seed} if "seed" in known else {}
         try:
             return self.factory(**{**drawn, **self.arguments, **given})
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ConfigError(f"{self.id}: {error}") from None
 
 
@@ -98,7 +98,7 @@ def register(
     """List a scorer class under `name`, and under `name + suffix` for each variant's constructor arguments."""
 
     def decorate(scorer: type[Scorer]) -> type[Scorer]:
-        summary = (scorer.__doc__ or "").strip().splitlines()[0]
+        summary = (scorer.__doc__ or "").strip().partition("\n")[0]
         for suffix, arguments in (variants or {"": {}}).items():
             entry = ScorerEntry(name + suffix, scorer, arguments, summary)
             scorers.add(entry.id, entry)

@@ -21,7 +21,10 @@ def make_scorers(config: RunConfig) -> dict[str, Scorer]:
         name, given = (choice, {}) if isinstance(choice, str) else next(iter(choice.items()))
         entry = scorers.get(name, place=f"scorers[{position}]")
         if arguments.setdefault(name, given) != given:
-            raise ConfigError(f"scorers[{position}]: {name} stands there twice, with other arguments")
+            raise ConfigError(
+                f"scorers[{position}]: {name} stands there twice, with other arguments",
+                hint="make a run of each, and 'llmood compare' them",
+            )
         chosen[name] = entry.make(given, seed=config.seed)
     for name in BASELINES:
         chosen.setdefault(name, scorers.get(name).make(seed=config.seed))

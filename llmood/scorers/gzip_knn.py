@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llmood.engines.observations import Block, Observations
 from llmood.measures.compression import compressed_length, normalised_compression_distances
 from llmood.records import Scores, Split
-from llmood.scorers.arguments import check_count
+from llmood.scorers.arguments import check_count, check_seed
 from llmood.scorers.base import Scorer, register
 from llmood.scorers.text import NO_TRAIN_TEXT, check_neighbours, texts_of, train_texts
 
@@ -40,6 +40,7 @@ class GzipKNN(Scorer):
     def __init__(self, *, k: int = 1, references: int = 300, seed: int = 0) -> None:
         check_count("k", k)
         check_count("references", references, least=k)
+        check_seed(seed)
         self.k = k
         self.references = references
         self.seed = seed

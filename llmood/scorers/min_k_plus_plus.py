@@ -11,16 +11,16 @@ from llmood.engines.observations import Block
 from llmood.measures.least_likely import least_likely_mean, standardised_logprobs
 from llmood.measures.token_statistics import sum_scored_tokens
 from llmood.records import CaptureSpec, Scores
-from llmood.scorers.arguments import check_share
-from llmood.scorers.base import Scorer, register, with_reasons
+from llmood.scorers.base import register, with_reasons
 from llmood.scorers.likelihood import NO_TOKENS
-from llmood.scorers.spans import Target, capture_of, status_of, target_start, token_column, variants
+from llmood.scorers.min_k import MinK
+from llmood.scorers.spans import capture_of, status_of, target_start, token_column, variants
 
 NO_SPREAD = "the model's log-probability has no spread over the vocabulary at some token"
 
 
 @register("min_k_plus_plus", variants(base=True, mean=False))
-class MinKPlusPlus(Scorer):
+class MinKPlusPlus(MinK):
     """As min_k, with each token's log p standardised by mean and spread of log p over the vocabulary.
 
     Formula: `measures.least_likely.standardised_logprobs` and `least_likely_mean` (Zhang et al., ICLR 2025: Min-K%++).
@@ -36,12 +36,6 @@ class MinKPlusPlus(Scorer):
         "prompt_logprobs": ["logprobs", "spans"],
         "prompt_moments": ["logprob_mean", "logprob_std"],
     }
-
-    def __init__(self, *, model: str = "tuned", target: Target = "prompt", share: float = 0.2) -> None:
-        check_share("share", share)
-        self.model = model
-        self.target = target
-        self.share = share
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from llmood.engines.observations import Block, Observations
 from llmood.measures.character_ngrams import Alphabet, CharacterModel, mutated
 from llmood.records import Scores, Split
-from llmood.scorers.arguments import check_count, check_share
+from llmood.scorers.arguments import check_count, check_seed, check_share
 from llmood.scorers.base import Scorer, register
 from llmood.scorers.text import NO_TRAIN_TEXT, texts_of, train_texts
 from llmood.seeds import derive_generator
@@ -51,6 +51,7 @@ class NgramRatio(Scorer):
         check_count("order", order)
         check_share("mutation_rate", mutation_rate)
         check_count("references", references)
+        check_seed(seed)
         self.mean = mean
         self.order = order
         self.mutation_rate = mutation_rate

@@ -64,6 +64,9 @@ class _Seen(Observations):
     def has(self, spec: CaptureSpec) -> bool:
         return super().has(spec.on_adapter(self._role))
 
+    def of(self, split: Split) -> Observations:
+        return _Seen(super().of(split), self._role)
+
     def blocks(self, captures: Any, *args: Any, **keys: Any) -> Any:
         others = [spec.on_adapter(self._role) for spec in captures]
         return (_seen(block, captures, self._role) for block in super().blocks(others, *args, **keys))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmood.engines.observations import Block, Observations
 from llmood.records import Scores, Split
-from llmood.scorers.arguments import check_count
+from llmood.scorers.arguments import check_count, check_seed
 from llmood.scorers.base import Scorer, register
 from llmood.scorers.text import NO_TRAIN_TEXT, check_neighbours, texts_of, train_texts
 
@@ -47,6 +47,7 @@ class TfidfKNN(Scorer):
         check_count("shortest", shortest)
         check_count("longest", longest, least=shortest)
         check_count("references", references, least=k)
+        check_seed(seed)
         self.k = k
         self.shortest = shortest
         self.longest = longest

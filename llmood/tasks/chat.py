@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmood.errors import kind_of
 from llmood.records import Message
 from llmood.tasks.prompt import MissingColumnError, RowError
 
@@ -54,7 +55,7 @@ class ChatColumn:
             raise MissingColumnError(self._name)
         cell = row[self._name]
         if not isinstance(cell, list | tuple):
-            raise RowError(f"wrong type: {self._name} is a {type(cell).__name__}, not a list of turns")
+            raise RowError(f"wrong type: {self._name} is {kind_of(cell)}, not a list of turns")
         turns = [self._turn(position, item) for position, item in enumerate(cell)]
         answer = turns.pop().content if turns and turns[-1].role == "assistant" else None
         if not turns or turns[-1].role != "user":
@@ -66,7 +67,7 @@ class ChatColumn:
     def _turn(self, position: int, item: Any) -> Message:
         at = f"{self._name}[{position}]"
         if not isinstance(item, Mapping):
-            raise RowError(f"wrong type: {at} is a {type(item).__name__}, not a turn")
+            raise RowError(f"wrong type: {at} is {kind_of(item)}, not a turn")
         form = next((form for form in FORMS if form[0] in item), None)
         if form is None:
             raise RowError(f"{at}: has no 'role'")

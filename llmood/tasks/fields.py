@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, kind_of
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
 from llmood.tasks.chat import ChatColumn
@@ -198,7 +198,7 @@ def _attribute(name: str, value: Any) -> Any:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str | int):
-        raise RowError(f"wrong type: {name} is a {type(value).__name__}, not text")
+        raise RowError(f"wrong type: {name} is {kind_of(value)}, not text")
     text = str(_as_text(value))
     if not text.strip():
         raise RowError(f"{name} is empty")
@@ -225,7 +225,7 @@ def refuse_unusable(column: str, value: Any) -> None:
         elif isinstance(item, list | tuple):
             pending += item
         elif item is not None and not isinstance(item, int | float):
-            raise RowError(f"wrong type: {column} is a {type(item).__name__}")
+            raise RowError(f"wrong type: {column} is {kind_of(item)}")
 
 
 def _refuse_unusable_text(column: str, text: str) -> None:

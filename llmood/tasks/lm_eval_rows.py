@@ -146,6 +146,11 @@ class HarnessData:
         """The data set's name, or the format of its files."""
         if not self._task.keys.get("dataset_path"):
             raise ConfigError(f"{self._task.path}: no dataset_path: this file has no data of its own")
+        if self._task.keys["dataset_path"] == "pandas":
+            raise ConfigError(
+                f"{self._task.path}: dataset_path 'pandas' reads pickles, which can run code",
+                hint="save the data as Parquet",
+            )
         return str(self._task.keys["dataset_path"])
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llmood.errors import ConfigError, DataError
+from llmood.errors import ConfigError, DataError, kind_of
 from llmood.records import Reject
 from llmood.tasks.read_csv import Row, Rows, read_csv
 
@@ -89,11 +89,12 @@ def _parse_json(line: bytes) -> Row | str:
     except UnicodeDecodeError as error:
         return f"invalid UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
-        return f"bad JSON: {error.msg} at character {error.colno}"
+        # Some of Python's messages end in "at" themselves: "Invalid control character at".
+        return f"bad JSON: {error.msg.removesuffix(' at')} at character {error.colno}"
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, thousands of brackets inside one another, or a key twice.
         return f"bad JSON: {error}"
-    return row if isinstance(row, dict) else f"wrong type: the row is a {type(row).__name__}, not an object"
+    return row if isinstance(row, dict) else f"wrong type: the row is {kind_of(row)}, not an object"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Row:

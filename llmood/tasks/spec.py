@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,22 @@ from llmood.strict import Strict, not_empty, parse
 from llmood.yaml_files import read_yaml
 
 Cell = str | int | float | bool
+
+
+def _cells(value: Any) -> Any:
+    # Without this, pydantic reports a line for each kind of value that it tried.
+    if not isinstance(value, Mapping):
+        return value
+    for column, wanted in value.items():
+        for cell in wanted if isinstance(wanted, list) else [wanted]:
+            if not isinstance(cell, Cell) or (isinstance(cell, float) and not math.isfinite(cell)):
+                raise ValueError(
+                    f"'{column}': a text, a finite number, true or false is needed, or a list, not {cell!r}"
+                )
+    return value
+
+
+Wanted = Annotated[dict[str, Cell | list[Cell]], BeforeValidator(_cells)]
 
 
 class Fields(Strict):
@@ -50,8 +67,8 @@ class Source(Strict):
 
     rows: dict[Split, int] = Field(default={})
     fields: Fields = Fields()
-    where: dict[str, Cell | list[Cell]] = Field(default={})
-    where_not: dict[str, Cell | list[Cell]] = Field(default={})
+    where: Wanted = Field(default={})
+    where_not: Wanted = Field(default={})
 
 
 _PATHS = TypeAdapter(dict[Split, str])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from llmood.engines.folders import is_folder_name
+from llmood.markdown import code, one_line, plain, table
 from llmood.records import Reject
 from llmood.tasks import LoadedTask
 from llmood.training.examples import Examples
@@ -21,6 +23,8 @@ from llmood.training.plan import TuningPlan
 
 SCHEMA_VERSION = 1
 PACKAGES = ("llmood", "torch", "transformers", "peft", "accelerate", "numpy", "tokenizers")
+# What the hub takes for a language: a code, with a script or a region behind it.
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 def make_record(
@@ -94,36 +98,40 @@ def _versions() -> dict[str, str]:
 
 
 def make_card(record: Mapping[str, Any]) -> str:
-    """The model card of a record: front matter for the hub, then tables."""
+    """The model card of a record: front matter for the hub, then tables.
+
+    What a task's or a model's files say stays words: it can open no front matter, no table and no HTML.
+    """
     return f"---\n{yaml.safe_dump(_front_matter(record), sort_keys=False, allow_unicode=True)}---\n\n{_body(record)}"
 
 
 def _front_matter(record: Mapping[str, Any]) -> dict[str, Any]:
     front: dict[str, Any] = {
-        "base_model": _short(record["base"]["name"]),
+        "base_model": one_line(_short(record["base"]["name"])),
         "library_name": "peft",
         "tags": ["lora", "llmood"],
     }
-    languages = sorted({data["language"] for data in record["data"] if data["language"]})
+    named = {data["language"] for data in record["data"] if data["language"]}
+    languages = sorted(language for language in named if LANGUAGE.fullmatch(language))
     # The hub's `license` is the adapter's own, which is its maker's to say; the data's stands in the table below.
     return {**front, **({"language": languages} if languages else {})}
 
 
 def _body(record: Mapping[str, Any]) -> str:
-    names = " and ".join(data["task"] for data in record["data"])
+    names = " and ".join(plain(data["task"]) for data in record["data"])
     loss, best = record["loss"], record["loss"]["best"]
     parts = [
-        f"# LoRA adapter of {_short(record['base']['name'])}, tuned on {names}",
+        f"# LoRA adapter of {plain(_short(record['base']['name']))}, tuned on {names}",
         _headline(loss),
         *([] if best["validation_loss"] < loss["before"] else [NO_HELP]),
         "## Data",
         *(_data_text(data) for data in record["data"]),
-        _table(
+        table(
             ("", "rows", "tokens", "of them learned", "longest", "left out"),
             [_counts_row(split, record[split]) for split in ("train", "validation")],
         ),
         "## Loss",
-        _table(
+        table(
             ("epoch", "training", "validation"),
             [
                 ("before", "", f"{loss['before']:.4f}"),
@@ -139,7 +147,9 @@ def _body(record: Mapping[str, Any]) -> str:
         ),
         LOSS_MEANS,
         "## Settings",
-        _table(("setting", "value"), [(name, _shown(value)) for name, value in _settings(record).items()]),
+        table(
+            ("setting", "value"), [(name, plain(_shown(value))) for name, value in _settings(record).items()]
+        ),
         _base(record["base"]),
         "Versions: " + ", ".join(f"{name} {number}" for name, number in record["versions"].items()) + ".",
     ]
@@ -160,8 +170,8 @@ def _headline(loss: Mapping[str, Any]) -> str:
 
 
 def _base(base: Mapping[str, Any]) -> str:
-    commit = base["commit"] or "unknown"
-    return f"Base model: {_short(base['name'])}, commit {commit}, digest of its files `{base['digest']}`."
+    name, commit = plain(_short(base["name"])), plain(base["commit"] or "unknown")
+    return f"Base model: {name}, commit {commit}, digest of its files {code(base['digest'])}."
 
 
 LOSS_MEANS = (
@@ -184,10 +194,10 @@ def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _data_text(data: Mapping[str, Any]) -> str:
     mixed = "" if data["mixed_rows"] is None else f", {data['mixed_rows']} rows of its train mixed in"
-    lines = [
-        f"- **{data['task']}**, version {data['version']}{mixed}: {data['description'] or 'no description'}"
-    ]
-    lines += [f"  - {name}: {data[name] or 'not stated'}" for name in ("licence", "citation", "homepage")]
+    description = plain(data["description"] or "no description")
+    lines = [f"- **{plain(data['task'])}**, version {data['version']}{mixed}: {description}"]
+    about = ("licence", "citation", "homepage", "language")
+    lines += [f"  - {name}: {plain(data[name] or 'not stated')}" for name in about]
     lines.append(f"  - source: {_source(data['source'])}")
     splits = ", ".join(f"{split} {count}" for split, count in data["samples"].items())
     carved = "".join(f"; {split} carved from {origin}" for split, origin in data["carved"].items())
@@ -199,12 +209,13 @@ def _source(source: Mapping[str, Any]) -> str:
     """A task's source in words: files with their digests, or a hub repository with its commit."""
     files = source.get("files")
     if isinstance(files, Mapping):
-        return ", ".join(f"{file['name']} (`{file['digest']}`)" for file in files.values())
-    return ", ".join(f"{key} {value}" for key, value in source.items() if value is not None) or "not stated"
+        return ", ".join(f"{plain(file['name'])} ({code(file['digest'])})" for file in files.values())
+    said = [f"{key} {value}" for key, value in source.items() if value is not None]
+    return plain(", ".join(said) or "not stated")
 
 
 def _counts_row(split: str, counts: Mapping[str, Any]) -> tuple[str, ...]:
-    left_out = ", ".join(f"{count} {reason}" for reason, count in counts["left_out"].items())
+    left_out = plain(", ".join(f"{count} {reason}" for reason, count in counts["left_out"].items()))
     numbers = (str(counts[name]) for name in ("rows", "tokens", "learned_tokens", "longest"))
     return (split, *numbers, left_out or "none")
 
@@ -213,8 +224,3 @@ def _shown(value: Any) -> str:
     if value is None:
         return "default"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

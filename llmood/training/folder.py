@@ -5,6 +5,7 @@ Until then all stands in a folder `.tuning` within it, so that no half-made adap
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import shutil
@@ -18,11 +19,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from llmood.engines.folders import ADAPTER_WEIGHTS
-from llmood.errors import ConfigError, StoreError
+from llmood.errors import SHORTER, ConfigError, StoreError
+from llmood.identity import digest_bytes
 from llmood.tables import atomic, write_json, write_text
+from llmood.training.weights import DIGEST, check_weights
 
 WORK = ".tuning"
 RECORD = "training.json"
+DIGESTS = ("base", "train", "validation")
+ANOTHER = "choose another folder with -o, or remove it"
 ADAPTER_CONFIG = "adapter_config.json"  # written last: a folder without it is no adapter
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -49,19 +54,15 @@ class AdapterFolder:
         """What `training.json` says of the finished adapter; None where there is none yet.
 
         Raises:
-            ConfigError: the folder holds something else.
+            ConfigError: the folder holds something else, or the adapter is damaged.
         """
         if not (self.path / ADAPTER_CONFIG).is_file():
             return None
         record = _read_json(self.path / RECORD) if (self.path / RECORD).is_file() else {}
-        different = _differences(record.get("identity", {}), self._identity)
-        if different:
-            known = (
-                f"tuned with another {different[0]}" if "identity" in record else "that llmood didn't make"
-            )
-            raise ConfigError(
-                f"{self.path}: holds an adapter {known}", hint="choose another folder with -o, or remove it"
-            )
+        if not isinstance(record.get("identity"), dict):
+            raise ConfigError(f"{self.path}: holds an adapter that llmood didn't make", hint=ANOTHER)
+        _refuse_finished(self.path, record["identity"], self._identity)
+        check_weights(self.path, record)
         return record
 
     def claim(self) -> None:
@@ -75,14 +76,8 @@ class AdapterFolder:
         if self.record is not None:
             return
         if (self.work / "identity.json").is_file():
-            begun = _read_json(self.work / "identity.json")
             mine = self._identity | {"versions": self._versions}
-            different = _differences(begun, mine)
-            if different:
-                raise ConfigError(
-                    f"{self.path}: holds an unfinished adapter with another {different[0]}",
-                    hint=f"choose another folder with -o, or remove {self.work}",
-                )
+            _refuse_begun(self.path, _read_json(self.work / "identity.json"), mine)
         elif self.path.is_dir() and any(entry.name != WORK for entry in self.path.iterdir()):
             raise ConfigError(
                 f"{self.path}: is not empty and holds no adapter", hint="choose another folder with -o"
@@ -99,7 +94,8 @@ class AdapterFolder:
             self.work.mkdir(parents=True, exist_ok=True)
             stream = (self.work / "lock").open("w")
         except OSError as error:
-            raise ConfigError(f"{self.path}: can't be written: {error.strerror}") from None
+            hint = SHORTER if error.errno == errno.ENAMETOOLONG else None
+            raise ConfigError(f"{self.path}: can't be written: {error.strerror}", hint=hint) from None
         with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -152,7 +148,7 @@ class AdapterFolder:
         weights = self._best(epoch).read_bytes()
         with atomic(self.path / ADAPTER_WEIGHTS) as partial:
             partial.write_bytes(weights)
-        write_json(self.path / RECORD, {**record, "identity": self._identity})
+        write_json(self.path / RECORD, {**record, DIGEST: digest_bytes(weights), "identity": self._identity})
         write_text(self.path / "README.md", card)
         write_json(self.path / ADAPTER_CONFIG, config)
         self.clear()
@@ -175,6 +171,38 @@ class AdapterFolder:
             partial.write_bytes(content)
 
 
+def refuse_other(path: Path, known: Identity) -> None:
+    """Refuse a folder whose adapter, finished or begun, is another one by what is known before any data is read.
+
+    Args:
+        known: a part of the identity; of what it doesn't name nothing is said.
+
+    Raises:
+        ConfigError: the adapter differs in some of it.
+    """
+    if (path / ADAPTER_CONFIG).is_file() and (path / RECORD).is_file():
+        made = _read_json(path / RECORD).get("identity")
+        if isinstance(made, dict):
+            _refuse_finished(path, _part(made, known), known)
+    elif (path / WORK / "identity.json").is_file():
+        _refuse_begun(path, _part(_read_json(path / WORK / "identity.json"), known), known)
+
+
+def _refuse_finished(path: Path, made: Identity, wanted: Identity) -> None:
+    different = _differences(made, wanted)
+    if different:
+        raise ConfigError(f"{path}: holds an adapter tuned with {'; '.join(different)}", hint=ANOTHER)
+
+
+def _refuse_begun(path: Path, begun: Identity, wanted: Identity) -> None:
+    different = _differences(begun, wanted)
+    if different:
+        raise ConfigError(
+            f"{path}: holds an unfinished adapter with {'; '.join(different)}",
+            hint=f"choose another folder with -o, or remove {path / WORK}",
+        )
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -185,13 +213,28 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def _part(made: Identity, known: Identity) -> dict[str, Any]:
+    """Of an identity, what another one names too."""
+    found = {}
+    for key, value in known.items():
+        if key in made:
+            nested = isinstance(value, dict) and isinstance(made[key], dict)
+            found[key] = _part(made[key], value) if nested else made[key]
+    return found
+
+
 def _differences(made: Identity, wanted: Identity) -> list[str]:
-    """The keys that two identities differ in, nested ones by their own name."""
+    """What two identities differ in, both values said; nested keys by their own name."""
     found = []
     for key in sorted(made.keys() | wanted.keys()):
         one, two = made.get(key), wanted.get(key)
         if isinstance(one, dict) and isinstance(two, dict):
             found += _differences(one, two)
         elif one != two:
-            found.append(key)
+            # Two digests would say nothing to anybody.
+            found.append(f"another {key}" if key in DIGESTS else f"{key} {_said(one)}, now {_said(two)}")
     return found
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

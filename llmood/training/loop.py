@@ -66,11 +66,6 @@ class History:
         """The first epoch with the lowest validation loss."""
         return min(self.epochs, key=lambda epoch: epoch.validation_loss)
 
-    @property
-    def helped(self) -> bool:
-        """Whether tuning lowered the validation loss at all."""
-        return self.before is not None and self.best.validation_loss < self.before
-
 
 @dataclass
 class Loop:

@@ -56,6 +56,13 @@ def outputs_of(
     return found
 
 
+def named_adapters(config: RunConfig) -> list[str]:
+    """What `models.tuned` calls its adapters, in order; a whole model is none."""
+    tuned = config.models.tuned
+    adapters = tuned if isinstance(tuned, tuple) else (tuned,)
+    return [adapter.adapter for adapter in adapters if isinstance(adapter, Adapter)]
+
+
 def _named(config: RunConfig) -> list[str]:
     hint = "write models.tuned: {adapter: FOLDER}, or give the folder with -o"
     tuned = config.models.tuned

@@ -19,7 +19,7 @@ from llmood.records import SPLITS, Sample
 from llmood.tasks import LoadedTask, find_benchmark, find_task, load_task
 from llmood.tasks.splits import draw
 from llmood.training.examples import EndingTokenizer, Examples, make_examples
-from llmood.training.folder import AdapterFolder
+from llmood.training.folder import AdapterFolder, refuse_other
 from llmood.training.order import steps_an_epoch
 from llmood.training.outputs import Output, outputs_of
 from llmood.training.targets import choose_targets
@@ -102,6 +102,8 @@ def make_tuning_plan(
     _need_packages()
     settings = config.finetune.settings
     outputs = outputs_of(config, folder=folder, output_dir=output_dir)
+    for output in outputs:
+        refuse_other(output.folder, _known_at_once(settings, output.seed))
     if config.models.base is None:
         raise ConfigError("models.base: is missing, and it is what would be tuned")
     trust = config.engine.trust_remote_code
@@ -133,6 +135,14 @@ def make_tuning_plan(
         device=device,
         dtype=_dtype(settings, device),
     )
+
+
+def _known_at_once(settings: Settings, seed: int) -> dict[str, Any]:
+    """What of an adapter's identity the configuration alone tells: no data, no model, no torch."""
+    said = settings.model_dump(
+        mode="json", exclude={"targets", *(["dtype"] if settings.dtype == "auto" else [])}
+    )
+    return {"training_version": TRAINING_VERSION, "seed": seed, "settings": said}
 
 
 def _mixed(

@@ -80,7 +80,33 @@ def test_a_run_with_itself_shows_nothing(runs: dict[str, Path]) -> None:
         assert record["value"] == 0
         assert record["ci_low"] <= 0 <= record["ci_high"]
         assert record["params"]["p_holm"] == 1
-    assert "no difference shown" in llmood("compare", runs["one"], runs["one"]).out
+        assert (record["params"]["identical"], record["params"]["comparisons"]) == (True, 0)
+    lines = llmood("compare", runs["one"], runs["one"]).out.splitlines()
+    (said,) = [line for line in lines if line.startswith("A − B")]
+    assert "a difference of 0 [0, 0], not counted: " in said
+    assert said.endswith("likelihood_ratio on near, far; likelihood on near, far")
+    assert not [line for line in lines if line.startswith(("OOD set", "near", "far"))]
+
+
+def test_scores_that_cannot_differ_are_not_counted(runs: dict[str, Path]) -> None:
+    both = ("compare", runs["one"], runs["two"])
+    counted = llmood(*both, "--scorer", "likelihood_ratio", "--json").json()["metrics"]
+    # Length reads no model: both runs give every sample the same.
+    more = ("--scorer", "likelihood_ratio", "--scorer", "length")
+    found = llmood(*both, *more, "--json").json()["metrics"]
+    assert [(r["scorer"], r["params"]["identical"]) for r in found] == [
+        *[("likelihood_ratio", False)] * 2,
+        *[("length", True)] * 2,
+    ]
+    assert {r["params"]["comparisons"] for r in found} == {2}
+    kept = {r["params"]["p_holm"] for r in found if r["scorer"] == "likelihood_ratio"}
+    assert kept == {r["params"]["p_holm"] for r in counted}
+    assert [(r["value"], r["ci_low"], r["ci_high"], r["params"]["p_holm"]) for r in found[2:]] == [
+        (0, 0, 0, 1)
+    ] * 2
+    out = llmood(*both, *more).out
+    assert "after Holm over 2 comparisons" in out
+    assert "not counted: length on near, far" in out
 
 
 def test_scorers_of_one_run_as_the_run_itself_compares_them(runs: dict[str, Path]) -> None:
@@ -101,7 +127,7 @@ def test_scorers_of_one_run_as_the_run_itself_compares_them(runs: dict[str, Path
 
 
 def test_fewer_samples_are_counted_and_warned_of(runs: dict[str, Path]) -> None:
-    outcome = llmood("compare", runs["one"], runs["few"])
+    outcome = llmood("compare", runs["two"], runs["few"])
     assert outcome.code == 0
     assert "14 ID only in A" in outcome.out
     assert "10 + 10" in outcome.out
@@ -116,7 +142,9 @@ def test_fewer_samples_are_counted_and_warned_of(runs: dict[str, Path]) -> None:
 def test_three_runs(runs: dict[str, Path]) -> None:
     found = llmood("compare", *runs.values(), "--scorer", "likelihood", "--json").json()
     assert [r["params"]["b"]["letter"] for r in found["metrics"]] == ["B", "B", "C", "C"]
-    assert {r["params"]["comparisons"] for r in found["metrics"]} == {4}
+    # The third is the first with fewer samples: of those that both have, its scores are the same.
+    assert [r["params"]["identical"] for r in found["metrics"]] == [False, False, True, True]
+    assert {r["params"]["comparisons"] for r in found["metrics"]} == {2}
 
 
 def test_gates(runs: dict[str, Path]) -> None:
@@ -127,6 +155,14 @@ def test_gates(runs: dict[str, Path]) -> None:
     assert missed.code == 3
     assert missed.json()["gates"][0]["matched"] == 1
     refused(llmood(*itself, "--gate", "nonsense"), "can't be read")
+    refused(llmood(*itself, "--gate", "auroc > 0"), "no metric 'auroc'", "auroc_difference")
+    refused(llmood(*itself, "--gate", "auroc_difference[scorer=likelihod] > 0"), "no scorer", "'likelihood'")
+
+
+def test_a_baseline_that_was_asked_for_is_gated(runs: dict[str, Path]) -> None:
+    scorers = ("compare", runs["one"], "--scorers", "length,likelihood")
+    outcome = llmood(*scorers, "--gate", "auroc_difference >= -1")
+    assert (outcome.code, "(2 records)" in outcome.out) == (0, True)
 
 
 @pytest.mark.usefixtures("no_model")

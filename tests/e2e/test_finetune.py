@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,11 @@ import numpy as np
 import pytest
 import yaml
 
-from llmood.finetune import Tuned, finetune
 from llmood.identity import FileDigests
 from llmood.seeds import derive_generator
-from llmood.training import loop
+from llmood.training import loop, plan
 from llmood.training.models.lora import LoraModel
+from llmood.tuning import Tuned, finetune
 from tests import tiny_models
 from tests.task_files import write_task
 from tests.tiny_models import TUNED, captured, engine_of, far, plain_logprobs, rows_of
@@ -309,10 +310,10 @@ def test_two_trainings_are_the_same(world: World, undisturbed: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        (["--set", "finetune.learning_rate=0.02"], "learning_rate"),
-        pytest.param(["--seeds", "1"], "seed", marks=SLOW),
-        (["--limit", "20"], "train"),
-        pytest.param(["--set", "finetune.rank=8"], "rank", marks=SLOW),
+        (["--set", "finetune.learning_rate=0.02"], "learning_rate 0.01, now 0.02"),
+        pytest.param(["--seeds", "1"], "seed 0, now 1", marks=SLOW),
+        (["--limit", "20"], "another train"),
+        pytest.param(["--set", "finetune.rank=8"], "rank 4, now 8", marks=SLOW),
     ],
 )
 def test_another_configuration_in_the_same_folder_is_refused(
@@ -322,13 +323,56 @@ def test_another_configuration_in_the_same_folder_is_refused(
         stopping(patch, 4, KeyboardInterrupt())
         llmood("finetune", world.config)
     before = tree(adapter_of(world))
-    refused(llmood("finetune", world.config, *change), "an unfinished adapter with another", word)
+    refused(llmood("finetune", world.config, *change), f"an unfinished adapter with {word} (")
     assert tree(adapter_of(world)) == before
     assert llmood("finetune", world.config).code == 0
     before = tree(adapter_of(world))
     for dry in ([], ["--dry-run"]):
-        refused(llmood("finetune", world.config, *change, *dry), "tuned with another", word)
+        refused(llmood("finetune", world.config, *change, *dry), f"an adapter tuned with {word} (")
     assert tree(adapter_of(world)) == before
+
+
+def test_other_settings_are_refused_before_data_and_torch_are_touched(
+    world: World, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_device", "load_task", "resolve_model", "EndingTokenizer"):
+        monkeypatch.setattr(plan, name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
+    changes = ("--set", "finetune.epochs=6", "--set", "finetune.rank=8", "--seeds", "2")
+    refused(
+        llmood("finetune", world.config, *changes, "-o", undisturbed),
+        "an adapter tuned with seed 0, now 2; epochs 3, now 6; rank 4, now 8 (choose another folder",
+    )
+
+
+def test_where_the_configuration_names_the_adapters_the_next_command_is_plain(world: World) -> None:
+    names = [{"adapter": "./adapters/one"}, {"adapter": "./adapters/two"}]
+    world.edit(models={**world.settings()["models"], "tuned": names})
+    outcome = llmood("finetune", world.config, "--set", "finetune.epochs=1", "--json")
+    assert [each["name"] for each in outcome.json()["adapters"]] == ["./adapters/one", "./adapters/two"]
+    assert outcome.json()["next"] == f"llmood run {world.config}"
+    assert llmood(*shlex.split(outcome.json()["next"])[1:], "--dry-run").code == 0
+
+
+def test_a_run_without_its_adapter_names_the_command_that_makes_it(world: World) -> None:
+    refused(llmood("run", world.config, "--dry-run"), f"run 'llmood finetune {world.config}' first")
+
+
+def test_before_a_tuning_the_splits_that_it_carves_are_shown(world: World) -> None:
+    write_task(world.folder / "bank", {"train": rows("train", 200)}, name="bank")
+    world.edit(models={**world.settings()["models"], "tuned": {"adapter": "./adapters/mine"}})
+    found = llmood("validate", world.config, "--json").json()
+    (entry,) = (entry for entry in found["tasks"] if entry["task"] == "bank")
+    shown = {split: seen["samples"] for split, seen in entry["splits"].items()}
+    assert list(shown) == ["train", "validation", "calibration", "test"]
+    assert {seen["carved_from"] for split, seen in entry["splits"].items() if split != "train"} == {"train"}
+    # The scorers here learn from nothing: the counts are those of the tuning, and of the run on its `test`.
+    learned = llmood("finetune", world.config, "--dry-run", "--json").json()["splits"]
+    assert (shown["train"], shown["validation"]) == (
+        learned["train"]["rows"],
+        learned["validation"]["rows"],
+    )
+    assert shown["test"] == found["splits"]["bank"]
+    assert sum(shown.values()) == 200
 
 
 def test_another_base_in_the_same_folder_is_refused(world: World, tmp_path: Path, undisturbed: Path) -> None:
@@ -435,7 +479,7 @@ def test_a_mistake_is_one_line_before_any_model_loads(
     assert not adapter_of(world).exists()
 
 
-@pytest.mark.parametrize("seeds", ["1,1", "x", "-1", "1;2"])
+@pytest.mark.parametrize("seeds", ["1,1", "x", "-1", "1;2", "", " "])
 def test_seeds_are_numbers_and_different(world: World, seeds: str) -> None:
     refused(llmood("finetune", world.config, f"--seeds={seeds}", "--dry-run"), "seeds")
 
@@ -448,6 +492,47 @@ def test_rows_that_cannot_be_read_are_counted_and_the_rest_is_learned(world: Wor
     assert "1 rows can't be read, the first:" in outcome.out
     record = record_of(adapter_of(world))
     assert (record["train"]["rows"], len(record["rejects"])) == (44, 1)
+
+
+def test_over_a_finished_adapter_the_rows_of_now_count(world: World, undisturbed: Path) -> None:
+    path = world.folder / "bank" / "train.jsonl"
+    path.write_text(path.read_text() + "{not json\n" + json.dumps({"text": "x" * 80}) + "\n")
+    before = tree(undisturbed)
+    outcome = llmood("finetune", world.config, "-o", undisturbed)
+    assert outcome.code == 1
+    assert "was there already" in outcome.out
+    assert "1 rows can't be read, the first: train.jsonl:45:" in outcome.out
+    assert "1 texts of train were left out: longer than max_length" in outcome.out
+    said = llmood("finetune", world.config, "-o", undisturbed, "--json")
+    assert said.code == 1
+    (reject,) = said.json()["rejects"]
+    assert (reject["file"], reject["line"]) == ("train.jsonl", 45)
+    assert said.json()["adapters"][0]["rejects"] == []  # what its own training left out
+    assert tree(undisturbed) == before
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_name_that_no_file_system_holds(world: World, tmp_path: Path, dry: list[str]) -> None:
+    refused(
+        llmood("finetune", world.config, "-o", tmp_path / ("x" * 300), *dry),
+        "file name too long (choose a shorter name)",
+    )
+
+
+@pytest.mark.parametrize("size", [0, 100, None])
+def test_an_adapter_without_its_weights_is_not_taken_for_finished(
+    world: World, undisturbed: Path, tmp_path: Path, size: int | None
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed, folder)
+    path = folder / "adapter_model.safetensors"
+    if size is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:size])
+    for dry in ([], ["--dry-run"]):
+        refused(llmood("finetune", world.config, "-o", folder, *dry), "is damaged", "tune again")
+    shutil.rmtree(folder)
 
 
 def test_texts_that_are_too_long_are_counted(world: World) -> None:

@@ -102,7 +102,18 @@ def test_prompts_and_answers_make_a_report(tmp_path: Path) -> None:
     outcome = llmood("import", path, "-o", tmp_path / "run", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json()["status"] == "complete"
-    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+    assert "No scorer could be made" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    shown = llmood("import", path, "-o", tmp_path / "run")
+    assert "warning: No scorer could be made" in shown.out
+    assert "--train FILE" in shown.out
+
+    train = write_jsonl(tmp_path / "u.jsonl", [{"prompt": f"p{n}", "response": "a"} for n in range(4)])
+    learned = llmood("import", path, "--train", train, "-o", tmp_path / "learned")
+    assert learned.code == 0, learned.err
+    assert "No scorer" not in learned.out
+    assert "tfidf_knn" in {
+        r["scorer"] for r in json.loads((tmp_path / "learned" / "metrics.json").read_text())
+    }
 
 
 def test_with_ood_rows_and_no_number_at_all(tmp_path: Path) -> None:
@@ -124,6 +135,7 @@ def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
     refused(llmood("import", path, "--ood", path, "-o", run), "--shift near, far or covariate")
     refused(llmood("import", path, "--shift", "close", "-o", run), "near, far, covariate")
     refused(llmood("import", path, "--set", "limit=3", "-o", run), "scorers, bootstrap, seed")
+    refused(llmood("import", path, "--gate", "aurok > 0", "-o", run), "no metric 'aurok'", "'auroc'")
     assert not run.exists()
     assert llmood("import", path, "-o", run, *FEW).code == 0
     before = tree(run)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmood.finetune import finetune
+from llmood.tuning import finetune
 
 pytestmark = pytest.mark.slow
 

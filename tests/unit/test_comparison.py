@@ -85,6 +85,7 @@ def made_run(
             "rejects": 0,
             "checks": [],
             "source": {},
+            **dict.fromkeys(("samples", "carved", "version", "licence", "citation")),
         }
         for place, task in enumerate(first)
     ]
@@ -97,7 +98,12 @@ def made_run(
         "schema_version": 1,
         "status": "complete",
         "name": folder.name,
-        "config": {"bootstrap": {"draws": draws, "level": 0.95}, "seed": seed, "scorers": list(scorers)},
+        "config": {
+            "benchmark": "tiny",
+            "bootstrap": {"draws": draws, "level": 0.95},
+            "seed": seed,
+            "scorers": list(scorers),
+        },
         "benchmark": {"name": "tiny"},
         "models": {"tuned": {"name": HOSTILE, "identity": identity}},
         "captures": [],

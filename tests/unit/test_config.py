@@ -14,6 +14,7 @@ from llmood.paths import builtin_root
 from llmood.strict import parse
 
 OOD = {"task": "t", "shift": "near"}
+INF, NAN = float("inf"), float("nan")
 
 MISTAKES: list[tuple[dict[Any, Any], str]] = [
     ({}, "benchmark: is missing"),
@@ -94,7 +95,32 @@ MISTAKES: list[tuple[dict[Any, Any], str]] = [
         {"benchmark": "b", "bootstrap": {"draws": 10}},
         "bootstrap.draws: input should be greater than or equal to 100",
     ),
-    ({"benchmark": "b", "bootstrap": {"level": float("nan")}}, "bootstrap.level: input should be"),
+    ({"benchmark": "b", "bootstrap": {"level": NAN}}, "bootstrap.level: input should be a finite number"),
+    (
+        {"benchmark": "b", "finetune": {"learning_rate": INF}},
+        "finetune.learning_rate: input should be a finite number, not inf",
+    ),
+    (
+        {"benchmark": "b", "finetune": {"weight_decay": NAN}},
+        "finetune.weight_decay: input should be a finite number, not nan",
+    ),
+    (
+        {"benchmark": "b", "scorers": [{"gzip_knn": {"seed": INF}}]},
+        "scorers.0: the argument 'seed' is a finite number, not inf",
+    ),
+    (
+        {"benchmark": "b", "scorers": [{"gzip_knn": {"seed": [1]}}]},
+        "scorers.0: the argument 'seed' is a number, a text or true/false, not [1]",
+    ),
+    (
+        {"benchmark": "b", "scorers": ["a", {"gzip_knn": {"seed": {"a": 1}}}]},
+        "scorers.1: the argument 'seed' is a number, a text or true/false, not {'a': 1}",
+    ),
+    (
+        {"benchmark": "b", "scorers": [{"gzip_knn": {1: 2}}]},
+        "scorers.0: an argument's name is a text, not 1",
+    ),
+    ({"benchmark": "b", "scorers": [{1: {"k": 2}}]}, "scorers.0: a scorer's name is a text, not 1"),
     ({"benchmark": "b", 3: 4}, "3: keys should be strings, not 3"),
 ]
 

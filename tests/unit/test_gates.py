@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
@@ -137,6 +137,40 @@ def test_slices_are_looked_at_only_when_named() -> None:
     sliced = record(slice="short")
     assert not parse_gate("auroc > 0").matches(sliced)
     assert parse_gate("auroc[slice=short] > 0").matches(sliced)
+
+
+def test_a_baseline_is_looked_at_only_when_a_scorer_is_named() -> None:
+    records = [record(), *(record(scorer=name, value=0.5) for name in ("length", "random", "constant"))]
+    every, named, none = judge(
+        [
+            parse_gate(text)
+            for text in ("auroc >= 0.7", "auroc[scorer=random] == 0.5", "auroc[shift=far] >= 0")
+        ],
+        records,
+    )
+    assert (every.held, every.matched) == (True, 1)
+    assert (named.held, named.matched) == (True, 1)
+    assert not none.held
+    assert replace(every.gate, baselines=True).matches(records[1])
+
+
+@pytest.mark.parametrize(
+    ("gate", "several", "first"),
+    [
+        ("auroc[scorer=likelihood] > 0", True, True),
+        ("auroc[scorer=likelihood] > 0", False, False),
+        ("auroc > 0", True, False),  # the other adapter's record is among them
+        ("auroc[scorer=likelihood@tuned:1] > 0", True, False),
+        ("auroc[scorer=likelihood.base] > 0", True, False),  # reads no adapter
+        ("auroc[scorer=likelihood,slice=over_adapters] > 0", True, False),
+    ],
+)
+def test_a_gate_on_the_first_of_several_adapters_says_so(gate: str, *, several: bool, first: bool) -> None:
+    names = ("likelihood", "likelihood@tuned:1", "likelihood.base")
+    records = [*(record(scorer=name) for name in names), record(slice="over_adapters")]
+    (result,) = judge([parse_gate(gate)], records, several_adapters=several)
+    assert result.held
+    assert result.first_adapter is first
 
 
 def test_a_number_is_filtered_as_it_is_written() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +45,20 @@ engines.get("fake")(EngineConfig(), Models(base={"model": "b"})).tokenizer("base
 """
 
 
+FROM_PYTHON = """
+import llmood
+from importlib import import_module
+# Whatever was imported before: no module stands where a function is looked for.
+for name in ("llmood.tuning", "llmood.comparison", "llmood.importing", "llmood.run"):
+    import_module(name)
+for name in llmood.__all__:
+    assert callable(getattr(llmood, name)), name
+assert llmood.finetune.__module__ == "llmood.tuning"
+assert llmood.compare.__name__ == "compare_runs"
+assert llmood.import_file.__name__ == "import_file"
+"""
+
+
 def loaded_after(program: str) -> list[str]:
     report = f"\nimport sys; print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
     done = subprocess.run(
@@ -53,12 +70,12 @@ def loaded_after(program: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "program",
-    ["import llmood; llmood.__version__; dir(llmood)", REGISTRIES, CONFIGURED]
+    ["import llmood; llmood.__version__; dir(llmood)", FROM_PYTHON, REGISTRIES, CONFIGURED]
     + [
         HELP.format(arguments=arguments)
         for arguments in (["--help"], ["--version"], ["run", "--help"], ["cache", "--help"])
     ],
-    ids=["import", "registries", "fake engine", "--help", "--version", "run --help", "cache --help"],
+    ids=["import", "names", "registries", "fake engine", "--help", "--version", "run --help", "cache --help"],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:
     assert loaded_after(program) == []
@@ -78,3 +95,22 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'evaluat'"):
         _ = llmood.evaluat
+
+
+def test_no_module_is_called_like_a_name_of_the_package() -> None:
+    import llmood
+
+    modules = {module.name for module in pkgutil.iter_modules(llmood.__path__)}
+    assert not modules & set(llmood.__all__)
+
+
+def test_the_reference_shows_every_name() -> None:
+    import llmood
+
+    page = Path(__file__).resolve().parents[2] / "docs" / "pages" / "reference" / "python.md"
+    text = page.read_text(encoding="utf-8")
+    for name in llmood.__all__:
+        home = getattr(llmood, name)
+        assert f"`llmood.{name}`" in text
+        documented = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+        assert home.__name__ in {path.rpartition(".")[2] for path in documented}

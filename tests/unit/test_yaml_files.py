@@ -162,3 +162,16 @@ def test_a_wrong_set_names_itself(override: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         apply_overrides({"n": 3, "d": {"e": [1]}}, [override])
     assert str(caught.value) == said
+
+
+def test_plus_adds_to_a_list() -> None:
+    data = {"scorers": ["a"], "benchmark": {"ood": [1]}}
+    assert apply_overrides(data, ["scorers+=[b, c]", "scorers +=[d]"])["scorers"] == ["a", "b", "c", "d"]
+    assert apply_overrides(data, ["benchmark.ood+=[2]"])["benchmark"] == {"ood": [1, 2]}
+    assert data == {"scorers": ["a"], "benchmark": {"ood": [1]}}
+
+
+@pytest.mark.parametrize("override", ["scorers+=b", "seed+=[1]", "nowhere+=[1]", "scorers+=", "+=[1]"])
+def test_plus_adds_only_a_list_to_a_list(override: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        apply_overrides({"scorers": ["a"], "seed": 0}, [override])

@@ -39,7 +39,12 @@ def test_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "llmood: interrupted; the same command goes on from here\n"
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS, errno.ENAMETOOLONG])
+def test_a_name_that_is_too_long_is_the_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end(OSError(errno.ENAMETOOLONG, "File name too long", "xx")) == 2
+    assert capsys.readouterr().err == "llmood: xx: file name too long (choose a shorter name)\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS])
 def test_what_the_machine_refuses(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert end(OSError(number, os.strerror(number), "/some/file")) == 1
     assert capsys.readouterr().err == f"llmood: /some/file: {os.strerror(number)}\n"

@@ -23,8 +23,10 @@ def test_the_gate_in_help_is_a_gate(verb: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_example_of_rescore_names_its_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
-    example = help_of("rescore", monkeypatch).partition("Example: ")[2]
-    assert "scorers=[likelihood.mean]" in shlex.split(example)
+    example = help_of("rescore", monkeypatch).partition("Examples: ")[2]
+    words = shlex.split(example)
+    assert "scorers=[likelihood.mean]" in words
+    assert "scorers+=[likelihood.mean]" in words
 
 
 @pytest.mark.parametrize("verb", VERBS)

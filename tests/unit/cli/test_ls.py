@@ -1,4 +1,4 @@
-"""What `ls tasks` and `ls benchmarks` say, in JSON and as a table."""
+"""What `ls` says, in JSON, as a table, and on a terminal that is too narrow for one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from llmood.cli.listing import families, show_table
 from tests.task_files import texts, write_task
 from tests.worlds import llmood
 
@@ -106,3 +107,95 @@ def test_the_table_names_the_shifts(shifted: Path) -> None:
     lines = llmood("ls", "benchmarks", "--include-path", shifted).out.splitlines()
     (line,) = [line for line in lines if line.split()[0] == "ours"]
     assert "demo_near (near), typos (covariate), case 3 of demo_ships (covariate)" in line
+
+
+def test_variants_of_a_scorer_share_a_line() -> None:
+    lines = llmood("ls", "scorers").out.splitlines()
+    (likelihood,) = [line for line in lines if line.split()[0] == "likelihood"]
+    assert "[.base][.prompt_response|.response|.response_given_prompt][.mean]" in likelihood
+    (length,) = [line for line in lines if line.split()[0] == "length"]
+    assert length.split()[1:3] == ["–", "–"]
+    assert len(listed("scorers")) > 3 * len(lines)
+
+
+def test_every_name_of_a_pattern_is_a_scorer() -> None:
+    """The patterns spelled out are the ids, no more and no fewer."""
+    spelled = set()
+    for line in llmood("ls", "scorers").out.splitlines()[1:]:
+        name, pattern = line.split()[:2]
+        names = [name]
+        for slot in pattern.strip("–[]").split("]["):
+            names = [stem + part for stem in names for part in ("", *filter(None, slot.split("|")))]
+        spelled |= set(names)
+    assert spelled == set(listed("scorers"))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("a", {"a": ""}),
+        ("a a.x b", {"a": "[.x]", "b": ""}),
+        ("a a.x a.y a.z a.x.z a.y.z", {"a": "[.x|.y][.z]"}),
+        ("a a.x a.y a.x.z", {"a": ".x, .y, .x.z"}),  # .y.z isn't there: no pattern says so
+        ("a.x a.y", {"a.x": "", "a.y": ""}),
+    ],
+)
+def test_patterns_by_hand(names: str, expected: dict[str, str]) -> None:
+    assert families(dict.fromkeys(names.split(), "alike")) == expected
+
+
+def test_what_is_another_scorer_stands_apart() -> None:
+    assert families({"a": 1, "a.x": 1, "a.y": 2}) == {"a": "[.x]", "a.y": ""}
+
+
+ROWS = [["one", "near, far", "Many words about it."], ["three", "–", "A\x1b[2Jll."]]
+WHOLE = (
+    "name   sets       description\none    near, far  Many words about it.\nthree  –          A\\x1b[2Jll.\n"
+)
+
+
+TWO_FIT = """\
+name   sets
+    description
+one    near, far
+    Many words about
+    it.
+three  –
+    A\\x1b[2Jll.
+"""
+ONE_FITS = """\
+name
+    sets
+    description
+one
+    near,
+    far
+    Many
+    words
+    about
+    it.
+three
+    A\\x1b[2Jll.
+"""
+
+
+@pytest.mark.parametrize(
+    ("terminal", "width", "expected"),
+    [
+        (False, 20, WHOLE),
+        (True, 38, WHOLE),
+        (True, 20, TWO_FIT),
+        (True, 10, ONE_FITS),
+    ],
+)
+def test_a_narrow_terminal_gets_folded_rows(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    terminal: bool,
+    width: int,
+    expected: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    show_table(["name", "sets", "description"], ROWS)
+    assert capsys.readouterr().out == expected

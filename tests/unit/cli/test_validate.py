@@ -221,8 +221,21 @@ def test_an_adapter_that_is_to_be_tuned_is_to_do(tmp_path: Path) -> None:
     assert outcome.code == 0
     assert "to do: models.tuned" in outcome.out
     # A run can't do without it, and says what to do; the tuning's own mistakes are found too.
-    refused(llmood("run", world.config), "models.tuned", "./adapters/mine", "llmood finetune CONFIG")
+    refused(
+        llmood("run", world.config), "models.tuned", "./adapters/mine", f"'llmood finetune {world.config}'"
+    )
     refused(llmood("validate", world.config, "--set", "finetune.max_length=2"), "finetune.max_length")
+    # `a/b` may be the hub's, which isn't asked here: the tuning takes it for a folder, so it is to do as well.
+    for name in ("adapters/mine", "mine"):
+        (to_do,) = validated(world.config, "--set", f"models.tuned.adapter={name}")["to_do"]
+        assert to_do.startswith(
+            f"models.tuned: no folder '{name}' yet, and none from the hub; 'llmood finetune"
+        )
+        assert (
+            llmood("finetune", world.config, "--set", f"models.tuned.adapter={name}", "--dry-run").code == 0
+        )
+    pinned = f"models.tuned={{adapter: adapters/mine, revision: {'a' * 40}}}"
+    refused(llmood("validate", world.config, "--set", pinned), "models.tuned", "the hub says")
     refused(
         llmood("validate", world.config, "--set", "models.base=null", "--set", "scorers=[likelihood]"),
         "models.base",

@@ -47,6 +47,7 @@ def ood(number: int, **more: Any) -> dict[str, Any]:
 
 
 def run_of(folder: Path, rows: Rows, **options: Any) -> llmood.Run:
+    folder.mkdir(exist_ok=True)
     source = write_jsonl(folder / "traffic.jsonl", rows)
     options.setdefault("overrides", ["bootstrap.draws=100"])
     return import_file(source, output_dir=folder / "run", **options)
@@ -94,6 +95,32 @@ def test_prompts_and_answers_alone(tmp_path: Path) -> None:
     assert set(scores.loc["length", "reason"]) == {"the number of prompt tokens is not known"}
     assert not scores.loc["random", "score"].isna().any()
     assert run.manifest["captures"] == ["response/tuned/prompt"]
+    (check,) = [check for check in run.checks() if check["code"] == "no_scorer"]
+    assert (check["severity"], check["task"]) == ("warning", "traffic")
+    wanted = ("prompt_logprobs", "--train FILE", "gzip_knn, ngram_ratio, tfidf_knn")
+    assert [word for word in wanted if word not in check["detail"]] == []
+    # It is said of the run, so also after it is scored again.
+    assert [check] == [c for c in llmood.rescore(run.folder).checks() if c["code"] == "no_scorer"]
+
+
+def codes(run: llmood.Run) -> set[str]:
+    return {check["code"] for check in run.checks()}
+
+
+def test_no_scorer_is_said_where_there_is_none(tmp_path: Path) -> None:
+    answers = [{"prompt": f"q{n}", "response": "a b", "response_logprobs": [-1.0, -n]} for n in range(3)]
+    assert "no_scorer" in codes(run_of(tmp_path / "answers", answers))
+    assert "no_scorer" not in codes(run_of(tmp_path / "asked", answers, scorers=["length"]))
+    assert "no_scorer" not in codes(run_of(tmp_path / "prompts", [row(1), row(2)]))
+    few = ["scorers=[length]", "bootstrap.draws=100"]
+    assert "no_scorer" not in codes(run_of(tmp_path / "chosen", [row(1), row(2)], overrides=few))
+
+
+def test_without_text_there_is_nothing_to_learn_from(tmp_path: Path) -> None:
+    rows = [{"prompt": "q"}, {"prompt": "r"}, {"prompt": "s", "split": "train"}]
+    (check,) = [c for c in run_of(tmp_path, rows, text=False).checks() if c["code"] == "no_scorer"]
+    assert "--train" not in check["detail"]
+    assert "prompt_logprobs" in check["detail"]
 
 
 def test_unknown_lengths_are_in_no_correlation(tmp_path: Path) -> None:
@@ -201,6 +228,42 @@ def test_train_rows_are_kept_and_not_measured(tmp_path: Path) -> None:
     assert sorted(run.samples()["split"]) == ["test", "test", "train"]
     assert len(run.scores()) == 2 * 4
     assert run.manifest["tasks"][0]["evaluated"] == 1
+
+
+@pytest.mark.parametrize("task", [{}, {"task": "bank"}])
+def test_a_train_file_is_the_column_split(tmp_path: Path, task: dict[str, str]) -> None:
+    """Rows of `--train` are what rows with the column are, whatever the ID task is called."""
+    test = [{"prompt": f"what is {n}", **task} for n in range(4)]
+    strange = [{"prompt": f"zyx {n}", "shift": "far"} for n in range(4)]
+    learned = [{"prompt": f"how is {n}"} for n in range(6)]
+    train = write_jsonl(tmp_path / "earlier.jsonl", learned)
+    with_file = run_of(tmp_path / "file", [*test, *strange], train=[train])
+    columns = [{**row, **task, "split": "train"} for row in learned]
+    with_column = run_of(tmp_path / "column", [*test, *strange, *columns])
+    names = set(with_file.scores()["scorer"])
+    assert {"tfidf_knn", "gzip_knn", "ngram_ratio"} <= names
+    assert "no_scorer" not in codes(with_file)
+    assert [task["samples"] for task in with_file.manifest["tasks"]] == [{"test": 4, "train": 6}, {"test": 4}]
+    pd.testing.assert_frame_equal(with_file.scores(), with_column.scores())
+    assert with_file.samples()["sample_id"].tolist() == with_column.samples()["sample_id"].tolist()
+    assert set(with_file.manifest["tasks"][0]["source"]["files"]) == {"traffic.jsonl", "earlier.jsonl"}
+
+
+def test_a_train_file_may_hold_no_tested_row(tmp_path: Path) -> None:
+    rows = [{"prompt": f"what is {n}"} for n in range(3)]
+    train = write_jsonl(tmp_path / "earlier.jsonl", [{"prompt": "what is 1"}, {"prompt": "else"}])
+    with pytest.raises(ConfigError, match=r"traffic.*train"):
+        run_of(tmp_path, rows, train=[train])
+    with pytest.raises(DataError, match="is not there"):
+        run_of(tmp_path, rows, train=[tmp_path / "none.jsonl"])
+
+
+def test_another_train_file_is_another_run(tmp_path: Path) -> None:
+    rows = [{"prompt": f"what is {n}"} for n in range(3)]
+    train = write_jsonl(tmp_path / "earlier.jsonl", [{"prompt": "how"}, {"prompt": "else"}])
+    run_of(tmp_path, rows)
+    with pytest.raises(ConfigError, match="holds another run"):
+        run_of(tmp_path, rows, train=[train])
 
 
 # ------------------------------------------------------------------------------------------------------ files
@@ -495,7 +558,8 @@ def test_what_is_imported_is_exported(rows: Sequence[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = run_of(folder, rows, scorers=["length"])
-        assert run.status == "complete"
+        # Two models that gave every token the same are an error of the run, and are exported all the same.
+        assert run.status == ("failed" if "tuned_equals_base" in codes(run) else "complete")
         export_rows(run.folder, folder / "rows.jsonl")
         lines = (folder / "rows.jsonl").read_text(encoding="utf-8").split("\n")
         exported = [json.loads(line) for line in lines if line]

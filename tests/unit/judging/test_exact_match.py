@@ -24,3 +24,10 @@ def test_exact_match() -> None:
     assert exact_match(" The Hague.", ["Paris", "hague"]) is True
     assert exact_match("The Hague, Netherlands", ["hague"]) is False
     assert exact_match("anything", []) is None
+
+
+def test_what_normalises_to_nothing_is_compared_as_it_stands() -> None:
+    assert exact_match("", ["the"]) is False
+    assert exact_match("...", ["+"]) is False
+    assert exact_match(" + ", ["+"]) is True
+    assert exact_match("", [""]) is False

@@ -115,6 +115,10 @@ def test_other_splits_are_refused(name: str) -> None:
         ("ngram_ratio", "mutation_rate", 0),
         ("ngram_ratio", "mutation_rate", 1.01),
         ("ngram_ratio", "references", None),
+        ("gzip_knn", "seed", -1),
+        ("gzip_knn", "seed", float("inf")),
+        ("tfidf_knn", "seed", 1.5),
+        ("ngram_ratio", "seed", "0"),
     ],
 )
 def test_arguments_that_make_no_sense(name: str, argument: str, value: object) -> None:

@@ -261,3 +261,13 @@ def test_the_harness_itself_reads_the_same(folder: Path, monkeypatch: pytest.Mon
             assert row["doc_to_target"] == [row["doc_to_choice"][theirs.doc_to_target(document)]]
         else:
             assert row["doc_to_target"] == [theirs.doc_to_target(document)]
+
+
+def test_pickled_data_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pickled.yaml"
+    path.write_text(
+        "task: pickled\ndataset_path: pandas\ndataset_kwargs: {data_files: {test: x.pkl}}\n"
+        "test_split: test\ndoc_to_text: '{{q}}'\ndoc_to_target: '{{a}}'\n"
+    )
+    with pytest.raises(ConfigError, match="reads pickles, which can run code"):
+        load_task(find_task(f"lm_eval:{path}"))

@@ -40,6 +40,8 @@ def test_jsonl_counts_lines_and_skips_blank_ones(tmp_path: Path, name: str) -> N
         (b'["a"]', "wrong type: the row is a list, not an object"),
         (b'"a"', "wrong type: the row is a str"),
         (b"null", "wrong type: the row is a NoneType"),
+        (b"3", "wrong type: the row is an int, not an object"),
+        (b'{"text": "a\x01b"}', "bad JSON: Invalid control character at character 12"),
         (b'{"text": "\xff"}', "invalid UTF-8 at byte 10"),
         (b'{"text": "a\x00b"}', "holds a NUL character"),
         (b"\x00", "holds a NUL character"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from llmood.config import Adapter
 from llmood.engines.folders import resolve_adapter
 from llmood.errors import ConfigError, StoreError
-from llmood.training.folder import AdapterFolder
+from llmood.identity import FileDigests
+from llmood.training.folder import AdapterFolder, refuse_other
 
 MINE = {"seed": 0, "settings": {"rank": 4}, "data": {"train": "d"}}
 VERSIONS = {"torch": "1"}
@@ -40,7 +43,8 @@ def test_a_finished_adapter_and_nothing_else_is_left(tmp_path: Path) -> None:
         "training.json",
     ]
     folder.claim()
-    assert folder.record == {"loss": 1, "identity": MINE}
+    weights = FileDigests().of(folder.path / "adapter_model.safetensors")
+    assert folder.record == {"loss": 1, "identity": MINE, "weights": weights}
     assert (
         folder_of(tmp_path, {"torch": "2"}).record is not None
     )  # newer packages spoil nothing that is finished
@@ -48,22 +52,42 @@ def test_a_finished_adapter_and_nothing_else_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"seed": 1}, "seed"), ({"settings": {"rank": 8}}, "rank"), ({"data": {"train": "e"}}, "train")],
+    [
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"settings": {"rank": 8}}, "rank 4, now 8"),
+        ({"data": {"train": "e"}}, "another train"),  # of digests nobody wants to read both
+        ({"seed": 1, "settings": {"rank": 4, "loss_on": "text"}}, "seed 0, now 1; loss_on null, now text"),
+        ({"settings": {"rank": 8}, "base": "b"}, "another base; rank 4, now 8"),
+    ],
 )
 def test_another_adapter_is_refused_finished_or_not(
     tmp_path: Path, changes: dict[str, object], word: str
 ) -> None:
     finished(tmp_path / "done")
-    with pytest.raises(ConfigError, match=f"tuned with another {word}"):
+    with pytest.raises(ConfigError, match=f"holds an adapter tuned with {word} "):
         folder_of(tmp_path / "done", **changes).claim()
     begun = folder_of(tmp_path / "begun")
     with begun.locked():
         begun.begin()
-    with pytest.raises(ConfigError, match=f"an unfinished adapter with another {word}"):
+    with pytest.raises(ConfigError, match=f"an unfinished adapter with {word} "):
         folder_of(tmp_path / "begun", **changes).claim()
     folder_of(tmp_path / "begun").claim()
-    with pytest.raises(ConfigError, match="with another torch"):
+    with pytest.raises(ConfigError, match="with torch 1, now 2 "):
         folder_of(tmp_path / "begun", {"torch": "2"}).claim()
+
+
+def test_what_the_settings_alone_tell_is_refused_before_the_rest_is_known(tmp_path: Path) -> None:
+    finished(tmp_path / "done")
+    begun = folder_of(tmp_path / "begun")
+    with begun.locked():
+        begun.begin()
+    for place in ("done", "begun", "nowhere"):
+        refuse_other(tmp_path / place / "adapter", {"seed": 0, "settings": {"rank": 4}})
+        refuse_other(tmp_path / place / "adapter", {})
+    with pytest.raises(ConfigError, match=r"an adapter tuned with seed 0, now 3; rank 4, now 8 \("):
+        refuse_other(tmp_path / "done" / "adapter", {"seed": 3, "settings": {"rank": 8}})
+    with pytest.raises(ConfigError, match=r"an unfinished adapter with rank 4, now 8 \(.*\.tuning"):
+        refuse_other(tmp_path / "begun" / "adapter", {"seed": 0, "settings": {"rank": 8}})
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -143,3 +167,34 @@ def test_a_half_made_adapter_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
         folder.finish(1, {"peft_type": "LORA"}, {}, "")
     assert json.loads((folder.path / "adapter_config.json").read_text()) == {"peft_type": "LORA"}
     assert resolve_adapter(Adapter(adapter=str(folder.path)), place="models.tuned", relative_to=None)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replaced(path: Path) -> None:
+    path.write_bytes(save({"a": TENSORS["a"] + 1}))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut_short, emptied, replaced])
+def test_a_finished_adapter_with_other_weights_is_damaged(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    folder = finished(tmp_path)
+    damage(folder.path / "adapter_model.safetensors")
+    with pytest.raises(ConfigError, match=r"adapter: is damaged: .*remove the folder and tune again"):
+        folder.claim()
+
+
+def test_an_adapter_of_before_the_digest_needs_weights_that_can_be_read(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    (folder.path / "training.json").write_text(json.dumps({"identity": MINE}))
+    folder.claim()
+    cut_short(folder.path / "adapter_model.safetensors")
+    with pytest.raises(ConfigError, match="is damaged"):
+        folder.claim()

@@ -180,6 +180,23 @@ def test_the_adapter_is_float32_on_a_base_in_bfloat16(base: Path) -> None:
     assert {value.dtype for value in model.adapter().values()} == {np.dtype("float32")}
 
 
+@pytest.mark.parametrize("name", ["embed_tokens", "model.embed_tokens"])
+def test_an_embedding_that_is_the_head_too_is_no_target(tmp_path: Path, name: str) -> None:
+    """peft would warn over many lines, and go on."""
+    for folder in (tmp_path / "said", tmp_path / "unsaid"):
+        tiny_models.save_model(folder)
+    tiny_models.change_json(tmp_path / "unsaid" / "config.json", tie_word_embeddings=False)
+    for folder in (tmp_path / "said", tmp_path / "unsaid"):
+        with pytest.raises(
+            ConfigError, match=f"finetune.targets: '{name}' of b is its embedding and its head"
+        ):
+            choose_targets(["q_proj", name], ModelFolder("models.base", "b", folder))
+    untied = tiny_models.save_model(tmp_path / "untied", tie_word_embeddings=False)
+    found = choose_targets([name, "lm_head"], ModelFolder("models.base", "b", untied))
+    assert found == (name, "lm_head")
+    assert make(untied, targets=found).adapter()  # every warning is an error here
+
+
 def test_targets_by_architecture(tmp_path: Path) -> None:
     expected = {
         "llama": ("q_proj", "v_proj"),

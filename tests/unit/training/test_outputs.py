@@ -12,7 +12,7 @@ from llmood.errors import ConfigError
 from llmood.finetune_config import PROFILES, FinetuneConfig
 from llmood.paths import builtin_root, find_model_folder
 from llmood.strict import parse
-from llmood.training.outputs import outputs_of
+from llmood.training.outputs import named_adapters, outputs_of
 
 
 def config_of(tuned: Any, **keys: Any) -> RunConfig:
@@ -59,6 +59,12 @@ def test_several_seeds(tmp_path: Path) -> None:
     assert made(config_of(three, seed=10), None) == [("/a/x", 10), ("/a/y", 11), ("/a/z", 12)]
     with pytest.raises(ConfigError, match=r"2 seeds, and models\.tuned names 3 adapters"):
         made(config_of(three, finetune={"seeds": [1, 2]}), None)
+
+
+def test_what_a_configuration_names() -> None:
+    assert named_adapters(config_of([{"adapter": "./b"}, {"adapter": "a"}])) == ["./b", "a"]
+    assert named_adapters(config_of({"adapter": "a"})) == ["a"]
+    assert named_adapters(config_of("a whole model")) == named_adapters(config_of(None)) == []
 
 
 @pytest.mark.parametrize(

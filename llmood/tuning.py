@@ -29,12 +29,16 @@ class Tuned:
         folder: where it is.
         made: whether it was made now; else it was there already.
         record: what its `training.json` says: data, settings, losses.
+        rejects: the rows that can't be read now; an adapter that was there already may know of others.
+        left_out: why texts of each split are left out now, and how many.
     """
 
     name: str
     folder: Path
     made: bool
     record: Mapping[str, Any]
+    rejects: Sequence[Reject]
+    left_out: Mapping[str, Mapping[str, int]]
 
     @property
     def loss_before(self) -> float:
@@ -102,12 +106,20 @@ def _tune(plan: TuningPlan, output: Output, progress: Progress) -> Tuned:
     record = folder.record
     if record is not None:
         folder.clear()  # a kill may have struck between the last file and the end
-        return Tuned(output.name, output.folder, made=False, record=record)
+        return _tuned(plan, output, record, made=False)
     with folder.locked():
         record = _train(plan, output, folder, progress)
     adapter = resolve_adapter(Adapter(adapter=str(output.folder)), place=str(output.folder), relative_to=None)
     check_adapter(adapter, plan.base)
-    return Tuned(output.name, output.folder, made=True, record=record)
+    return _tuned(plan, output, record, made=True)
+
+
+def _tuned(plan: TuningPlan, output: Output, record: Mapping[str, Any], *, made: bool) -> Tuned:
+    left_out = {
+        "train": dict(plan.train.left_out),
+        "validation": dict(plan.validation.left_out),
+    }
+    return Tuned(output.name, output.folder, made, record, tuple(rejects_of(plan)), left_out)
 
 
 def _train(plan: TuningPlan, output: Output, folder: AdapterFolder, progress: Progress) -> dict[str, Any]:

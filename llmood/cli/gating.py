@@ -1,0 +1,88 @@
+"""Gates as the command line takes them: a name that nothing has is a mistake, said before anything loads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llmood.comparison.contest import QUESTION as COMPARISON
+from llmood.errors import ConfigError
+from llmood.gates import Gate, GateResult, judge, parse_gate
+from llmood.metrics import metrics_registry
+from llmood.questions import length_confound, severity
+from llmood.questions.ood_detection import BEHIND_BEST
+from llmood.questions.ood_detection import QUESTION as DETECTION
+from llmood.records import SHIFTS
+from llmood.registry import suggest
+from llmood.scorers.base import scorers
+from llmood.scorers.on_adapter import BETWEEN
+
+Record = Mapping[str, Any]
+
+OF_QUESTIONS = (BEHIND_BEST, length_confound.METRIC, severity.CORRELATION, severity.SHIFT)
+QUESTIONS = (DETECTION, length_confound.QUESTION, severity.QUESTION)
+
+
+def run_gates(texts: Sequence[str] | None, records: Iterable[Record] = ()) -> list[Gate]:
+    """Gates on a run.
+
+    Args:
+        records: of runs that are there already; the names in them are known, whatever is installed here.
+
+    Raises:
+        ConfigError: a gate can't be read, or names a metric, a scorer, a question or a shift that doesn't exist.
+    """
+    gates = [parse_gate(text) for text in texts or []]
+    had = list(records) if gates else []
+    metrics = {*metrics_registry.names(), *OF_QUESTIONS, *(record["metric"] for record in had)}
+    questions = {*QUESTIONS, *(record["question"] for record in had)}
+    named = {record["scorer"] for record in had if record["scorer"] is not None}
+    for gate in gates:
+        _check(gate, "metric", gate.metric, metrics)
+        _check(gate, "question", gate.filters["question"], questions)
+        _check_filters(gate, named)
+    return gates
+
+
+def comparison_gates(texts: Sequence[str] | None) -> list[Gate]:
+    """Gates on differences: their question needs no naming, and a baseline is there only where it was asked for.
+
+    Raises:
+        ConfigError: as `run_gates`.
+    """
+    gates = [parse_gate(text) for text in texts or []]
+    metrics = {f"{name}_difference" for name, metric in metrics_registry if metric.question == DETECTION}
+    found = []
+    for gate in gates:
+        _check(gate, "metric", gate.metric, metrics)
+        question = gate.filters["question"]
+        _check(gate, "question", COMPARISON if question == DETECTION else question, (COMPARISON,))
+        _check_filters(gate, ())
+        found.append(replace(gate, filters={**gate.filters, "question": COMPARISON}, baselines=True))
+    return found
+
+
+def judge_gates(gates: Sequence[Gate], records: Sequence[Record], models: Iterable[str]) -> list[GateResult]:
+    """Each gate against the records.
+
+    Args:
+        models: the roles of the models behind them.
+    """
+    return judge(gates, records, several_adapters=any(role.startswith("tuned:") for role in models))
+
+
+def _check_filters(gate: Gate, named: Collection[str]) -> None:
+    for key in ("scorer", "shift"):
+        wanted = gate.filters.get(key)
+        if wanted is None or wanted == "null":
+            continue
+        if key == "shift":
+            _check(gate, key, wanted, ("none", *SHIFTS))
+        elif wanted not in named:
+            _check(gate, key, wanted.partition(BETWEEN)[0], {*scorers.names(), *named})
+
+
+def _check(gate: Gate, kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"--gate {gate.text!r}: no {kind} '{name}'", hint=suggest(name, known))
