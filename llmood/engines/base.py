@@ -7,7 +7,7 @@ models, two engines or two runs can't silently read a text differently.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -76,7 +76,7 @@ class Engine(ABC):
         models: the run's `models` section.
         folder: where relative paths of the configuration start.
 
-    Making one reads configurations and hashes weights; it loads no model. `load` does, on the first `capture`.
+    Making one reads configurations and hashes weights; it loads no model. The first `run` does.
     """
 
     kind: ClassVar[str]
@@ -113,6 +113,30 @@ class Engine(ABC):
         return None
 
     @abstractmethod
+    def run(
+        self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
+    ) -> Iterator[list[tuple[int, Captured]]]:
+        """Capture requests, a few at a time, in the order that suits the engine.
+
+        Args:
+            requests: all that the run asks for. What is sent together may depend on them, and on nothing else.
+            done: indices of requests whose results are there already; they are not run again.
+
+        Yields:
+            What has just been finished, as (index into `requests`, result); each index once.
+        """
+
+    def close(self) -> None:  # noqa: B027 - an engine that holds nothing has nothing to free
+        """Free what `run` loaded."""
+
+    def supports(self, spec: CaptureSpec) -> bool:
+        return (spec.kind, spec.target) in self.captures and spec.model in self.roles
+
+
+class BatchedEngine(Engine):
+    """An engine that runs one batch after another, each of them whole."""
+
+    @abstractmethod
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         """Batches as indices into `requests`, each index once. The same requests give the same batches."""
 
@@ -120,11 +144,14 @@ class Engine(ABC):
     def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
         """Run one batch; results in the order of the requests."""
 
-    def close(self) -> None:  # noqa: B027 - an engine that holds nothing has nothing to free
-        """Free what `capture` loaded."""
-
-    def supports(self, spec: CaptureSpec) -> bool:
-        return (spec.kind, spec.target) in self.captures and spec.model in self.roles
+    def run(
+        self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
+    ) -> Iterator[list[tuple[int, Captured]]]:
+        # Planned over all of them, so that a resumed run sends the same batches as an undisturbed one.
+        for batch in self.plan(spec, requests):
+            missing = [index for index in batch if index not in done]
+            if missing:
+                yield list(zip(missing, self.capture(spec, [requests[i] for i in missing]), strict=True))
 
 
 engines: Registry[type[Engine]] = Registry("engine", "llmood.engines", "llmood.engines")

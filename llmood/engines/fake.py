@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from llmood.config import Adapter
-from llmood.engines.base import Captured, Engine, Request, batches_by_length, engines
+from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import CaptureSpec, Message
@@ -86,7 +86,7 @@ class FakeModel:
 
 
 @engines.register("fake")
-class FakeEngine(Engine):
+class FakeEngine(BatchedEngine):
     """Base and tuned model by hash of their names."""
 
     kind: ClassVar[str] = "fake"

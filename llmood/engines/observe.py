@@ -174,22 +174,21 @@ class Observer:
         return wanted.context.locate(set(wanted.requests))
 
     def _capture_missing(self, wanted: Wanted, located: dict[str, Location]) -> dict[str, Unmade]:
-        """Run the batches that the store lacks; fills `located`, returns the keys that failed."""
+        """Run what the store lacks; fills `located`, returns the keys that failed."""
         spec, keys = wanted.spec, list(wanted.requests)
         failed: dict[str, Unmade] = {}
         if len(located) == len(keys):
             return failed
-        # The plan is made over all requests, so that a resumed run sends the same batches as an undisturbed one.
-        plan = self.engine.plan(spec, [wanted.requests[key] for key in keys])
-        batches = [[keys[index] for index in batch if keys[index] not in located] for batch in plan]
-        with self.progress.track(spec.id, len(keys), done=len(located)) as advance:
-            self._run_batches(wanted, [batch for batch in batches if batch], located, failed, advance)
+        done = {index for index, key in enumerate(keys) if key in located}
+        with self.progress.track(spec.id, len(keys), done=len(done)) as advance:
+            self._run(wanted, keys, done, located, failed, advance)
         return failed
 
-    def _run_batches(
+    def _run(
         self,
         wanted: Wanted,
-        batches: list[list[str]],
+        keys: Sequence[str],
+        done: Collection[int],
         located: dict[str, Location],
         failed: dict[str, Unmade],
         advance: Advance,
@@ -197,16 +196,17 @@ class Observer:
         pending: list[dict[str, Any]] = []
         written = time.monotonic()
         pace = Pace(room=int(dict(wanted.spec.params).get("max_new_tokens", 0)))
+        requests = list(wanted.requests.values())
         try:
-            for batch in batches:
-                results = self.engine.capture(wanted.spec, [wanted.requests[key] for key in batch])
-                for key, captured in zip(batch, results, strict=True):
+            for finished in self.engine.run(wanted.spec, requests, done=done):
+                for index, captured in finished:
+                    key = keys[index]
                     if captured.status == FAILED:
                         failed[key] = Unmade(FAILED, captured.reason or "the engine gave no reason")
                     else:
-                        pending.append(self._row(wanted.spec, key, wanted.requests[key], captured))
-                advance(len(batch))
-                pace.add([wanted.requests[key] for key in batch])
+                        pending.append(self._row(wanted.spec, key, requests[index], captured))
+                advance(len(finished))
+                pace.add([requests[index] for index, _ in finished])
                 if pending and (len(pending) >= SHARD_ROWS or time.monotonic() - written > SHARD_SECONDS):
                     full, pending = pending, []
                     located.update(wanted.context.append(full))

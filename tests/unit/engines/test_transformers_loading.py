@@ -97,7 +97,7 @@ def test_a_missing_extra_is_one_line(llama: Path, monkeypatch: pytest.MonkeyPatc
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("llmood.engines.transformers.version", missing)
+    monkeypatch.setattr("llmood.engines.local.version", missing)
     with pytest.raises(MissingExtraError, match=r"'torch' is not installed \(pip install 'llmood\[hf\]'\)"):
         engine_of(llama)
 

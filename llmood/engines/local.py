@@ -1,0 +1,157 @@
+"""An engine over folders of weights: which model serves which role, and all that decides its numbers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from llmood.config import Adapter, FullModel
+from llmood.engines.base import Engine
+from llmood.engines.folders import ModelFolder, check_adapter, resolve_adapter, resolve_model
+from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
+from llmood.errors import ConfigError, MissingExtraError
+
+DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
+
+
+class LocalEngine(Engine):
+    """Models as folders: full weights, and adapters on the base."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        need("torch", "transformers")
+        self._base: ModelFolder | None = None
+        self._tuned: ModelFolder | None = None
+        self.adapters: dict[str, ModelFolder] = {}  # by role
+        if self.models.base is not None:
+            self._base = self._resolve(self.models.base, "models.base")
+        for role, model in self.models.by_role.items():
+            if isinstance(model, Adapter):
+                self._attach(role, model)
+            elif role == "tuned":
+                self._tuned = self._resolve(model, "models.tuned")
+        self._tokenizers: dict[str, FolderTokenizer] = {}
+        self.device = choose_device(self.config.device)
+
+    def _resolve(self, model: FullModel, place: str) -> ModelFolder:
+        code = self.config.trust_remote_code
+        return resolve_model(model, place=place, relative_to=self.folder, code=code)
+
+    def _attach(self, role: str, tuned: Adapter) -> None:
+        if self._base is None:
+            raise ConfigError("models.base: is missing, and models.tuned is an adapter on it")
+        need("peft")
+        place = f"models.{role.replace(':', '.')}.adapter"
+        self.adapters[role] = resolve_adapter(tuned, place=place, relative_to=self.folder)
+        check_adapter(self.adapters[role], self._base)
+
+    @property
+    @abstractmethod
+    def version(self) -> dict[str, str | int]:
+        """What runs the weights: packages, and a version of our own code, raised when it changes a number."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(self.models.by_role)
+
+    def identity(self, role: str) -> dict[str, Any]:
+        adapter = self.adapters.get(role)
+        return {
+            "engine": self.kind,
+            "version": {**self.version, **({"peft": version("peft")} if adapter else {})},
+            "weights": self.weights(role).digest,
+            "adapter": adapter.digest if adapter else None,
+            "dtype": self.dtype(role),
+            "device": self.device.split(":")[0],
+            "trust_remote_code": self.config.trust_remote_code,
+        }
+
+    def describe(self, role: str) -> dict[str, Any]:
+        weights = self.weights(role)
+        adapter = self.adapters.get(role)
+        shapes = weights.shapes().values()
+        return {
+            "name": (adapter or weights).name,
+            "base": weights.name if adapter else None,
+            "revision": self.models.by_role[role].revision,
+            "commit": (adapter or weights).commit,
+            "parameters": int(sum(np.prod(shape) for shape in shapes)),
+            "adapter_parameters": int(sum(np.prod(s) for s in adapter.shapes().values()))
+            if adapter
+            else None,
+            "context": self.context_length(role),
+        }
+
+    def tokenizer(self, role: str) -> FolderTokenizer:
+        if role not in self._tokenizers:
+            weights = self.weights(role)
+            adapter = self.adapters.get(role)
+            folder = adapter.folder if adapter and tokenizer_files(adapter.folder) else weights.folder
+            self._tokenizers[role] = FolderTokenizer(
+                folder,
+                weights.folder,
+                place=f"models.{role}",
+                trust_remote_code=self.config.trust_remote_code,
+            )
+        return self._tokenizers[role]
+
+    def context_length(self, role: str) -> int:
+        limits = (self.weights(role).context_length, self.config.max_length)
+        return min((limit for limit in limits if limit is not None), default=DEFAULT_CONTEXT)
+
+    def vocabulary_size(self, role: str) -> int | None:
+        return self.weights(role).vocabulary_size
+
+    def dtype(self, role: str) -> str:
+        """Float32 on a CPU, whatever the checkpoint; the checkpoint's own on an accelerator."""
+        if self.config.dtype != "auto":
+            return self.config.dtype
+        if self.device == "cpu":
+            return "float32"
+        config = self.weights(role).config
+        stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+        return "bfloat16" if stored in ("bfloat16", "float16") else "float32"
+
+    def weights(self, role: str) -> ModelFolder:
+        """The full weights that serve a role: the tuned model's own, or those that its adapter sits on."""
+        weights = self._tuned if role == "tuned" and self._tuned else self._base
+        if weights is None or role not in self.roles:
+            raise ConfigError(f"models.{role}: is missing")
+        return weights
+
+    def holder(self, role: str) -> str:
+        """The role whose weights have to be loaded for this one."""
+        return "tuned" if role == "tuned" and self._tuned else "base"
+
+
+def choose_device(wanted: str) -> str:
+    """The device that `engine.device` means on this machine.
+
+    Raises:
+        ConfigError: it names one that isn't here.
+    """
+    import torch
+
+    if wanted != "auto":
+        if wanted.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigError(
+                f"engine.device: {wanted}, and no CUDA device is here", hint="see 'llmood doctor'"
+            )
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def need(*packages: str, extra: str = "hf") -> None:
+    """Refuse to go on without these packages.
+
+    Raises:
+        MissingExtraError: one is not installed.
+    """
+    for package in packages:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            raise MissingExtraError(package, extra) from None
