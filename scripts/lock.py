@@ -46,7 +46,9 @@ HEADER = """\
 CPU_TITLE = (
     "CPU: these are the versions that CI runs. On Linux, torch must come from PyTorch's own CPU wheels."
 )
-GPU_TITLE = "GPU (CUDA 13): cpu.lock plus vLLM and what the CUDA build of torch needs. Resolved, not run: no CI job has a GPU."
+GPU_TITLE = (
+    "GPU (CUDA 13): cpu.lock plus vLLM and what the CUDA build of torch needs. Resolved, not run by CI."
+)
 VLLM_TITLE = "vLLM's CPU build, for Linux: what it needs beside cpu.lock."
 
 
