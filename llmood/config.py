@@ -89,7 +89,7 @@ class EngineConfig(Strict):
 
     `batch_tokens` bounds the padded tokens of one forward pass (null: the engine's own choice); `max_length` lowers the
     context below the model's. `canary` is the number of samples that are scored a second way, to prove the first; 0:
-    none.
+    none. `gpu_memory_share` is what vLLM takes of a GPU's memory; the rest is for what it doesn't count.
     """
 
     kind: str = "auto"
@@ -97,6 +97,7 @@ class EngineConfig(Strict):
     device: str = "auto"
     batch_tokens: StrictInt | None = Field(default=None, ge=1)
     max_length: StrictInt | None = Field(default=None, ge=2)
+    gpu_memory_share: float = Field(default=0.8, gt=0, le=1)
     canary: StrictInt = Field(default=8, ge=0)
     trust_remote_code: bool = False
 

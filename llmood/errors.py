@@ -45,8 +45,9 @@ class DataError(ConfigError):
 class MissingExtraError(ConfigError):
     """A package that an optional extra would have brought."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"the package '{package}' is not installed", hint=f"pip install 'llmood[{extra}]'")
+    def __init__(self, package: str, *extras: str) -> None:
+        ways = " or ".join(f"'llmood[{extra}]'" for extra in extras)
+        super().__init__(f"the package '{package}' is not installed", hint=f"pip install {ways}")
 
 
 class EngineError(LlmoodError):

@@ -13,7 +13,8 @@ import pyarrow as pa
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.engines.base import Engine, engines
 from llmood.engines.captures import capture_splits, required_captures
-from llmood.engines.observe import Prompt
+from llmood.engines.choose import able, choose_engine
+from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
@@ -32,6 +33,7 @@ class Plan:
     benchmark: BenchmarkSpec
     tasks: tuple[PlannedTask, ...]
     engine: Engine
+    engine_why: str
     scorers: dict[str, Scorer]
     captures: list[CaptureSpec]
     splits: Mapping[CaptureSpec, frozenset[Split]]
@@ -71,6 +73,7 @@ class Plan:
             "tasks": [_describe_task(task) for task in self.tasks],
             "models": {role: _describe_model(self.engine, role) for role in self.engine.roles},
             "captures": [spec.id for spec in self.captures],
+            "engine": {"kind": self.engine.kind, "why": self.engine_why},
         }
 
 
@@ -85,9 +88,10 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
     chosen = make_scorers(config)
-    engine = make_engine(config, folder)
     response = {"max_new_tokens": config.response.max_new_tokens}
     captures = required_captures(chosen.values(), response)
+    choice = choose_engine(config.engine, captures)
+    engine = make_engine(config, folder, choice.kind)
     _check_captures(engine, chosen, captures)
     benchmark = (
         config.benchmark
@@ -97,14 +101,15 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include)
     prompts, samples = tokenise(tasks, engine, config)
     splits = capture_splits(chosen.values(), response, EVALUATED)
-    return Plan(config, folder, benchmark, tasks, engine, chosen, captures, splits, samples, prompts)
+    return Plan(
+        config, folder, benchmark, tasks, engine, choice.why, chosen, captures, splits, samples, prompts
+    )
 
 
-def make_engine(config: RunConfig, folder: Path | None) -> Engine:
-    """The engine of a configuration, its models found and checked, none loaded."""
+def make_engine(config: RunConfig, folder: Path | None, kind: str) -> Engine:
+    """An engine for a configuration's models, which are found and checked; none is loaded."""
     if config.models.base is None and config.models.tuned is None:
         raise ConfigError("models: is empty", hint="name at least models.base or models.tuned")
-    kind = "transformers" if config.engine.kind == "auto" else config.engine.kind
     if kind == "imported":
         raise ConfigError(
             "engine.kind: 'imported' runs no model: its run was made by 'llmood import'",
@@ -124,7 +129,8 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
                 (name for name, scorer in chosen.items() if spec in scorer.needs), "a response scorer"
             )
             raise ConfigError(
-                f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture"
+                f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture",
+                hint=f"engines that can: {', '.join(able(spec)) or 'none'}",
             )
 
 

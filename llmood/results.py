@@ -46,7 +46,15 @@ def write_results(
     columns = score_all(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     records = [asdict(record) for record in _measure(scored, config, progress)]
-    given = CheckInput(scored, columns, records, manifest["tasks"], manifest["models"], observations)
+    given = CheckInput(
+        scored,
+        columns,
+        records,
+        manifest["tasks"],
+        manifest["models"],
+        observations,
+        manifest.get("canary"),
+    )
     found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
     # breaks between them leaves a run that says so.

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from llmood.config import RunConfig
 from llmood.config_file import load_config
+from llmood.engines.canary import examine
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
@@ -123,6 +124,7 @@ def evaluate(
     target.claim(parsed)
     progress.say("reading tasks")
     plan = make_plan(parsed, folder=folder, include=include)
+    progress.say(f"engine: {plan.engine.kind} ({plan.engine_why})")
     with target.locked():
         target.claim(parsed)  # again: another run may have ended here since
         target.claim_content(plan.describe())
@@ -189,13 +191,22 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     store = Store()
     private = not plan.config.text
     observer = Observer(
-        plan.engine, plan.prompts, store, private=private, splits=plan.splits, progress=progress
+        plan.engine,
+        plan.prompts,
+        store,
+        private=private,
+        splits=plan.splits,
+        watch=plan.config.engine.canary,
+        progress=progress,
     )
     try:
         for spec in plan.captures:
             observer.run(spec)
+        progress.say("scoring some samples a second way")
+        canary = examine(plan.engine, store, observer.watched)
     finally:
         plan.engine.close()
+    target.write_manifest("running", canary=canary)
     index = observer.index()
     write_table(target.file("observations/index.parquet"), index)
     # With the words that a scorer may read, also where no file keeps them.

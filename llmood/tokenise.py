@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from llmood.config import RunConfig
 from llmood.engines.base import Engine, prompt_role
-from llmood.engines.observe import Prompt
 from llmood.engines.prompts import encode_texts, is_chat, prompt_text
+from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.lineage import with_parents

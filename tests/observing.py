@@ -11,7 +11,8 @@ from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.engines.observations import Observations
-from llmood.engines.observe import Observer, Prompt
+from llmood.engines.observe import Observer
+from llmood.engines.requests import Prompt
 from llmood.engines.store import Store
 from llmood.identity import digest
 from llmood.records import CaptureSpec

@@ -27,6 +27,7 @@ class CheckInput:
         tasks: each task's entry in `run.json`.
         models: each role's entry in `run.json`.
         observations: for the checks that look at tokens.
+        canary: what `engines.canary.examine` found; None where nothing was examined.
     """
 
     scored: ScoredBenchmark
@@ -35,6 +36,7 @@ class CheckInput:
     tasks: Sequence[Mapping[str, Any]]
     models: Mapping[str, Mapping[str, Any]]
     observations: Observations
+    canary: Mapping[str, Any] | None = None
 
     def value(self, scorer: str, ood_task: str, metric: str = "auroc") -> float | None:
         """One metric's value."""

@@ -29,11 +29,17 @@ def print_dry_run(
     costs = forecast(plan)
     if as_json:
         print_json(
-            {"run": str(target), "tasks": _tasks_json(plan), "captures": [asdict(cost) for cost in costs]}
+            {
+                "run": str(target),
+                "engine": {"kind": plan.engine.kind, "why": plan.engine_why},
+                "tasks": _tasks_json(plan),
+                "captures": [asdict(cost) for cost in costs],
+            }
         )
         return
     _print_tasks(plan)
     print_captures(costs)
+    say(f"engine: {plan.engine.kind} ({plan.engine_why})")
     say(f"scorers: {', '.join(plan.scorers)}")
     say(f"run folder: {target}")
     for check in plan.foreseen():

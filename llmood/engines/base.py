@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llmood.config import EngineConfig, Models
 from llmood.records import OK, CaptureSpec, Message, Status
 from llmood.registry import Registry
@@ -82,6 +85,8 @@ class Engine(ABC):
     kind: ClassVar[str]
     captures: ClassVar[frozenset[tuple[str, str]]]
     """The (kind, target) pairs it can capture."""
+    has_model: ClassVar[bool] = True
+    """Whether its numbers are a model's: those are examined (`engines.canary`)."""
 
     def __init__(self, config: EngineConfig, models: Models, folder: Path | None = None) -> None:
         self.config = config
@@ -125,6 +130,19 @@ class Engine(ABC):
         Yields:
             What has just been finished, as (index into `requests`, result); each index once.
         """
+
+    def second_path(
+        self, rows: Mapping[str, Sequence[Sequence[int]]]
+    ) -> Mapping[str, Sequence[NDArray[np.float32]]] | None:
+        """Log p(t_i | t_<i) for i = 1 … T−1 of each role's rows, made with none of this engine's code.
+
+        Returns:
+            By role; None where the engine shows no weights to load.
+
+        Raises:
+            EngineError: they can't be loaded that way.
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027 - an engine that holds nothing has nothing to free
         """Free what `run` loaded."""

@@ -90,6 +90,7 @@ class FakeEngine(BatchedEngine):
     """Base and tuned model by hash of their names."""
 
     kind: ClassVar[str] = "fake"
+    has_model: ClassVar[bool] = False
     captures: ClassVar[frozenset[tuple[str, str]]] = frozenset(
         {
             ("prompt_logprobs", "prompt"),

