@@ -22,23 +22,34 @@ from llmood.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Token ids to run. `spans` name their parts as (name, start, end)."""
+    """Token ids to run.
+
+    Attributes:
+        spans: names of their parts, as (name, start, end).
+        seed: of draws; two samples of the same text are drawn for by themselves.
+    """
 
     token_ids: tuple[int, ...]
     spans: tuple[tuple[str, int, int], ...] = ()
+    seed: int | None = None
 
     @property
     def content(self) -> str:
         """All of it as text, for the key: the same ids cut into other spans are another observation."""
         spans = ",".join(f"{name}-{start}-{end}" for name, start, end in self.spans)
-        return f"{','.join(map(str, self.token_ids))};{spans}"
+        seed = "" if self.seed is None else f";seed={self.seed}"
+        return f"{','.join(map(str, self.token_ids))};{spans}{seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What an engine gives for one request: the columns of the capture's kind, or why there are none."""
+    """What an engine gives for one request: the columns of the capture's kind, or why there are none.
+
+    `draws` holds them for each of several answers, where the kind has several rows a sample.
+    """
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    draws: Sequence[Mapping[str, Any]] = ()
     status: Status = OK
     reason: str | None = None
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.base import Captured, Tokenizer
+from llmood.engines.decoding import Answer, Decoding
 from llmood.records import FAILED
 
 NOT_A_NUMBER = Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
@@ -32,3 +35,27 @@ def response_of(ids: list[int], logprobs: list[float], tokenizer: Tokenizer) -> 
         return NOT_A_NUMBER
     finish = "stop" if ids and ids[-1] in tokenizer.end_ids else "length"
     return Captured({"text": tokenizer.decode(ids), "token_ids": ids, "logprobs": logprobs, "finish": finish})
+
+
+def draws_of(answers: Sequence[Answer], decoding: Decoding, tokenizer: Tokenizer) -> Captured:
+    """Several answers to one request; `residual_mass` is the probability that the kept alternatives leave."""
+    rows = []
+    for answer in answers:
+        one = response_of(answer.ids, answer.logprobs, tokenizer)
+        if one.status == FAILED:
+            return one
+        row = {
+            **one.values,
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+            "seed": answer.seed,
+        }
+        if decoding.alternatives:
+            kept = [float(np.exp(np.array(each, np.float64)).sum()) for each in answer.top_logprobs]
+            row |= {
+                "top_ids": [list(each) for each in answer.top_ids],
+                "top_logprobs": [list(each) for each in answer.top_logprobs],
+                "residual_mass": [max(0.0, 1.0 - mass) for mass in kept],
+            }
+        rows.append(row)
+    return Captured(draws=rows)

@@ -63,9 +63,10 @@ class FakeModel:
         std = [0.5 + 2.0 * self._hash("std", window) / 2**64 for window in before]
         return {"logprob_mean": [None, *mean], "logprob_std": [None, *std]}
 
-    def answer(self, ids: Sequence[int]) -> tuple[str, list[int]]:
-        """The greedy answer and its ids, the end token with it."""
-        text = LEXICON[self._hash("answer", ids) % len(LEXICON)]
+    def answer(self, ids: Sequence[int], seed: int | None = None) -> tuple[str, list[int]]:
+        """The greedy answer, or the one that is drawn with a seed, and its ids, the end token with them."""
+        purpose = "answer" if seed is None else f"draw {seed}"
+        text = LEXICON[self._hash(purpose, ids) % len(LEXICON)]
         return text, [byte + FIRST_BYTE for byte in text.encode()] + [END]
 
     def _one(self, ids: Sequence[int], position: int) -> float:
@@ -100,6 +101,7 @@ class FakeEngine(BatchedEngine):
             ("prompt_moments", "response"),
             ("prompt_moments", "prompt_response"),
             ("response", "prompt"),
+            ("generations", "prompt"),
         }
     )
 
@@ -128,20 +130,34 @@ class FakeEngine(BatchedEngine):
         model = FakeModel(self._name(spec.model))
         if spec.kind == "response":
             return [self._respond(model, spec, request) for request in requests]
+        if spec.kind == "generations":
+            return [self._draw(model, spec, request) for request in requests]
         if spec.kind == "prompt_moments":
             return [Captured(model.moments(request.token_ids)) for request in requests]
         return [Captured({"logprobs": model.logprobs(request.token_ids)}) for request in requests]
 
-    def _respond(self, model: FakeModel, spec: CaptureSpec, request: Request) -> Captured:
-        text, ids = model.answer(request.token_ids)
+    def _respond(
+        self, model: FakeModel, spec: CaptureSpec, request: Request, seed: int | None = None
+    ) -> Captured:
+        _, ids = model.answer(request.token_ids, seed)
         room = min(
             int(dict(spec.params)["max_new_tokens"]), self.context_length(spec.model) - len(request.token_ids)
         )
         kept = ids[:room]
         logprobs = model.logprobs([*request.token_ids, *kept])[len(request.token_ids) :]
         finish = "stop" if kept and kept[-1] == END else "length"
-        text = text if finish == "stop" else FakeTokenizer().decode(kept)
-        return Captured({"text": text, "token_ids": kept, "logprobs": logprobs, "finish": finish})
+        return Captured(
+            {"text": FakeTokenizer().decode(kept), "token_ids": kept, "logprobs": logprobs, "finish": finish}
+        )
+
+    def _draw(self, model: FakeModel, spec: CaptureSpec, request: Request) -> Captured:
+        params = dict(spec.params)
+        settings = {"temperature": params["temperature"], "top_p": params["top_p"]}
+        seeds = [(request.seed or 0) + draw for draw in range(int(params["n"]))]
+        answers = [self._respond(model, spec, request, seed).values for seed in seeds]
+        return Captured(
+            draws=[{**each, **settings, "seed": seed} for each, seed in zip(answers, seeds, strict=True)]
+        )
 
     def _name(self, role: str) -> str:
         model = self.models.by_role.get(role)

@@ -13,12 +13,12 @@ import pyarrow as pa
 from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
 from llmood.engines.pace import Pace
-from llmood.engines.requests import Prompt, Unmade, request_of
+from llmood.engines.requests import Prompt, Unmade, draw_key, request_of
 from llmood.engines.store import Context, Location, Store
 from llmood.identity import digest_bytes
 from llmood.progress import Advance, Progress
 from llmood.records import FAILED, OK, CaptureSpec, Split
-from llmood.tables import INDEX
+from llmood.tables import INDEX, SEVERAL_ROWS
 
 SHARD_ROWS = 4096
 SHARD_SECONDS = 5.0
@@ -33,6 +33,12 @@ class Wanted:
     requests: dict[str, Request]
     keys: dict[str, str]
     unmade: dict[str, Unmade]
+
+    def own_keys(self, key: str) -> Sequence[str]:
+        """The keys of a request's rows in the store: its own, or one for each of several answers."""
+        if self.spec.kind not in SEVERAL_ROWS:
+            return [key]
+        return [draw_key(key, draw) for draw in range(int(dict(self.spec.params)["n"]))]
 
 
 class Observer:
@@ -111,20 +117,26 @@ class Observer:
         for sample_id in (prompt.sample_id for prompt in self.prompts_of(spec)):
             key = wanted.keys.get(sample_id)
             unmade = failed.get(key) if key else wanted.unmade[sample_id]
-            place = located.get(key) if key else None
-            self._rows.append(
-                {
-                    "sample_id": sample_id,
-                    "capture": spec.id,
-                    "key": key,
-                    "shard": place.shard if place else None,
-                    "row": place.row if place else None,
-                    "status": unmade.status if unmade else OK,
-                    "reason": unmade.reason if unmade else None,
-                }
-            )
-            if key and place and sample_id in self._watched and spec.kind in KINDS:
-                self.watched.append(Watched(sample_id, spec, wanted.requests[key], place))
+            known = {
+                "sample_id": sample_id,
+                "capture": spec.id,
+                "status": unmade.status if unmade else OK,
+                "reason": unmade.reason if unmade else None,
+            }
+            own = wanted.own_keys(key) if key else [None]
+            for draw, own_key in enumerate(own if unmade is None else own[:1]):
+                place = located.get(own_key) if own_key else None
+                self._rows.append(
+                    {
+                        **known,
+                        "key": own_key,
+                        "shard": place.shard if place else None,
+                        "row": place.row if place else None,
+                        "draw": draw if spec.kind in SEVERAL_ROWS and place else None,
+                    }
+                )
+            if key and key in located and sample_id in self._watched and spec.kind in KINDS:
+                self.watched.append(Watched(sample_id, spec, wanted.requests[key], located[key]))
             if spec.kind == "response" and unmade:
                 self._responses[spec.model, sample_id] = unmade
         if spec.kind == "response":
@@ -139,15 +151,17 @@ class Observer:
         # A private response is stored without its text, so what depends on it can only be made by decoding again.
         if self.private and wanted.spec.kind == "response":
             return {}
-        return wanted.context.locate(set(wanted.requests))
+        return wanted.context.locate({own for key in wanted.requests for own in wanted.own_keys(key)})
 
     def _capture_missing(self, wanted: Wanted, located: dict[str, Location]) -> dict[str, Unmade]:
         """Run what the store lacks; fills `located`, returns the keys that failed."""
         spec, keys = wanted.spec, list(wanted.requests)
         failed: dict[str, Unmade] = {}
-        if len(located) == len(keys):
+        done = {
+            index for index, key in enumerate(keys) if all(own in located for own in wanted.own_keys(key))
+        }
+        if len(done) == len(keys):
             return failed
-        done = {index for index, key in enumerate(keys) if key in located}
         with self.progress.track(spec.id, len(keys), done=len(done)) as advance:
             self._run(wanted, keys, done, located, failed, advance)
         return failed
@@ -172,7 +186,7 @@ class Observer:
                     if captured.status == FAILED:
                         failed[key] = Unmade(FAILED, captured.reason or "the engine gave no reason")
                     else:
-                        pending.append(self._row(wanted.spec, key, requests[index], captured))
+                        pending += self._stored(wanted, key, captured)
                 advance(len(finished))
                 pace.add([requests[index] for index, _ in finished])
                 if pending and (len(pending) >= SHARD_ROWS or time.monotonic() - written > SHARD_SECONDS):
@@ -186,15 +200,26 @@ class Observer:
         if pace.rate is not None:
             wanted.context.note_rate(pace.rate)
 
-    def _row(self, spec: CaptureSpec, key: str, request: Request, captured: Captured) -> dict[str, Any]:
-        row = {"key": key, "status": captured.status, "reason": captured.reason, **captured.values}
+    def _stored(self, wanted: Wanted, key: str, captured: Captured) -> list[dict[str, Any]]:
+        """The rows that the store keeps of one request."""
+        values = captured.draws or [captured.values]
+        rows = [
+            self._row(wanted.spec, own, wanted.requests[key], captured, each)
+            for own, each in zip(wanted.own_keys(key), values, strict=True)
+        ]
+        return [row | ({"token_ids": None, "text": None} if self.private else {}) for row in rows]
+
+    def _row(
+        self, spec: CaptureSpec, key: str, request: Request, captured: Captured, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        row = {"key": key, "status": captured.status, "reason": captured.reason, **values}
         if spec.kind in ("prompt_logprobs", "prompt_moments"):
             spans = [{"name": name, "start": start, "end": end} for name, start, end in request.spans]
             row |= {"token_ids": list(request.token_ids), "spans": spans}
         if spec.kind == "response":
             row |= {"temperature": 0.0, "top_p": 1.0, "seed": None}
             self._decoded[key] = row
-        return row | ({"token_ids": None, "text": None} if self.private else {})
+        return row
 
     def _load_responses(self, wanted: Wanted, located: Mapping[str, Location]) -> None:
         """Remember each sample's response for the captures that depend on it."""

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.base import Engine, Request, prompt_role
+from llmood.identity import digest_bytes
 from llmood.records import UNSCORED, CaptureSpec, Split, Status
+from llmood.seeds import derive_seed
+from llmood.tables import SEVERAL_ROWS
+
+ANSWERS = ("response", "generations")  # what is decoded: at least one token has to have its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,19 @@ def request_of(
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
-    needed = len(ids) + (1 if spec.kind == "response" else 0)
+    needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    return Request(ids, spans)
+    return Request(ids, spans, _seed(spec, prompt.sample_id))
+
+
+def draw_key(key: str, draw: int) -> str:
+    """The key of one of several answers to a request."""
+    return digest_bytes(f"{key}:{draw}".encode())
+
+
+def _seed(spec: CaptureSpec, sample_id: str) -> int | None:
+    """From the run's seed and the sample; draw i of a request takes the i-th from there on."""
+    if spec.kind not in SEVERAL_ROWS:
+        return None
+    return derive_seed(int(dict(spec.params)["seed"]), sample_id, "draws") >> 1  # room for i within 63 bits

