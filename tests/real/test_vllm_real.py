@@ -1,0 +1,94 @@
+"""vLLM beside transformers on the real base and adapter: the same numbers a token, the same answers and AUROCs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import llmood
+from llmood.engines.observations import Observations
+from llmood.engines.store import Store
+from llmood.records import CaptureSpec
+from llmood.tables import INDEX, SAMPLES, read_table
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vllm")]
+
+SETTINGS = {
+    "scorers": ["likelihood_ratio", "likelihood", "likelihood.base", "likelihood_ratio.response"],
+    "response": {"max_new_tokens": 8},
+    "limit": 150,
+    "bootstrap": {"draws": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def runs(
+    real_models: Path, real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, llmood.Run]:
+    root = tmp_path_factory.mktemp("runs")
+    models = {
+        "base": str(real_models / "english-5m"),
+        "tuned": {"adapter": str(real_models / "english-5m-clinc150-lora")},
+    }
+    return {
+        kind: llmood.evaluate(
+            {
+                "benchmark": "clinc150",
+                "models": models,
+                "engine": {"kind": kind, "device": "cpu", "dtype": "float32"},
+                **SETTINGS,
+            },
+            output_dir=root / kind,
+        )
+        for kind in ("transformers", "vllm")
+    }
+
+
+def captured(run: llmood.Run, spec: CaptureSpec, column: str) -> dict[str, list[Any]]:
+    samples = read_table(run.folder / "samples.parquet", SAMPLES)
+    index = read_table(run.folder / "observations" / "index.parquet", INDEX)
+    found = {}
+    for block in Observations(samples, index, Store()).blocks([spec]):
+        names = block.samples["sample_id"].to_pylist()
+        found |= dict(zip(names, block[spec][column].to_pylist(), strict=True))
+    return found
+
+
+@pytest.mark.parametrize("role", ["base", "tuned"])
+def test_a_token_has_the_same_log_probability(runs: dict[str, llmood.Run], role: str) -> None:
+    spec = CaptureSpec.of("prompt_logprobs", role)
+    ours, theirs = (captured(runs[kind], spec, "logprobs") for kind in ("vllm", "transformers"))
+    assert ours.keys() == theirs.keys()
+    apart = [np.abs(np.array(ours[name][1:]) - np.array(theirs[name][1:])).max(initial=0.0) for name in ours]
+    assert max(apart) < 1e-4
+
+
+def test_greedy_is_greedy(runs: dict[str, llmood.Run]) -> None:
+    spec = CaptureSpec.of("response", "tuned", max_new_tokens=8)
+    ours, theirs = (captured(runs[kind], spec, "token_ids") for kind in ("vllm", "transformers"))
+    other = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
+    assert len(other) <= 0.05 * len(ours), other
+
+
+def test_the_aurocs_are_the_same(runs: dict[str, llmood.Run]) -> None:
+    def aurocs(run: llmood.Run) -> dict[tuple[str, str], float]:
+        return {
+            (record["scorer"], record["ood_task"]): record["value"]
+            for record in run.records()
+            if record["metric"] == "auroc" and record["slice"] is None
+        }
+
+    ours, theirs = aurocs(runs["vllm"]), aurocs(runs["transformers"])
+    assert ours.keys() == theirs.keys()
+    assert max(abs(ours[key] - theirs[key]) for key in ours) <= 0.003
+
+
+def test_the_canary_saw_it_too(runs: dict[str, llmood.Run]) -> None:
+    for run in runs.values():
+        assert run.status == "complete"
+        differences = run.manifest["canary"]["differences"]
+        assert set(differences) == {"base", "tuned"}
+        assert max(apart["largest"] for apart in differences.values()) < 1e-4
