@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -124,7 +125,9 @@ SEVERAL_ROWS = frozenset({"generations"})
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed onto it when the block ends well, removed when it does not."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # A process's number is its own on one machine only: in containers that share a folder, most have the same few.
+    own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    partial = path.with_name(f".{path.name}.{own}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

@@ -185,3 +185,14 @@ def test_the_contract_columns() -> None:
         assert schema.metadata[b"llmood.schema_version"] == b"1"
     assert SCORES.field("score").type == pa.float64()
     assert CAPTURE_SCHEMAS["prompt_logprobs"].field("logprobs").type == pa.list_(pa.float32())
+
+
+def test_two_that_write_one_file_at_the_same_time_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with atomic(path) as one:
+        one.write_text("one")
+        with atomic(path) as other:  # of another process with the same number, in another container
+            other.write_text("other")
+        assert path.read_text() == "other"
+    assert path.read_text() == "one"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
