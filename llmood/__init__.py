@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llmood.comparison import compare_runs as compare
     from llmood.importing import import_file
-    from llmood.run import Run, evaluate, rescore
+    from llmood.merging import merge
+    from llmood.run import evaluate, rescore
+    from llmood.runs import Run
     from llmood.tuning import finetune
 
 # No module of llmood may be called like one of these: once imported, it would stand here in its place.
 _HOMES = {
-    "Run": ("llmood.run", "Run"),
+    "Run": ("llmood.runs", "Run"),
     "compare": ("llmood.comparison", "compare_runs"),
     "evaluate": ("llmood.run", "evaluate"),
     "finetune": ("llmood.tuning", "finetune"),
     "import_file": ("llmood.importing", "import_file"),
+    "merge": ("llmood.merging", "merge"),
     "rescore": ("llmood.run", "rescore"),
 }
 
-__all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "rescore"]
+__all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "merge", "rescore"]
 
 
 def __getattr__(name: str) -> Any:

@@ -58,6 +58,10 @@ class StoreError(LlmoodError):
     """The observation store can't be read or written."""
 
 
+class UnfinishedError(LlmoodError):
+    """What is to be put together isn't all there yet."""
+
+
 class NotFittedError(LlmoodError):
     """A scorer or calibrator was used before it was fitted."""
 

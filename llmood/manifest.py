@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,6 +18,8 @@ from llmood.errors import ConfigError, StoreError
 from llmood.records import EVALUATED, Check, Shift
 
 VERSION = 1
+RUN, SHARD = "run.json", "shard.json"  # of a run, of one shard of a run
+SHARDS = "shards"  # where a run's shards lie, below its folder
 DAMAGED = "remove the run folder and 'llmood run' it again: its observations are kept"
 TASK = frozenset(
     "name population shift severity evaluated rejects checks samples carved source version licence "
@@ -63,6 +66,14 @@ class _Task(_Kinds):
     known_flaws: list[str] | None = None
 
 
+class _Shard(_Kinds):
+    index: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)]
+    samples: int
+    of: int
+    digest: str
+
+
 class _Manifest(_Kinds):
     status: str
     config: dict[str, Any]
@@ -76,19 +87,21 @@ class _Manifest(_Kinds):
     versions: dict[str, Any] | None = None
     hardware: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
+    shard: _Shard | None = None
+    shards: list[dict[str, Any]] | None = None
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """A run folder's `run.json`.
+def read_manifest(folder: Path, name: str = RUN) -> dict[str, Any]:
+    """A run folder's `run.json`, or a shard's `shard.json`.
 
     Raises:
-        ConfigError: the folder is no run, or one that this version doesn't read.
+        ConfigError: the folder is no run (or no shard), or one that this version doesn't read.
     """
-    path = folder / "run.json"
+    path = folder / name
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise ConfigError(f"{folder}: is no run folder (it holds no run.json)") from None
+        raise _no_manifest(folder, name) from None
     except ValueError as error:
         raise ConfigError(f"{path}: is not JSON: {error}") from None
     except RecursionError:
@@ -97,10 +110,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: was not written by llmood")
     if value["schema_version"] != VERSION:
         raise ConfigError(f"{path}: schema version {value['schema_version']}, this llmood reads {VERSION}")
-    if value.get("status") is None:
-        raise ConfigError(f"{path}: is damaged: it lacks status", hint=DAMAGED)
+    for key in ("status", *(["shard"] if name == SHARD else [])):
+        if value.get(key) is None:
+            raise ConfigError(f"{path}: is damaged: it lacks {key}", hint=DAMAGED)
     _check(path, _Manifest, value)
     return value
+
+
+def _no_manifest(folder: Path, name: str) -> ConfigError:
+    if name == RUN and (folder / SHARD).is_file():
+        return ConfigError(
+            f"{folder}: is one shard of a run", hint="'llmood merge' makes a run of all its shards"
+        )
+    if name == RUN and (folder / SHARDS).is_dir():
+        hint = f"'llmood merge {shlex.quote(str(folder))}' makes a run of them"
+        return ConfigError(f"{folder}: holds the shards of a run, not merged yet", hint=hint)
+    return ConfigError(f"{folder}: is no run folder (it holds no {name})")
 
 
 def check_planned(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
 from llmood.tasks import find_benchmark
-from llmood.tokenise import PlannedTask, tokenise
+from llmood.tokenise import PlannedTask, tokenise, without_text, without_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,16 @@ class Plan:
     @property
     def rejects(self) -> list[Reject]:
         return [reject for task in self.tasks for reject in task.loaded.rejects]
+
+    @property
+    def kept_samples(self) -> pa.Table:
+        """The samples as files keep them: of a private run, without a user's words."""
+        return self.samples if self.config.text else without_text(self.samples)
+
+    @property
+    def kept_rejects(self) -> list[Reject]:
+        """The rejects as files keep them."""
+        return self.rejects if self.config.text else [without_values(reject) for reject in self.rejects]
 
     @property
     def checks(self) -> list[Check]:

@@ -1,4 +1,4 @@
-"""A run: everything that an evaluation made, in one folder. `evaluate` makes one, `rescore` scores one again."""
+"""`evaluate` makes a run, or one shard of it; `rescore` scores one again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,84 +16,24 @@ from llmood.engines.canary import examine
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
-from llmood.errors import ConfigError
-from llmood.manifest import check_planned, check_samples, read_records
+from llmood.errors import ConfigError, StoreError
+from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
-from llmood.records import Check, MetricRecord, Reject
+from llmood.records import FAILED, Reject
 from llmood.report import write_report
 from llmood.results import write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
+from llmood.runs import Run, ShardRun, read_there
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
+from llmood.sharding import Cut, Shard, cut, outcomes
 from llmood.strict import parse
-from llmood.tables import INDEX, SAMPLES, SCORES, read_table, write_table, write_text
-from llmood.tokenise import without_text, without_values
+from llmood.tables import INDEX, SAMPLES, write_table, write_text
 from llmood.yaml_files import apply_overrides
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WRITING_REPORT = "writing the report"
 RESCORABLE = ("scorers", "bootstrap", "seed")
-
-
-class Run:
-    """A run folder, read.
-
-    Args:
-        folder: where `run.json` is.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.manifest = RunFolder(self.folder).manifest
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r}, {self.status})"
-
-    @property
-    def status(self) -> str:
-        """`running`, `complete`, `partial`, `failed` or `interrupted`."""
-        return str(self.manifest["status"])
-
-    @property
-    def config(self) -> RunConfig:
-        return parse(RunConfig, self.manifest["config"], place=f"{self.folder}/run.json: config")
-
-    @property
-    def scored_config(self) -> RunConfig:
-        """The configuration of the scores and metrics as they stand: the last `rescore`'s, else the run's own."""
-        changed = self.manifest.get("rescored")
-        if changed is None:
-            return self.config
-        return parse(RunConfig, changed, place=f"{self.folder}/run.json: rescored")
-
-    def samples(self) -> pd.DataFrame:
-        """One row a sample."""
-        return _read_table(self.folder / "samples.parquet", SAMPLES).to_pandas()
-
-    def scores(self) -> pd.DataFrame:
-        """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
-        return _read_table(self.folder / "scores.parquet", SCORES).to_pandas()
-
-    def metrics(self) -> pd.DataFrame:
-        """One row a record of `metrics.json`."""
-        import pandas as pd
-
-        return pd.DataFrame(self.records())
-
-    def records(self) -> list[dict[str, Any]]:
-        """The records of `metrics.json` as they stand there."""
-        return _read_records(self.folder / "metrics.json", MetricRecord)
-
-    def checks(self) -> list[dict[str, Any]]:
-        """The named warnings, as they stand in `checks.json`."""
-        return _read_records(self.folder / "checks.json", Check)
-
-    def rejects(self) -> list[dict[str, Any]]:
-        """The rows that could not be read: file, line, reason."""
-        return _read_records(self.folder / "rejects.jsonl", Reject)
 
 
 def evaluate(
@@ -102,6 +42,8 @@ def evaluate(
     output_dir: str | Path | None = None,
     overrides: Sequence[str] = (),
     include: Sequence[Path] = (),
+    shard: tuple[int, int] | None = None,
+    carry: bool = False,
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
 ) -> Run:
@@ -112,35 +54,39 @@ def evaluate(
         output_dir: the run folder; by default `runs/<config name>-<8 hex of the configuration>`.
         overrides: `key.path=value` on top of the configuration.
         include: folders with further tasks and benchmarks.
+        shard: (i, n): of n shards only the i-th, counted from 0, and of that only what the models say; `merge` does
+            the rest. It lies in the run folder, under `shards`, and what comes back is a `ShardRun`.
+        carry: copy the shard's observations into its folder, for a merge where its store can't be read.
         progress: shows how far it is; silent by default.
         command: what to record as the command.
 
     Raises:
         ConfigError: a mistake found before any model loads; nothing is written.
     """
+    if carry and shard is None:
+        raise ConfigError("--carry: is for a shard", hint="--shard I/N")
     parsed, folder, name = load_config(config, overrides)
     progress = progress or Progress()
     target = RunFolder(Path(output_dir) if output_dir else default_folder(parsed, name))
     target.claim(parsed)
+    part = None if shard is None else Shard(*shard)
+    if part is not None:
+        target = target.shard(part.index, part.count)
     progress.say("reading tasks")
     plan = make_plan(parsed, folder=folder, include=include)
     progress.say(f"engine: {plan.engine.kind} ({plan.engine_why})")
+    own = None if part is None else cut(plan, part)
     with target.locked():
         target.claim(parsed)  # again: another run may have ended here since
         target.claim_content(plan.describe())
-        try:
-            target.begin(parsed, name, command)
-            status = _execute(plan, target, progress)
-        except KeyboardInterrupt:
-            target.write_manifest("interrupted")
-            raise
-        except BaseException as error:
-            # A message may quote a prompt.
-            said = f": {error}" if parsed.text else ""
-            target.write_manifest("failed", error=type(error).__name__ + said)
-            raise
+        with target.ending(text=parsed.text):
+            target.begin(parsed, name, command, **({} if own is None else {"shard": own.described}))
+            if own is None:
+                status = _execute(plan, target, progress)
+            else:
+                status = _execute_shard(own, target, progress, carry=carry)
         target.write_manifest(status)
-    return Run(target.path)
+    return Run(target.path) if own is None else ShardRun(target.path)
 
 
 def rescore(
@@ -168,10 +114,10 @@ def rescore(
     _check_text(chosen, config)
     progress = progress or Progress()
     with folder.locked():
-        samples = _read_table(folder.file("samples.parquet"), SAMPLES)
+        samples = read_there(folder.file("samples.parquet"), SAMPLES)
         check_planned(folder.path, manifest)
         check_samples(folder.path, manifest, samples)
-        index = _read_table(folder.file("observations/index.parquet"), INDEX)
+        index = read_there(folder.file("observations/index.parquet"), INDEX)
         observations = Observations(samples, index, Store())
         _check_captured(chosen, observations, folder)
         status = write_results(folder, config, observations, chosen, progress)
@@ -182,13 +128,54 @@ def rescore(
     return Run(folder.path)
 
 
+def conclude(
+    target: RunFolder,
+    config: RunConfig,
+    observations: Observations,
+    scorers: Mapping[str, Scorer],
+    progress: Progress,
+) -> RunStatus:
+    """Write all that follows the observations, and say how the run ended."""
+    status = write_results(target, config, observations, scorers, progress)
+    progress.say(WRITING_REPORT)
+    # Before `run.json` says how the run ended: a folder that is complete holds its report.
+    write_report([target.path], target.file("report.html"), status=status)
+    return status
+
+
 def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
-    target.write_manifest("running", **plan.describe())
-    samples = plan.samples if plan.config.text else without_text(plan.samples)
-    write_table(target.file("samples.parquet"), samples)
-    rejects = plan.rejects if plan.config.text else [without_values(reject) for reject in plan.rejects]
-    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
+    target.write_manifest("running", **plan.describe(), shards=None)
+    write_inputs(target, plan.kept_samples, plan.kept_rejects)
     store = Store()
+    index = _observe(plan, target, store, progress)
+    # With the words that a scorer may read, also where no file keeps them.
+    return conclude(target, plan.config, Observations(plan.samples, index, store), plan.scorers, progress)
+
+
+def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bool) -> RunStatus:
+    target.write_manifest("running", **own.plan.describe())
+    write_inputs(target, own.samples, own.plan.kept_rejects)
+    store = Store()
+    index = _observe(own.plan, target, store, progress)
+    if carry:
+        gone = Store(target.file("observations")).take(store, set(index["shard"].drop_null().to_pylist()))
+        if gone:
+            raise StoreError(
+                f"observations are missing from the store: {gone[0]}", hint="run the shard again"
+            )
+    target.write_manifest("running", observed=outcomes(index), carried=carry)
+    # Rows that can't be read are the whole run's: the merge says them, and no shard fails for them.
+    return "partial" if FAILED in index["status"].to_pylist() else "complete"
+
+
+def write_inputs(target: RunFolder, samples: pa.Table, rejects: Sequence[Reject]) -> None:
+    """Write what a run is made of: its samples, and the rows that could not be read."""
+    write_table(target.file("samples.parquet"), samples)
+    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
+
+
+def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> pa.Table:
+    """Capture what the scorers need, and write and return where it is."""
     private = not plan.config.text
     observer = Observer(
         plan.engine,
@@ -209,13 +196,7 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     target.write_manifest("running", canary=canary)
     index = observer.index()
     write_table(target.file("observations/index.parquet"), index)
-    # With the words that a scorer may read, also where no file keeps them.
-    observations = Observations(plan.samples, index, store)
-    status = write_results(target, plan.config, observations, plan.scorers, progress)
-    progress.say(WRITING_REPORT)
-    # Before `run.json` says how the run ended: a folder that is complete holds its report.
-    write_report([target.path], target.file("report.html"), status=status)
-    return status
+    return index
 
 
 def _check_rescorable(config: RunConfig, made: RunConfig) -> None:
@@ -244,20 +225,3 @@ def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, fo
                     f"scorers: {name} needs {spec.id}, which {folder.path} didn't capture",
                     hint="'llmood run' with that scorer in the configuration captures it",
                 )
-
-
-def _read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
-    _check_there(path)
-    return read_records(path, kind)
-
-
-def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    _check_there(path)
-    return read_table(path, schema)
-
-
-def _check_there(path: Path) -> None:
-    if not path.is_file():
-        raise ConfigError(
-            f"{path}: is not there yet", hint="the run didn't get that far: 'llmood run' goes on with it"
-        )

@@ -13,20 +13,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from llmood.config import RunConfig
 from llmood.errors import ConfigError
 from llmood.identity import canonical_json
-from llmood.manifest import VERSION, read_manifest
+from llmood.manifest import RUN, SHARD, SHARDS, VERSION, read_manifest
+from llmood.sameness import BESIDE, content_of, differing, short
 from llmood.strict import parse
 from llmood.tables import write_json
 
 RunStatus = Literal["running", "complete", "partial", "failed", "interrupted"]
 
 PACKAGES = ("llmood", "torch", "transformers", "peft", "numpy", "pyarrow", "datasets", "scikit-learn")
-
-BESIDE = {"finetune"}  # sections that say how a model is made: its weights decide, whatever made them
 
 
 def config_hash(config: RunConfig) -> str:
@@ -45,6 +44,8 @@ def default_folder(config: RunConfig, name: str) -> Path:
 class RunFolder:
     """One run's folder on disk."""
 
+    manifest_name: ClassVar[str] = RUN
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -58,7 +59,31 @@ class RunFolder:
         Raises:
             ConfigError: the folder is no run.
         """
-        return read_manifest(self.path)
+        return read_manifest(self.path, self.manifest_name)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it holds a run, however far that got."""
+        return self.file(self.manifest_name).exists()
+
+    def shards(self) -> list[ShardFolder]:
+        """The shards of this run that were begun, in no order that means anything."""
+        return [ShardFolder(path.parent) for path in sorted((self.path / SHARDS).glob(f"*/{SHARD}"))]
+
+    def shard(self, index: int, count: int) -> ShardFolder:
+        """Where one of `count` shards of this run goes.
+
+        Raises:
+            ConfigError: the run is cut into another number of shards already.
+        """
+        for other in self.shards()[:1]:  # each was held against one before it
+            made = other.manifest["shard"]["count"]
+            if made != count:
+                raise ConfigError(
+                    f"{self.path}: holds a run in {made} shards, not in {count}",
+                    hint=f"--shard …/{made} as before, or choose another folder with -o",
+                )
+        return ShardFolder(self.path / SHARDS / f"{index}-of-{count}")
 
     def claim(self, config: RunConfig) -> None:
         """Make sure that this folder may hold a run of this configuration.
@@ -66,16 +91,23 @@ class RunFolder:
         Raises:
             ConfigError: it holds another configuration's run, or files that are no run's.
         """
-        if self.file("run.json").exists():
+        for shard in self.shards()[:1]:  # each was held against one before it, and the merge looks at all
+            shard.claim(config)
+        if self.begun:
             # Compared as configurations: a key that is new since then has its default in both.
-            made = parse(RunConfig, self.manifest["config"], place=f"{self.path}/run.json: config")
-            differing = _differing(made.model_dump(exclude=BESIDE), config.model_dump(exclude=BESIDE))
-            if differing:
+            made = parse(
+                RunConfig, self.manifest["config"], place=f"{self.path}/{self.manifest_name}: config"
+            )
+            found = differing(made.model_dump(exclude=BESIDE), config.model_dump(exclude=BESIDE))
+            if found:
+                said = "; ".join(f"{key} was {short(old)}, now {short(new)}" for key, old, new in found)
                 raise ConfigError(
-                    f"{self.path}: holds the run of another configuration: {'; '.join(differing)}",
+                    f"{self.path}: holds the run of another configuration: {said}",
                     hint="choose another folder with -o",
                 )
-        elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+        elif self.path.is_dir() and any(
+            not entry.name.startswith(".") and entry.name != SHARDS for entry in self.path.iterdir()
+        ):
             raise ConfigError(
                 f"{self.path}: is not empty and holds no run", hint="choose another folder with -o"
             )
@@ -94,17 +126,17 @@ class RunFolder:
         Raises:
             ConfigError: the complete run here was made of other weights or other data.
         """
-        made = self.manifest if self.file("run.json").exists() else {}
-        if made.get("status") == "complete" and _content(made) != _content(described):
+        made = self.manifest if self.begun else {}
+        if made.get("status") == "complete" and content_of(made) != content_of(described):
             raise ConfigError(
                 f"{self.path}: holds a complete run of the same configuration with other weights or data",
                 hint="choose another folder with -o",
             )
 
-    def begin(self, config: RunConfig, name: str, command: Sequence[str] | None) -> None:
+    def begin(self, config: RunConfig, name: str, command: Sequence[str] | None, **entries: Any) -> None:
         """Note in `run.json` what runs now. A run that goes on keeps the time at which it first started."""
         made = provenance(command)
-        if self.file("run.json").exists():
+        if self.begun:
             made |= {"started": self.manifest.get("started", made["started"]), "resumed": made["started"]}
         self.write_manifest(
             "running",
@@ -114,12 +146,31 @@ class RunFolder:
             **made,
             error=None,
             rescored=None,
+            **entries,
         )
+
+    @contextmanager
+    def ending(self, *, text: bool) -> Iterator[None]:
+        """Note in `run.json` how the block broke off, where it does.
+
+        Args:
+            text: whether an error's message may be kept: it may quote a prompt.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.write_manifest("interrupted")
+            raise
+        except BaseException as error:
+            self.write_manifest("failed", error=type(error).__name__ + (f": {error}" if text else ""))
+            raise
 
     def write_manifest(self, status: RunStatus, **entries: Any) -> None:
         """Write `run.json`; entries that are not named stay as they are."""
-        known = self.manifest if self.file("run.json").exists() else {}
-        write_json(self.file("run.json"), {**known, "schema_version": VERSION, "status": status, **entries})
+        known = self.manifest if self.begun else {}
+        write_json(
+            self.file(self.manifest_name), {**known, "schema_version": VERSION, "status": status, **entries}
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -140,33 +191,18 @@ class RunFolder:
                 raise ConfigError(
                     f"{self.path}: another run is writing here", hint="wait for it to end"
                 ) from None
+            except OSError as error:  # a file system of many machines may have no locks
+                raise ConfigError(
+                    f"{self.path}: can't be locked: {error.strerror}",
+                    hint="choose a folder on another file system with -o",
+                ) from None
             yield
 
 
-def _differing(made: Mapping[str, Any], asked: Mapping[str, Any], under: str = "") -> list[str]:
-    """The keys of two configurations that differ, with both values."""
-    found: list[str] = []
-    for key in asked:
-        old, new = made.get(key), asked[key]
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += _differing(old, new, f"{under}{key}.")
-        elif old != new:
-            found.append(f"{under}{key} was {_short(old)}, now {_short(new)}")
-    return found
+class ShardFolder(RunFolder):
+    """The folder of one shard of a run. Its manifest has a name of its own: no verb takes it for a run."""
 
-
-def _short(value: Any) -> str:
-    text = canonical_json(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _content(manifest: Mapping[str, Any]) -> str:
-    """What a run was made of: weights and data by digest, whatever their names."""
-    models = {
-        role: [model["identity"].get(key) for key in ("weights", "adapter", "model")]
-        for role, model in manifest.get("models", {}).items()
-    }
-    return canonical_json([models, [task["source"] for task in manifest.get("tasks", [])]])
+    manifest_name = SHARD
 
 
 def provenance(command: Sequence[str] | None) -> dict[str, Any]:

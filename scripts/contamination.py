@@ -26,7 +26,8 @@ from llmood.errors import ConfigError, DataError, LlmoodError
 from llmood.judging.exact_match import exact_match
 from llmood.records import EVALUATED, CaptureSpec
 from llmood.registry import suggest
-from llmood.run import Run, evaluate
+from llmood.run import evaluate
+from llmood.runs import Run
 from llmood.scorers.choose import make_scorers
 from llmood.tables import INDEX, SAMPLES, read_table, write_json
 from llmood.tuning import finetune, plan_finetune

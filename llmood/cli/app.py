@@ -16,6 +16,7 @@ from llmood.cli import (
     import_,
     init,
     ls,
+    merge,
     report,
     rescore,
     run,
@@ -51,7 +52,7 @@ def _options(
     pass
 
 
-for module in (demo, run, rescore, report, compare, import_, finetune, init, validate, doctor):
+for module in (demo, run, merge, rescore, report, compare, import_, finetune, init, validate, doctor):
     app.command(module.NAME, epilog=module.EPILOG)(handled(module.command))
 app.add_typer(ls.app, name="ls")
 app.add_typer(cache.app, name="cache")

@@ -12,6 +12,7 @@ from llmood.forecast import Forecast, forecast
 from llmood.plan import Plan, make_plan
 from llmood.records import EVALUATED
 from llmood.run_folder import RunFolder, default_folder
+from llmood.sharding import Cut, Shard, cut
 from llmood.tokenise import PlannedTask
 
 PROMPTS_SHOWN = 2
@@ -19,29 +20,39 @@ PROMPT_CHARACTERS = 300
 
 
 def print_dry_run(
-    config: str, overrides: list[str], include: list[Path], output_dir: Path | None, *, as_json: bool
+    config: str,
+    overrides: list[str],
+    include: list[Path],
+    output_dir: Path | None,
+    *,
+    as_json: bool,
+    shard: Shard | None = None,
 ) -> None:
     """Resolve and check everything that a run would, load no model, and print what it found."""
     parsed, folder, name = load_config(config, overrides)
-    target = output_dir or default_folder(parsed, name)
-    RunFolder(target).claim(parsed)
+    target = RunFolder(output_dir or default_folder(parsed, name))
+    target.claim(parsed)
+    if shard is not None:
+        target.shard(shard.index, shard.count).claim(parsed)
     plan = make_plan(parsed, folder=folder, include=include)
-    costs = forecast(plan)
+    own = None if shard is None else cut(plan, shard)
+    costs = forecast(plan if own is None else own.plan)
     if as_json:
-        print_json(
-            {
-                "run": str(target),
-                "engine": {"kind": plan.engine.kind, "why": plan.engine_why},
-                "tasks": _tasks_json(plan),
-                "captures": [asdict(cost) for cost in costs],
-            }
-        )
+        found = {
+            "run": str(target.path),
+            "engine": {"kind": plan.engine.kind, "why": plan.engine_why},
+            "tasks": _tasks_json(plan),
+            "captures": [asdict(cost) for cost in costs],
+        }
+        print_json(found if own is None else {**found, "shard": _shard_json(own)})
         return
     _print_tasks(plan)
+    if own is not None:
+        say(f"of these, shard {shard}: {own.described['samples']} of {own.described['of']} samples read\n")
     print_captures(costs)
     say(f"engine: {plan.engine.kind} ({plan.engine_why})")
     say(f"scorers: {', '.join(plan.scorers)}")
-    say(f"run folder: {target}")
+    say(f"run folder: {target.path}")
     for check in plan.foreseen():
         say(f"{check.severity}: {check.detail}")
     if plan.rejects:
@@ -49,6 +60,10 @@ def print_dry_run(
         say(
             f"warning: {len(plan.rejects)} rows can't be read, the first: {first.file}:{first.line}: {first.reason}"
         )
+
+
+def _shard_json(own: Cut) -> dict[str, Any]:
+    return {key: own.described[key] for key in ("index", "count", "samples", "of")}
 
 
 def _print_tasks(plan: Plan) -> None:

@@ -54,6 +54,23 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what would be run, and how long it may take; load no model."),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Of N shards only the I-th, counted from 0, in a job of its own; 'llmood merge' makes the run of them.",
+        rich_help_panel=INPUT,
+    ),
+]
+Carry = Annotated[
+    bool,
+    typer.Option(
+        "--carry",
+        help="With --shard: copy what was observed into the shard's folder, for a merge where its store isn't.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 GateOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -14,7 +14,7 @@ from llmood.gates import Gate, GateResult
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.report.text import number
-from llmood.run import Run
+from llmood.runs import Run
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
 

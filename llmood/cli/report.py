@@ -47,7 +47,7 @@ def command(
     """Write report.html anew from a run's files."""
     from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
     from llmood.cli.gating import judge_gates, run_gates
-    from llmood.run import Run
+    from llmood.runs import Run
 
     loaded = [Run(run) for run in runs]
     records = [run.records() for run in loaded]

@@ -10,7 +10,7 @@ import typer
 from llmood.cli import options
 
 if TYPE_CHECKING:
-    from llmood.run import Run
+    from llmood.runs import Run
 
 NAME = "rescore"
 EPILOG = """Examples:
@@ -35,7 +35,8 @@ def command(
     from llmood.cli.printing import finish
     from llmood.cli.progress import Bars
     from llmood.cli.terminal import printable
-    from llmood.run import Run, rescore
+    from llmood.run import rescore
+    from llmood.runs import Run
 
     before = Run(run)
     parsed = run_gates(gate)

@@ -9,6 +9,7 @@ shard in flight, and `verify` needs nothing but the files.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ from llmood.records import FAILED
 from llmood.tables import CAPTURE_SCHEMAS, atomic, read_table, write_text
 
 ABANDONED_SECONDS = 3600.0  # a shard is written in seconds
+SHARD_NAME = re.compile(r"[a-z_]+/[0-9a-f]{32}/[0-9a-f]{32}\.parquet")
 DAMAGED = "its content is not what its name says"
 
 
@@ -117,6 +119,29 @@ class Store:
             raise StoreError(f"{path}: {DAMAGED}", hint="'llmood cache verify' lists what is damaged")
         kind = shard.split("/", 1)[0]
         return read_table(pa.BufferReader(content), CAPTURE_SCHEMAS.get(kind), columns, name=str(path))
+
+    def take(self, other: Store, shards: Iterable[str]) -> list[str]:
+        """Copy those of the named shards that are missing here from another store, and say what neither has.
+
+        A shard is copied whole: its name is the digest of its bytes. One that is damaged there counts as missing.
+        """
+        lacking = []
+        for shard in sorted(shards):
+            source, target = other.root / shard, self.root / shard
+            if not SHARD_NAME.fullmatch(shard):  # from a file that anybody may have written
+                raise StoreError(f"'{shard}' names no shard of a store")
+            if target.is_file():
+                continue
+            content = source.read_bytes() if source.is_file() else b""
+            if not _is_whole(source, content):
+                lacking.append(shard)
+                continue
+            described = source.with_name("context.json")
+            if described.is_file() and not target.with_name(described.name).exists():
+                write_text(target.with_name(described.name), described.read_text(encoding="utf-8"))
+            with atomic(target) as partial:
+                partial.write_bytes(content)
+        return lacking
 
     def broken(self) -> Iterator[tuple[Path, str]]:
         """Every shard whose bytes are not those that its name promises, with the reason; partial files too."""

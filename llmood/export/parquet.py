@@ -15,7 +15,7 @@ from llmood.engines.store import Store
 from llmood.export.reading import read_run_tables
 from llmood.manifest import VERSION
 from llmood.records import CaptureSpec
-from llmood.run import Run
+from llmood.runs import Run
 from llmood.tables import (
     CAPTURE_SCHEMAS,
     SEVERAL_ROWS,

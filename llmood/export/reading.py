@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from llmood.errors import StoreError
 from llmood.manifest import check_planned, check_samples
-from llmood.run import Run
+from llmood.runs import Run
 from llmood.tables import INDEX, SAMPLES, read_table
 
 

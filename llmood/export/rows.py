@@ -16,7 +16,7 @@ from llmood.engines.store import Store
 from llmood.errors import ConfigError
 from llmood.export.reading import read_run_tables
 from llmood.records import OK, CaptureSpec
-from llmood.run import Run
+from llmood.runs import Run
 from llmood.tables import SEVERAL_ROWS, atomic
 
 ROWS_AT_ONCE = 32_768

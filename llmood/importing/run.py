@@ -22,8 +22,9 @@ from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
 from llmood.report import write_report
 from llmood.results import write_results
-from llmood.run import RESCORABLE, WRITING_REPORT, Run
+from llmood.run import RESCORABLE, WRITING_REPORT
 from llmood.run_folder import RunFolder, RunStatus, default_folder
+from llmood.runs import Run
 from llmood.tables import SAMPLES, write_table, write_text
 from llmood.tokenise import without_text, without_values
 
@@ -84,17 +85,9 @@ def import_file(
     target.claim(imported.config)
     with target.locked():
         target.claim(imported.config)
-        try:
+        with target.ending(text=imported.config.text):
             target.begin(imported.config, imported.name, command)
             status = _write(imported, target, progress)
-        except KeyboardInterrupt:
-            target.write_manifest("interrupted")
-            raise
-        except BaseException as error:
-            # A message may quote a prompt.
-            said = f": {error}" if imported.config.text else ""
-            target.write_manifest("failed", error=type(error).__name__ + said)
-            raise
         target.write_manifest(status)
     return Run(target.path)
 

@@ -28,6 +28,8 @@ def run_rows(run: RunFiles) -> Rows:
     ]
     rows += [(f"Hardware: {name}", value) for name, value in flatten(manifest.get("hardware") or {})]
     rows += [(f"Version: {name}", value) for name, value in flatten(manifest.get("versions") or {})]
+    shards = manifest.get("shards") or []
+    rows += [(f"Shard {shard.get('index')}/{len(shards)}", _shard(shard)) for shard in shards]
     return [(name, _text(value)) for name, value in rows]
 
 
@@ -75,6 +77,12 @@ def flatten(value: Any, path: str = "") -> Rows:
             return [row for place, item in enumerate(value) for row in flatten(item, f"{path}[{place}]")]
         return [(path, ", ".join(_text(item) for item in value))]
     return [(path, "none" if value in ({}, [], ()) else _text(value))]
+
+
+def _shard(shard: Record) -> str:
+    hardware = shard.get("hardware") or {}
+    machine = ", ".join(map(str, hardware.get("accelerators") or [hardware.get("system")]))
+    return f"{shard.get('samples')} samples on {machine}, started {shard.get('started')}"
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +161,65 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path: Path) -> N
     assert 'engine.dtype was "auto", now "float32"' in said
     assert 'models.base was null, now {"model":"m","revision":null}' in said
     assert "seed" not in said
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with (
+        pytest.raises(ConfigError, match="can't be locked: No locks available"),
+        RunFolder(tmp_path).locked(),
+    ):
+        pytest.fail("not locked")
+
+
+SHARD = {"index": 0, "count": 2, "samples": 1, "of": 2, "digest": "d"}
+
+
+def test_shards_belong_to_the_configuration_of_their_run(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shard = folder.shard(0, 2)
+    assert shard.path == tmp_path / "run" / "shards" / "0-of-2"
+    with shard.locked():
+        shard.begin(config(), "b", None, shard=SHARD)
+    assert [each.path for each in folder.shards()] == [shard.path]
+    assert not folder.begun
+    folder.claim(config())  # as a whole, or its next shard
+    for claimed in (folder, shard):
+        with pytest.raises(ConfigError, match="another configuration: seed was 0, now 1"):
+            claimed.claim(config(seed=1))
+    (tmp_path / "run" / "file").touch()
+    with pytest.raises(ConfigError, match="holds no run"):
+        folder.claim(config())
+
+
+def test_a_run_is_cut_into_one_number_of_shards(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.shard(0, 2).begin(config(), "b", None, shard=SHARD)
+    folder.shard(1, 2)
+    with pytest.raises(ConfigError, match="holds a run in 2 shards, not in 3"):
+        folder.shard(1, 3)
+
+
+def test_a_shard_is_no_run(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shard = folder.shard(0, 2)
+    shard.begin(config(), "b", None, shard=SHARD)
+    with pytest.raises(ConfigError, match=r"is one shard of a run.*'llmood merge'"):
+        _ = RunFolder(shard.path).manifest
+    with pytest.raises(ConfigError, match=r"holds the shards of a run, not merged yet.*'llmood merge .*run'"):
+        _ = folder.manifest
+
+
+@pytest.mark.parametrize(
+    "shard", [None, {}, {**SHARD, "count": 0}, {**SHARD, "index": -1}, {**SHARD, "of": "2"}]
+)
+def test_a_damaged_shard(tmp_path: Path, shard: object) -> None:
+    folder = RunFolder(tmp_path).shard(0, 2)
+    folder.begin(config(), "b", None, shard=SHARD)
+    known = json.loads(folder.file("shard.json").read_text())
+    folder.file("shard.json").write_text(json.dumps({**known, "shard": shard}))
+    with pytest.raises(ConfigError, match=r"shard\.json: is damaged: .*shard"):
+        _ = folder.manifest

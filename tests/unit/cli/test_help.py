@@ -8,7 +8,7 @@ import pytest
 from llmood.gates import parse_gate
 from tests.worlds import llmood
 
-VERBS = ["run", "demo", "rescore", "report", "compare", "init", "validate", "doctor"]
+VERBS = ["run", "demo", "merge", "rescore", "report", "compare", "init", "validate", "doctor"]
 
 
 def help_of(verb: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -16,7 +16,7 @@ def help_of(verb: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return re.sub(r"\s+", " ", llmood(verb, "--help").out)
 
 
-@pytest.mark.parametrize("verb", ["run", "demo", "rescore", "report", "compare"])
+@pytest.mark.parametrize("verb", ["run", "demo", "merge", "rescore", "report", "compare"])
 def test_the_gate_in_help_is_a_gate(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (gate, *_) = re.findall(r"'(auroc[^']*)'", help_of(verb, monkeypatch))
     assert parse_gate(gate).filters["scorer"] == "likelihood_ratio"

@@ -200,3 +200,31 @@ def test_rates_are_remembered_and_a_damaged_one_is_none(context: Context) -> Non
     assert context.rate() == pytest.approx(1234.57)
     (context.folder / "rate.json").write_text("null")
     assert context.rate() is None
+
+
+def test_shards_are_taken_from_another_store(context: Context, tmp_path: Path) -> None:
+    place = context.append([row("a", -1.0)])["a"]
+    other = Store(tmp_path / "other")
+    gone = place.shard[: place.shard.rindex("/")] + f"/{'0' * 32}.parquet"
+    assert other.take(context.store, {place.shard, gone}) == [gone]
+    assert other.read(place.shard)["key"].to_pylist() == ["a"]
+    assert [summary.rows for summary in other.summaries()] == [1]  # with what it is of
+    assert other.context("prompt_logprobs", IDENTITY).locate({"a"}) == {"a": place}
+    # What is here is not looked for.
+    assert other.take(Store(tmp_path / "nowhere"), {place.shard}) == []
+
+
+def test_a_damaged_shard_is_not_taken(context: Context, tmp_path: Path) -> None:
+    place = context.append([row("a", -1.0)])["a"]
+    path_of(context, place).write_bytes(b"other bytes")
+    other = Store(tmp_path / "other")
+    assert other.take(context.store, {place.shard}) == [place.shard]
+    assert other.shards() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/b/c.parquet", "", f"../{'0' * 32}/{'0' * 32}.parquet"]
+)
+def test_what_names_no_shard_is_not_taken(context: Context, tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="names no shard"):
+        Store(tmp_path / "other").take(context.store, {name})

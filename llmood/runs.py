@@ -1,0 +1,111 @@
+"""A run folder, read: everything that an evaluation made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+
+from llmood.config import RunConfig
+from llmood.errors import ConfigError
+from llmood.manifest import read_records
+from llmood.records import Check, MetricRecord, Reject
+from llmood.run_folder import RunFolder, ShardFolder
+from llmood.strict import parse
+from llmood.tables import SAMPLES, SCORES, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOT_YET = "the run didn't get that far: 'llmood run' goes on with it"
+
+
+class Run:
+    """A run folder, read.
+
+    Args:
+        folder: where `run.json` is.
+    """
+
+    _kind: ClassVar[type[RunFolder]] = RunFolder
+    _not_there: ClassVar[str] = NOT_YET
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest = self._kind(self.folder).manifest
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r}, {self.status})"
+
+    @property
+    def status(self) -> str:
+        """`running`, `complete`, `partial`, `failed` or `interrupted`."""
+        return str(self.manifest["status"])
+
+    @property
+    def config(self) -> RunConfig:
+        return parse(
+            RunConfig, self.manifest["config"], place=f"{self.folder}/{self._kind.manifest_name}: config"
+        )
+
+    @property
+    def scored_config(self) -> RunConfig:
+        """The configuration of the scores and metrics as they stand: the last `rescore`'s, else the run's own."""
+        changed = self.manifest.get("rescored")
+        if changed is None:
+            return self.config
+        return parse(RunConfig, changed, place=f"{self.folder}/run.json: rescored")
+
+    def samples(self) -> pd.DataFrame:
+        """One row a sample."""
+        return read_there(self.folder / "samples.parquet", SAMPLES, self._not_there).to_pandas()
+
+    def scores(self) -> pd.DataFrame:
+        """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
+        return read_there(self.folder / "scores.parquet", SCORES, self._not_there).to_pandas()
+
+    def metrics(self) -> pd.DataFrame:
+        """One row a record of `metrics.json`."""
+        import pandas as pd
+
+        return pd.DataFrame(self.records())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of `metrics.json` as they stand there."""
+        return self._records(self.folder / "metrics.json", MetricRecord)
+
+    def checks(self) -> list[dict[str, Any]]:
+        """The named warnings, as they stand in `checks.json`."""
+        return self._records(self.folder / "checks.json", Check)
+
+    def rejects(self) -> list[dict[str, Any]]:
+        """The rows that could not be read: file, line, reason."""
+        return self._records(self.folder / "rejects.jsonl", Reject)
+
+    def _records(self, path: Path, kind: type[Any]) -> list[dict[str, Any]]:
+        _check_there(path, self._not_there)
+        return read_records(path, kind)
+
+
+class ShardRun(Run):
+    """One shard of a run, read. It has samples and observations; scores and what follows come with the merge."""
+
+    _kind = ShardFolder
+    _not_there = "this is one shard of a run: 'llmood merge' scores them together"
+
+
+def read_there(path: Path, schema: pa.Schema, hint: str = NOT_YET) -> pa.Table:
+    """A table of a run.
+
+    Raises:
+        ConfigError: the run didn't get so far.
+        StoreError: the table is broken.
+    """
+    _check_there(path, hint)
+    return read_table(path, schema)
+
+
+def _check_there(path: Path, hint: str) -> None:
+    if not path.is_file():
+        raise ConfigError(f"{path}: is not there yet", hint=hint)
