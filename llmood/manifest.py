@@ -74,6 +74,29 @@ class _Shard(_Kinds):
     digest: str
 
 
+class _Engine(_Kinds):
+    kind: str
+    why: str
+
+
+class _Spread(_Kinds):
+    tokens: int
+    largest: float
+    mean: float
+    sum: float = 0.0
+    closer_to_base: bool = False
+
+
+class _Canary(_Kinds):
+    samples: int
+    dtype: str | None
+    path: str | None
+    reason: str | None
+    differences: dict[str, _Spread]
+    noise: dict[str, _Spread]
+    answers: dict[str, dict[str, int]]
+
+
 class _Manifest(_Kinds):
     status: str
     config: dict[str, Any]
@@ -82,6 +105,8 @@ class _Manifest(_Kinds):
     models: dict[str, _Model] | None = None
     tasks: list[_Task] | None = None
     captures: list[Capture] | None = None
+    engine: _Engine | None = None
+    canary: _Canary | None = None
     command: list[str] | None = None
     started: str | None = None
     versions: dict[str, Any] | None = None

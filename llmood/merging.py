@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmood.config import RunConfig
+from llmood.engines.canary import worst
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
@@ -67,8 +68,10 @@ def merge(
         target.claim_content(made)
         with target.ending(text=config.text):
             target.begin(config, str(made.get("name", target.path.name)), command)
-            described = {key: made[key] for key in ("benchmark", "tasks", "models", "captures")}
-            target.write_manifest("running", **described, shards=[shard.origin for shard in shards])
+            described = {key: made.get(key) for key in ("benchmark", "tasks", "models", "captures", "engine")}
+            canary = worst([shard.manifest.get("canary") for shard in shards])
+            origins = [shard.origin for shard in shards]
+            target.write_manifest("running", **described, canary=canary, shards=origins)
             write_inputs(target, samples, rejects)
             write_table(target.file(INDEX_FILE), index)
             status = conclude(target, config, Observations(samples, index, store), scorers, progress)

@@ -16,7 +16,7 @@ from llmood.sameness import deciding, differing, short
 FINISHED = ("complete", "partial")
 SHOWN = 3  # of what may be many, in a message of one line
 # What the run's `run.json` keeps of each shard: how it was made, and what it gave.
-OF_SHARD = ("status", "command", "started", "resumed", "versions", "hardware", "observed")
+OF_SHARD = ("status", "command", "started", "resumed", "versions", "hardware", "observed", "canary")
 
 
 class FoundShard:

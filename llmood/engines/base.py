@@ -49,9 +49,9 @@ class Captured:
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
-    draws: Sequence[Mapping[str, Any]] = ()
     status: Status = OK
     reason: str | None = None
+    draws: Sequence[Mapping[str, Any]] = ()
 
 
 class Tokenizer(Protocol):

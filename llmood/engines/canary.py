@@ -186,3 +186,39 @@ def _spread(rows: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
         "largest": float(apart.max(initial=0.0)),
         "mean": float(apart.mean()) if len(apart) else 0.0,
     }
+
+
+def worst(found: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """What several examinations say together: the largest of each difference, over the samples of all."""
+    made = [each for each in found if each]
+    if not made:
+        return None
+    without = next((each for each in made if each["path"] is None), made[0])
+    answers: dict[str, dict[str, int]] = {}
+    for role, counts in (item for each in made for item in each["answers"].items()):
+        known = answers.setdefault(role, {"asked": 0, "same": 0})
+        answers[role] = {name: known[name] + counts[name] for name in known}
+    return {
+        "samples": sum(each["samples"] for each in made),
+        "dtype": made[0]["dtype"],
+        "noise": _worst_of([each["noise"] for each in made]),
+        "answers": answers,
+        "path": without["path"],
+        "reason": without["reason"],
+        "differences": _worst_of([each["differences"] for each in made]),
+    }
+
+
+def _worst_of(found: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    by_role: dict[str, list[Mapping[str, Any]]] = {}
+    for role, apart in (item for each in found for item in each.items()):
+        by_role.setdefault(role, []).append(apart)
+    return {
+        role: {
+            name: sum(each[name] for each in several)
+            if name == "tokens"
+            else max(each[name] for each in several)
+            for name in several[0]
+        }
+        for role, several in by_role.items()
+    }

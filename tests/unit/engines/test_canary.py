@@ -10,7 +10,7 @@ import pytest
 
 from llmood.checks.base import CheckInput
 from llmood.checks.canary import canary, noise_floor
-from llmood.engines.canary import MOST_TOKENS, examine
+from llmood.engines.canary import MOST_TOKENS, examine, worst
 from llmood.engines.fake import FakeModel
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
@@ -167,3 +167,21 @@ def test_answers_that_change_are_said() -> None:
     found = examined(Moody(batch_tokens=10_000), RESPONSE)
     assert found["answers"]["tuned"]["same"] < 4
     assert [check.severity for check in said(found, noise_floor)] == ["warning"]
+
+
+def test_several_examinations_are_as_bad_as_the_worst() -> None:
+    one = examined(Seen(), RESPONSE, TUNED, BASE)
+    other = examined(Seen(shift=2e-3), TUNED, BASE)
+    both = worst([one, None, other])
+    assert both is not None
+    assert both["samples"] == 8
+    assert both["answers"] == one["answers"]
+    for role in ("base", "tuned"):
+        assert both["differences"][role]["largest"] == other["differences"][role]["largest"]
+        tokens = [each["differences"][role]["tokens"] for each in (one, other, both)]
+        assert tokens[2] == tokens[0] + tokens[1]
+    assert [check.severity for check in said(both)] == ["error", "error"]
+    without = worst([one, examined(Seen(second=False), TUNED)])
+    assert without is not None
+    assert (without["path"], without["reason"]) == (None, "no such architecture")
+    assert worst([None]) is None
