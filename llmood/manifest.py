@@ -142,6 +142,16 @@ def read_manifest(folder: Path, name: str = RUN) -> dict[str, Any]:
     return value
 
 
+def read_canary(path: Path) -> dict[str, Any] | None:
+    """What an examination found (`engines.canary`), as it is kept beside the store; None where no whole one is."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        _Canary.model_validate(value)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return dict(value)
+
+
 def _no_manifest(folder: Path, name: str) -> ConfigError:
     if name == RUN and (folder / SHARD).is_file():
         return ConfigError(

@@ -7,7 +7,6 @@ itself again, among fewer mates, shows how far its own numbers move: the noise f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.store import Location, Store
 from llmood.errors import EngineError, StoreError
 from llmood.identity import digest
+from llmood.manifest import read_canary
 from llmood.paths import cache_root
 from llmood.records import OK, CaptureSpec
 from llmood.tables import write_json
@@ -27,6 +27,7 @@ from llmood.tables import write_json
 VERSION = 1
 MOST_TOKENS = 512  # of a text that are scored again: what comes later changes nothing before
 KINDS = ("prompt_logprobs", "response")
+FARTHEST = 1e30  # a difference that no JSON file can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,8 @@ def examine(engine: Engine, store: Store, watched: Sequence[Watched]) -> dict[st
     if not watched or not engine.has_model:
         return None
     path = cache_root() / "canaries" / f"{_key(engine, watched)}.json"
-    try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        pass
-    else:
+    stored = read_canary(path)
+    if stored is not None:
         return stored
     observed = [found for each in watched if (found := _observed(store, each)) is not None]
     result = {
@@ -123,8 +121,8 @@ def _again(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]:
                 counts["asked"] += 1
                 counts["same"] += each.ids == (*each.request.token_ids, *values["token_ids"])
             else:
-                apart = np.array(values["logprobs"][1:], np.float64) - each.logprobs
-                noise.setdefault(spec.model, []).append(apart)
+                again = np.array(values["logprobs"][1:], np.float64)
+                noise.setdefault(spec.model, []).append(_apart(again, each.logprobs))
     return {
         "noise": {
             role: {**_spread(rows), "sum": max(abs(float(row.sum())) for row in rows)}
@@ -136,11 +134,11 @@ def _again(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]:
 
 def _second_way(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]:
     rows = [each for each in observed if len(each.ids) > len(each.logprobs) and _scored(each).stop > 0]
-    wanted: dict[str, list[tuple[int, ...]]] = {}
+    by_role: dict[str, dict[tuple[int, ...], None]] = {}  # each row once
     for each in rows:
-        wanted.setdefault(each.spec.model, []).append(each.ids[:MOST_TOKENS])
-        if each.spec.model != "base" and "base" in engine.roles:
-            wanted.setdefault("base", []).append(each.ids[:MOST_TOKENS])
+        for role in (role for role in engine.roles if role in (each.spec.model, "base")):
+            by_role.setdefault(role, {})[each.ids[:MOST_TOKENS]] = None
+    wanted = {role: list(own) for role, own in by_role.items()}
     try:
         found = engine.second_path(wanted)
     except EngineError as error:
@@ -160,10 +158,10 @@ def _compared(
     rows: Sequence[_Observed], second: Mapping[str, Mapping[tuple[int, ...], NDArray[np.float32]]]
 ) -> dict[str, Any]:
     role = rows[0].spec.model
-    to_itself = [each.logprobs[: _scored(each).stop] - _of(each, second[role]) for each in rows]
+    to_itself = [_apart(each.logprobs[: _scored(each).stop], _of(each, second[role])) for each in rows]
     found: dict[str, Any] = _spread(to_itself)
     if role != "base" and "base" in second:
-        to_base = [each.logprobs[: _scored(each).stop] - _of(each, second["base"]) for each in rows]
+        to_base = [_apart(each.logprobs[: _scored(each).stop], _of(each, second["base"])) for each in rows]
         found["closer_to_base"] = _spread(to_base)["mean"] < found["mean"]
     return found
 
@@ -177,6 +175,14 @@ def _scored(each: _Observed) -> slice:
 def _of(each: _Observed, second: Mapping[tuple[int, ...], NDArray[np.float32]]) -> NDArray[np.float64]:
     values = second[each.ids[:MOST_TOKENS]].astype(np.float64)
     return values[len(values) - _scored(each).stop :]
+
+
+def _apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differences, all of them numbers: equal infinities are none apart, and what is no number is as far as can be."""
+    with np.errstate(invalid="ignore"):
+        return np.where(
+            one == other, 0.0, np.nan_to_num(one - other, nan=FARTHEST, posinf=FARTHEST, neginf=-FARTHEST)
+        )
 
 
 def _spread(rows: Sequence[NDArray[np.float64]]) -> dict[str, Any]:

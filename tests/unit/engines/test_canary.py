@@ -15,6 +15,7 @@ from llmood.engines.fake import FakeModel
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import EngineError
+from llmood.paths import cache_root
 from llmood.records import CaptureSpec, Check
 from tests.observing import BASE, RESPONSE, TUNED, Spy, prompts_of
 
@@ -139,6 +140,44 @@ def test_it_is_stored_until_the_observations_are_others() -> None:
     more = Seen()
     examined(more, TUNED, BASE, watch=6)
     assert more.asked
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"samples": 4}'])
+def test_a_stored_one_that_is_damaged_is_made_anew(damage: str) -> None:
+    first = examined(Seen(), TUNED, BASE)
+    (path,) = (cache_root() / "canaries").iterdir()
+    path.write_text(damage)
+    again = Seen()
+    assert examined(again, TUNED, BASE) == first
+    assert again.asked
+
+
+def test_what_is_no_number_is_as_far_as_can_be() -> None:
+    class Broken(Seen):
+        def second_path(self, rows: Any) -> Any:
+            found = super().second_path(rows)
+            found["base"][0][1] = np.nan
+            return found
+
+    found = examined(Broken(), TUNED, BASE)
+    assert [check.values["role"] for check in said(found)] == ["base"]
+
+    class Sure(Seen):
+        """Both ways say that a token can't be."""
+
+        def capture(self, spec: CaptureSpec, requests: Any) -> Any:
+            results = super().capture(spec, requests)
+            for result in results:
+                result.values["logprobs"][1] = -np.inf
+            return results
+
+        def second_path(self, rows: Any) -> Any:
+            found = super().second_path(rows)
+            for each in (row for own in found.values() for row in own):
+                each[0] = -np.inf
+            return found
+
+    assert [check.severity for check in said(examined(Sure(shift=1e-12), TUNED, BASE))] == ["info"]
 
 
 def test_no_second_path_is_said() -> None:
