@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.engines.columns import logprobs_of, moments_of, response_of
 from llmood.engines.local import LocalEngine
+from llmood.engines.models.memory import give_back_freed_memory
 from llmood.records import FAILED, CaptureSpec
 
 if TYPE_CHECKING:
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
 
 # Raise it with every change here, in `models/` or in `tokenizer.py` that changes a number: what is stored under an
 # older version is made anew.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 # Measured on two cores (`make bench`): beyond about a thousand tokens, what a layer passes to the next falls out of the
-# processor's cache. Decoding has one token a row and step, and wants more rows.
-BATCH_TOKENS = {
-    ("cpu", "prompt_logprobs"): 1024,
-    ("cpu", "prompt_moments"): 1024,
-    ("cpu", "response"): 4096,
-}
+# processor's cache. In half precision that is twice as many, and products want more rows. Decoding has one token a row
+# and step, and wants more rows still.
+CPU_BATCH_TOKENS = {"float32": 1024, "bfloat16": 2048, "float16": 2048}
+CPU_RESPONSE_TOKENS = 4096
 ACCELERATOR_BATCH_TOKENS = 16_384
+
+Reading = Callable[[], list[Captured]]
+"""Waits for a batch that was begun, and gives its results in the order of its requests."""
 
 
 @engines.register("transformers")
@@ -67,9 +69,32 @@ class TransformersEngine(LocalEngine, BatchedEngine):
     def _batch_tokens(self, spec: CaptureSpec) -> int:
         if self.config.batch_tokens is not None:
             return self.config.batch_tokens
-        return BATCH_TOKENS.get((self.device, spec.kind), ACCELERATOR_BATCH_TOKENS)
+        if self.device != "cpu":
+            return ACCELERATOR_BATCH_TOKENS
+        return CPU_RESPONSE_TOKENS if spec.kind == "response" else CPU_BATCH_TOKENS[self.dtype(spec.model)]
+
+    def run(
+        self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
+    ) -> Iterator[list[tuple[int, Captured]]]:
+        if self.device == "cpu" or spec.kind == "response":
+            yield from super().run(spec, requests, done=done)
+            return
+        # An accelerator is given the next batch before this one is read: it doesn't wait for the host.
+        begun: list[tuple[list[int], Reading]] = []
+        for batch in self.plan(spec, requests):
+            missing = [index for index in batch if index not in done]
+            if missing:
+                begun.append((missing, self._begin(spec, [requests[index] for index in missing])))
+            if len(begun) > 1:
+                yield _read(*begun.pop(0))
+        for each in begun:
+            yield _read(*each)
 
     def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        return self._begin(spec, requests)()
+
+    def _begin(self, spec: CaptureSpec, requests: Sequence[Request]) -> Reading:
+        """Have the device run a batch; what comes back reads it. One too large for its memory is run in halves."""
         import torch
 
         model = self._model(spec.model)
@@ -77,19 +102,23 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             return self._run(spec, model, [request.token_ids for request in requests])
         except torch.OutOfMemoryError:
             if len(requests) == 1:
-                return [
-                    Captured(status=FAILED, reason="the device has too little memory for this text alone")
-                ]
+                failed = Captured(
+                    status=FAILED, reason="the device has too little memory for this text alone"
+                )
+                return lambda: [failed]
         half = len(requests) // 2
-        return self.capture(spec, requests[:half]) + self.capture(spec, requests[half:])
+        first, second = self._begin(spec, requests[:half]), self._begin(spec, requests[half:])
+        return lambda: first() + second()
 
-    def _run(self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]]) -> list[Captured]:
+    def _run(self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]]) -> Reading:
         adapter = spec.model if spec.model in self.adapters else None
         if spec.kind == "response":
-            return self._respond(spec, model, rows, adapter)
-        if spec.kind == "prompt_moments":
-            return [moments_of(values) for values in model.token_moments(rows, adapter=adapter)]
-        return [logprobs_of(values) for values in model.token_logprobs(rows, adapter=adapter)]
+            answers = self._respond(spec, model, rows, adapter)
+            return lambda: answers
+        moments = spec.kind == "prompt_moments"
+        finish = (model.token_moments if moments else model.token_logprobs)(rows, adapter=adapter)
+        column_of = moments_of if moments else logprobs_of
+        return lambda: [column_of(values) for values in finish()]
 
     def close(self) -> None:
         self._loaded = None
@@ -98,6 +127,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             import torch
 
             torch.cuda.empty_cache()
+        give_back_freed_memory()
 
     def _respond(
         self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapter: str | None
@@ -128,6 +158,10 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             )
             self._loaded = (holder, model)
         return self._loaded[1]
+
+
+def _read(indices: Sequence[int], reading: Reading) -> list[tuple[int, Captured]]:
+    return list(zip(indices, reading(), strict=True))
 
 
 def _max_new_tokens(spec: CaptureSpec) -> int:

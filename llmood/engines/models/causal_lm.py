@@ -5,7 +5,7 @@ Imported only when a model is to be loaded: this is where torch comes in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,17 +14,24 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig
 
+from llmood.engines.models.greedy import Answer, decode
+from llmood.engines.models.head import LEAST_ROWS, Head
+from llmood.engines.models.host import ToHost
+from llmood.engines.models.layout import Layout, packed, padded
 from llmood.engines.models.loading import attach, load_model, peft_name
+from llmood.engines.models.memory import keep_freed_memory
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
+from llmood.engines.models.packing import Packing, Unpackable, kernel_for
 
-# Logits that exist at once: 4 MiB of float32 stay in a processor's cache between the product and the log-sum. Of a
-# large vocabulary that is too few rows for the product to be fast, so there are at least 64 (37 MiB at 150k words).
-LOGITS_AT_ONCE = 1024 * 1024
-LEAST_ROWS = 64
 TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
+
+Finish = Callable[[], list[NDArray[np.float32]]]
+"""Waits for what a device was given to do, and reads it: an array for each row."""
+OfStates = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The decoder's states (n, size) and the ids (n,) that came next → float32, n rows."""
 
 
 class CausalLM:
@@ -46,6 +53,8 @@ class CausalLM:
         trust_remote_code: bool = False,
     ) -> None:
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         model = load_model(folder, dtype=dtype, trust_remote_code=trust_remote_code)
         self._switch: Any = None
         if adapters:
@@ -55,38 +64,49 @@ class CausalLM:
         # The model's own generation settings (sampling, penalties, minimum lengths) must not leak into "greedy".
         self.model.generation_config = GenerationConfig()
         self._head = self._checked_head()
+        self._packing = self._checked_packing()
 
-    def token_logprobs(
-        self, rows: Sequence[Sequence[int]], *, adapter: str | None
-    ) -> list[NDArray[np.float32]]:
+    def token_logprobs(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
         """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1."""
-        return self._of_tokens(rows, own_logprobs, adapter)
+        if self._head is None:
+            return self._of_logits(rows, own_logprobs, adapter)
+        return self._of_states(rows, self._head.own_logprobs, adapter)
 
-    def token_moments(
-        self, rows: Sequence[Sequence[int]], *, adapter: str | None
-    ) -> list[NDArray[np.float32]]:
+    def token_moments(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
         """Mean and standard deviation of log p(· | t_<i) under p itself, at the same places: float32 (T − 1, 2)."""
-        return self._of_tokens(rows, lambda logits, _: logprob_moments(logits), adapter)
 
-    def _of_tokens(
-        self, rows: Sequence[Sequence[int]], function: OfLogits, adapter: str | None
-    ) -> list[NDArray[np.float32]]:
-        """What a function makes of the logits before each token but the first, row by row.
+        def moments(logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            return logprob_moments(logits)
 
-        Rows are padded on the right and no attention mask is needed: a causal model's real tokens never see what
-        comes after them.
-        """
-        longest = max(len(row) for row in rows)
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row, dtype=torch.long)
-        lengths = torch.tensor([len(row) for row in rows])
-        scored = torch.arange(longest - 1)[None, :] < (lengths - 1)[:, None]
+        if self._head is None:
+            return self._of_logits(rows, moments, adapter)
+        return self._of_states(rows, partial(self._head.of_rows, function=moments), adapter)
+
+    def _of_states(self, rows: Sequence[Sequence[int]], function: OfStates, adapter: str | None) -> Finish:
+        """What a function makes of the decoder's states before each token but the first, row by row."""
         with torch.inference_mode(), self._adapted(adapter):
-            parts = list(self._of_logits(ids.to(self.device), scored.to(self.device), function))
-            flat = torch.cat(parts).cpu().numpy()
-        ends = np.cumsum([len(row) - 1 for row in rows])
-        return np.split(flat, ends[:-1])
+            if self._packing is None:
+                found = self._scored(padded(rows), function)
+            else:
+                with self._packing.on():
+                    found = self._scored(packed(rows), function)
+            return _by_row(found, rows)
+
+    def _scored(self, layout: Layout, function: OfStates) -> torch.Tensor:
+        layout = layout.on(self.device)
+        output = self.model.base_model(input_ids=layout.ids, use_cache=False, **layout.arguments)
+        return function(output.last_hidden_state.flatten(0, 1)[layout.places], layout.wanted)
+
+    def _of_logits(self, rows: Sequence[Sequence[int]], function: OfLogits, adapter: str | None) -> Finish:
+        """The same of a model whose head isn't known: it makes its logits by itself, one text at a time."""
+        found = []
+        with torch.inference_mode(), self._adapted(adapter):
+            for row in rows:
+                ids = torch.tensor(row, device=self.device)
+                logits = self.model(input_ids=ids[None]).logits[0, :-1]
+                parts = zip(logits.split(LEAST_ROWS), ids[1:].split(LEAST_ROWS), strict=True)
+                found += [function(part, wanted) for part, wanted in parts]
+            return _by_row(torch.cat(found), rows)
 
     def greedy(
         self,
@@ -95,62 +115,38 @@ class CausalLM:
         max_new_tokens: int,
         end_ids: Sequence[int],
         adapter: str | None,
-    ) -> list[tuple[list[int], list[float]]]:
+    ) -> list[Answer]:
         """Each row's most likely continuation, token by token, with raw log-probabilities; the end token is kept."""
-        decode = partial(self._greedy, max_new_tokens=max_new_tokens, end_ids=end_ids, adapter=adapter)
+        answer = partial(decode, self.model, max_new_tokens=max_new_tokens, end_ids=end_ids)
         lengths = [len(row) for row in rows]
         if len(set(lengths)) == 1 or self._padding_is_unseen:
-            return decode(rows)
-        answers: dict[int, tuple[list[int], list[float]]] = {}
-        for length in sorted(set(lengths)):
-            alike = [index for index, other in enumerate(lengths) if other == length]
-            answers |= zip(alike, decode([rows[index] for index in alike]), strict=True)
+            batches = [list(range(len(rows)))]
+        else:
+            batches = [
+                [i for i, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))
+            ]
+        answers: dict[int, Answer] = {}
+        with self._adapted(adapter):
+            for batch in batches:
+                answers |= zip(batch, answer([rows[index] for index in batch]), strict=True)
         return [answers[index] for index in range(len(rows))]
 
     @cached_property
     def _padding_is_unseen(self) -> bool:
         """Whether a prompt behind padding is answered as it is alone; some recurrent models let padding in."""
-        ids = list(range(min(8, int(self.model.config.get_text_config().vocab_size))))
-        decode = partial(self._greedy, max_new_tokens=2, end_ids=(), adapter=None)
-        (_, padded), (_, alone) = decode([ids, ids[-2:]])[1], decode([ids[-2:]])[0]
-        return bool(np.allclose(padded, alone, rtol=0, atol=self._tolerance))
+        ids = self._few_ids
+        answer = partial(decode, self.model, max_new_tokens=2, end_ids=())
+        with self._adapted(None):
+            (_, padded_), (_, alone) = answer([ids, ids[-2:]])[1], answer([ids[-2:]])[0]
+        return bool(np.allclose(padded_, alone, rtol=0, atol=self._tolerance))
+
+    @property
+    def _few_ids(self) -> list[int]:
+        return list(range(min(8, int(self.model.config.get_text_config().vocab_size))))
 
     @property
     def _tolerance(self) -> float:
         return TOLERANCE if self.model.dtype == torch.float32 else HALF_TOLERANCE
-
-    def _greedy(
-        self,
-        rows: Sequence[Sequence[int]],
-        *,
-        max_new_tokens: int,
-        end_ids: Sequence[int],
-        adapter: str | None,
-    ) -> list[tuple[list[int], list[float]]]:
-        longest = max(len(row) for row in rows)
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for index, row in enumerate(rows):
-            ids[index, longest - len(row) :] = torch.tensor(row, dtype=torch.long)
-            mask[index, longest - len(row) :] = 1
-        recorder = _GreedyLogprobs()
-        settings = GenerationConfig(
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=sorted(end_ids) or None,
-            pad_token_id=0,
-        )
-        with torch.inference_mode(), self._adapted(adapter):
-            output = self.model.generate(
-                ids.to(self.device),
-                attention_mask=mask.to(self.device),
-                generation_config=settings,
-                logits_processor=LogitsProcessorList([recorder]),
-            )
-        tokens = output[:, longest:].tolist()
-        logprobs = torch.stack(recorder.steps, dim=1).cpu().tolist()
-        return [_until_end(row, values, set(end_ids)) for row, values in zip(tokens, logprobs, strict=True)]
 
     def _adapted(self, adapter: str | None) -> AbstractContextManager[Any]:
         if self._switch is None:
@@ -160,59 +156,45 @@ class CausalLM:
         self._switch.set_adapter(peft_name(adapter), inference_mode=True)
         return nullcontext()
 
-    def _of_logits(
-        self, ids: torch.Tensor, scored: torch.Tensor, function: OfLogits
-    ) -> Iterator[torch.Tensor]:
-        """What a function makes of the logits of the scored positions, a few rows of them at a time."""
-        targets = ids[:, 1:][scored]
-        size = max(LEAST_ROWS, LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
-        if self._head is None:
-            # A head that isn't known to be linear: let the model make its logits, one text at a time.
-            for row, mask in zip(ids, scored, strict=True):
-                logits = self.model(input_ids=row[None, : int(mask.sum()) + 1]).logits[0, :-1]
-                parts = zip(logits.split(size), row[1 : len(logits) + 1].split(size), strict=True)
-                yield from (function(part, wanted) for part, wanted in parts)
-            return
-        states = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][scored]
-        for part, wanted in zip(states.split(size), targets.split(size), strict=True):
-            yield function(self._head(part), wanted)
-
-    def _checked_head(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    def _checked_head(self) -> Head | None:
         """States → logits, as the model itself does it; None where that can't be reproduced."""
         output = self.model.get_output_embeddings()
         config = self.model.config.get_text_config()
         if output is None:
             return None
-        cap = getattr(config, "final_logit_softcapping", None)
         scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
-
-        def head(states: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = output(states) * scale if scale != 1.0 else output(states)
-            return torch.tanh(logits / cap) * cap if cap else logits
-
-        ids = torch.arange(min(8, config.vocab_size), device=self.device)[None]
+        head = Head(output, scale=scale, cap=getattr(config, "final_logit_softcapping", None))
+        ids = torch.tensor([self._few_ids], device=self.device)
         with torch.inference_mode():
             theirs = self.model(input_ids=ids).logits
             ours = head(self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
         if theirs.shape != ours.shape:
             return None
         difference = (theirs.float().log_softmax(-1) - ours.float().log_softmax(-1)).abs().max()
-        same = bool(difference <= self._tolerance)
-        return head if same else None
+        return head if bool(difference <= self._tolerance) else None
+
+    def _checked_packing(self) -> Packing | None:
+        """The attention for packed texts; None where no kernel serves the model, or it gives other numbers."""
+        kernel = kernel_for(self.device, self.model.dtype)
+        if kernel is None or self._head is None:
+            return None
+        packing = Packing(self.model, kernel)
+        ids = self._few_ids
+        rows = [ids, ids[-2:], ids[::-1]]
+        try:
+            with torch.inference_mode():
+                alone = self._scored(padded(rows), self._head.own_logprobs)
+                with packing.on():
+                    behind = self._scored(packed(rows), self._head.own_logprobs)
+        # A model that takes no such arguments, asks its attention for more, or has heads of a size the kernel can't.
+        except (Unpackable, TypeError, ValueError, RuntimeError):
+            return None
+        same = bool((alone - behind).abs().max() <= self._tolerance)
+        return packing if packing.used and same else None
 
 
-class _GreedyLogprobs(LogitsProcessor):  # type: ignore[misc]  # transformers is not followed
-    """Records the log-probability of the most likely token at each step; the only processor, so logits are raw."""
-
-    def __init__(self) -> None:
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        logits = scores.float()
-        self.steps.append(logits.amax(dim=-1) - logits.logsumexp(dim=-1))
-        return scores
-
-
-def _until_end(tokens: list[int], logprobs: list[float], end_ids: set[int]) -> tuple[list[int], list[float]]:
-    last = next((index + 1 for index, token in enumerate(tokens) if token in end_ids), len(tokens))
-    return tokens[:last], logprobs[:last]
+def _by_row(values: torch.Tensor, rows: Sequence[Sequence[int]]) -> Finish:
+    """Reads what belongs to each row: a value for each of its tokens but the first."""
+    copy = ToHost(values)
+    ends = np.cumsum([len(row) - 1 for row in rows])
+    return lambda: np.split(copy.numpy(), ends[:-1])

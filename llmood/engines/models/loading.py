@@ -82,6 +82,8 @@ def attach(model: Any, adapters: Mapping[str, Path]) -> Any:
     """
     from peft import PeftModel
 
+    # In the model's dtype, as servers run them. peft's own choice is float32, and to cast every state there and back.
+    settings = {"is_trainable": False, "local_files_only": True, "autocast_adapter_dtype": False}
     switch: Any = None
     for name, folder in adapters.items():
         own = peft_name(name)
@@ -91,10 +93,8 @@ def attach(model: Any, adapters: Mapping[str, Path]) -> Any:
                     "ignore", "Found missing adapter keys"
                 )  # asked for below, and refused
                 if switch is None:
-                    switch = PeftModel.from_pretrained(
-                        model, folder, own, is_trainable=False, local_files_only=True
-                    )
-                loaded = switch.load_adapter(str(folder), own, is_trainable=False, local_files_only=True)
+                    switch = PeftModel.from_pretrained(model, folder, own, **settings)
+                loaded = switch.load_adapter(str(folder), own, **settings)
         except LOADING_ERRORS as error:
             raise EngineError(
                 f"{folder} can't be attached to the base model: {_first_line(error)}"

@@ -52,7 +52,6 @@ def test_a_head_that_is_left_to_the_model_gives_the_same(
     expected = captured(engine, MOMENTS, ROWS)
     monkeypatch.setattr(engine._model("base"), "_head", None)
     monkeypatch.setattr("llmood.engines.models.causal_lm.LEAST_ROWS", 4)
-    monkeypatch.setattr("llmood.engines.models.causal_lm.LOGITS_AT_ONCE", 1)
     for ours, theirs in zip(captured(engine, MOMENTS, ROWS), expected, strict=True):
         for name, values in theirs.items():
             assert far(ours[name], values) < TOLERANCE
@@ -94,9 +93,8 @@ def test_what_is_not_a_number_is_a_failure(tmp_path: Path, monkeypatch: pytest.M
     from llmood.engines.base import Request
 
     engine = engine_of(tiny_models.save_model(tmp_path))
-    model: Any = engine._model("base")
-    head = model._head
-    monkeypatch.setattr(model, "_head", lambda states: head(states) * float("nan"))
+    head: Any = engine._model("base")._head
+    monkeypatch.setattr(head, "scale", float("nan"))
     (result,) = engine.capture(MOMENTS, [Request(ROWS[2])])
     assert result.status == "failed"
     assert "not a number" in (result.reason or "")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llmood.engines.base import Request
-from llmood.engines.models import causal_lm
+from llmood.engines.models import head
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
 from tests import tiny_models
@@ -107,22 +107,45 @@ def test_the_vocabulary_is_never_there_for_all_tokens(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = rows_of(*[20] * 6)
+    tokens = 6 * 19  # the scored ones, each once; no padding, no last token
     whole = captured(engine, BASE, rows)
-    monkeypatch.setattr(causal_lm, "LOGITS_AT_ONCE", 10 * VOCABULARY)
-    monkeypatch.setattr(causal_lm, "LEAST_ROWS", 1)
+    monkeypatch.setattr(head, "LOGITS_AT_ONCE", 70 * tokens)
+    monkeypatch.setattr(head, "LEAST_COLUMNS", 1)
+    seen: list[tuple[int, ...]] = []
+    finished = head.Head._finished
+
+    def spy(self: head.Head, logits: Any) -> Any:
+        seen.append(tuple(logits.shape))
+        return finished(self, logits)
+
+    monkeypatch.setattr(head.Head, "_finished", spy)
+    sliced = captured(engine, BASE, rows)
+    # Slices of whole blocks of 64 words, as many as fit.
+    assert seen == [(tokens, 64)] * (VOCABULARY // 64) + [(tokens, VOCABULARY % 64)]
+    for ours, theirs in zip(whole, sliced, strict=True):
+        assert far(ours["logprobs"], theirs["logprobs"]) < 1e-5
+
+
+def test_moments_see_the_whole_vocabulary_of_a_few_tokens(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, moments = rows_of(*[20] * 6), CaptureSpec.of("prompt_moments", "base")
+    whole = captured(engine, moments, rows)
+    monkeypatch.setattr(head, "LOGITS_AT_ONCE", 10 * VOCABULARY)
+    monkeypatch.setattr(head, "LEAST_ROWS", 1)
     model = engine._model("base").model
     seen: list[int] = []
     hook = model.get_output_embeddings().register_forward_hook(
         lambda _module, _given, logits: seen.append(logits.numel() // VOCABULARY)
     )
     try:
-        chunked = captured(engine, BASE, rows)
+        chunked = captured(engine, moments, rows)
     finally:
         hook.remove()
-    assert sum(seen) == 6 * 19  # the scored tokens, each once; no padding, no last token
+    assert sum(seen) == 6 * 19
     assert max(seen) == 10
     for ours, theirs in zip(whole, chunked, strict=True):
-        assert far(ours["logprobs"], theirs["logprobs"]) < 1e-5
+        assert far(ours["logprob_mean"], theirs["logprob_mean"]) < 1e-5
 
 
 # --------------------------------------------------------------------------------------------------- responses
