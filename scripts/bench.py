@@ -1,160 +1,158 @@
-"""`make bench`: ratios measured within one run, so that they hold on any machine.
+"""`make bench`: each line holds llmood against something measured in the same run, so that it holds on any machine.
 
-    python scripts/bench.py [--models FOLDER] [--data FOLDER] [--texts N] [--repeats N]
-
-Scores clinc150's test texts under the base model three ways, alternating, and prints the best time of each:
-one sequence at a time as a script would, a plain length-sorted padded batch, and llmood's transformers engine.
+python scripts/bench.py                         # every line, into docs/benchmarks/cpu.json
+python scripts/bench.py --only store            # one line; the others' records stay
+python scripts/bench.py --device cuda           # what a GPU is for, into docs/benchmarks/cuda.json
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
-import time
-from collections.abc import Callable
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from benchmarks.context import Context, Line
+from benchmarks.lines import lines_for
+from benchmarks.record import Record, Skip
 
-ROOT = Path(__file__).resolve().parent.parent
-AGREE = 1e-3  # a sum of some ten float32 log-probabilities
-BATCH = 64
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-Score = Callable[[list[list[int]]], np.ndarray]
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 
 
-def main() -> None:
-    """Run all comparisons."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    shared = ROOT.parent / "shared"
-    parser.add_argument(
-        "--models", type=Path, default=Path(os.environ.get("LLMOOD_MODELS", shared / "models"))
+    models, data = (
+        Path(os.environ.get(f"LLMOOD_{kind.upper()}", SHARED / kind)) for kind in ("models", "data")
     )
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LLMOOD_DATA", shared / "data")))
-    parser.add_argument("--texts", type=int, default=4500)
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    texts = read_texts(arguments.data / "clinc150" / "test.jsonl.gz")[: arguments.texts]
-    compare_engine(arguments.models / "english-5m", texts, arguments.repeats)
-    compare_bootstrap()
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--only", metavar="NAME", help="one line, in this process")
+    parser.add_argument("--list", action="store_true", help="the lines' names")
+    parser.add_argument("--repeats", type=int, default=5, help="how often each side runs; the best counts")
+    parser.add_argument("--output", type=Path, help="the file of records")
+    parser.add_argument("--models", type=Path, default=models, help="folder of the real models")
+    parser.add_argument("--data", type=Path, default=data, help="folder of the real data")
+    chosen = parser.parse_args(arguments)
+    names = [line.name for line in lines_for(chosen.device)]
+    if chosen.only is not None and chosen.only not in names:
+        parser.error(f"--only: '{chosen.only}' is no line of {chosen.device}: {', '.join(names)}")
+    if chosen.repeats < 1:
+        parser.error("--repeats: at least 1")
+    chosen.output = chosen.output or ROOT / "docs" / "benchmarks" / f"{chosen.device}.json"
+    return chosen
 
 
-def read_texts(path: Path) -> list[str]:
-    """The texts of a gzipped JSONL file."""
-    if not path.is_file():
-        raise SystemExit(f"bench: {path} is missing; set LLMOOD_DATA and LLMOOD_MODELS")
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        return [json.loads(line)["text"] for line in stream]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """1 if a line broke down or missed its target."""
+    chosen = parse(arguments)
+    lines = {line.name: line for line in lines_for(chosen.device)}
+    if chosen.list:
+        print(*lines, sep="\n")
+        return 0
+    if chosen.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            print("bench: no CUDA device is here", file=sys.stderr)
+            return 2
+    if chosen.only is not None:
+        records = measure(lines[chosen.only], chosen)
+        merge(chosen.output, records)
+        print_table(records)
+        return 0
+    # A process each: threads, allocator and caches are as a user has them. A run of all leaves nothing old behind.
+    write(chosen.output, [])
+    broken = [name for name in lines if subprocess.run(_child(name, chosen), check=False).returncode]
+    records = read(chosen.output)
+    print_table(records)
+    for name in broken:
+        print(f"bench: {name} broke down", file=sys.stderr)
+    missed = [record.name for record in records if record.reached is False]
+    if missed:
+        print(f"bench: not reached: {', '.join(missed)}", file=sys.stderr)
+    return 1 if broken or missed else 0
 
 
-def compare_engine(folder: Path, texts: list[str], repeats: int) -> None:
-    """The three ways on the same ids, and that they agree."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def measure(line: Line, chosen: argparse.Namespace) -> list[Record]:
+    """A line's records; none, with the reason, where it can't be measured here."""
+    load, *_ = os.getloadavg()
+    print(f"bench: {line.name} (load {load:.1f})", file=sys.stderr)
+    device = f" --device {chosen.device}" if chosen.device != "cpu" else ""
+    command = f"python scripts/bench.py{device} --only {line.name}"
+    with tempfile.TemporaryDirectory(prefix="llmood-bench-") as folder:
+        context = Context(chosen.device, Path(folder), chosen.models, chosen.data, chosen.repeats, command)
+        try:
+            return line.measure(context)
+        except Skip as reason:
+            print(f"bench: {line.name} skipped: {reason}", file=sys.stderr)
+            return []
 
-    ids = AutoTokenizer.from_pretrained(folder)(texts)["input_ids"]
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
-    ways: dict[str, Score] = {
-        "one sequence at a time": lambda rows: one_at_a_time(model, rows),
-        "plain length-sorted batches": lambda rows: sorted_batches(model, rows),
-        "llmood, transformers engine": llmood_engine(folder),
+
+def _child(name: str, chosen: argparse.Namespace) -> list[str]:
+    given = {
+        "--device": chosen.device,
+        "--only": name,
+        "--repeats": chosen.repeats,
+        "--output": chosen.output,
+        "--models": chosen.models,
+        "--data": chosen.data,
     }
-    tokens = sum(len(row) for row in ids)
-    print(f"{len(ids)} texts, {tokens} tokens, best of {repeats}, alternating")
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    sums: dict[str, np.ndarray] = {}
-    for _ in range(repeats):
-        for name, score in ways.items():
-            started = time.perf_counter()
-            sums[name] = score(ids)
-            times[name].append(time.perf_counter() - started)
-    slowest = min(times["one sequence at a time"])
-    for name, taken in times.items():
-        worst = float(np.abs(sums[name] - sums["one sequence at a time"]).max())
-        print(
-            f"{name:30} {min(taken):7.2f} s {tokens / min(taken):9.0f} tokens/s  ×{slowest / min(taken):.1f}  "
-            f"largest difference {worst:.1e}"
-        )
-        if worst > AGREE:
-            raise SystemExit(f"bench: {name} disagrees by {worst}")
+    return [sys.executable, __file__, *(str(part) for pair in given.items() for part in pair)]
 
 
-def one_at_a_time(model: Any, rows: list[list[int]]) -> np.ndarray:
-    """Sums as a simple script makes them."""
-    import torch
-
-    found = []
-    with torch.inference_mode():
-        for row in rows:
-            ids = torch.tensor([row])
-            logprobs = model(ids).logits[0, :-1].log_softmax(-1)
-            found.append(logprobs.gather(1, ids[0, 1:, None]).double().sum().item())
-    return np.array(found)
-
-
-def sorted_batches(model: Any, rows: list[list[int]]) -> np.ndarray:
-    """Sums from padded batches of similar lengths."""
-    import torch
-
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    found = np.zeros(len(rows))
-    with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
-            longest = max(len(rows[index]) for index in batch)
-            ids = torch.zeros((len(batch), longest), dtype=torch.long)
-            mask = torch.zeros_like(ids)
-            for place, index in enumerate(batch):
-                ids[place, : len(rows[index])] = torch.tensor(rows[index])
-                mask[place, : len(rows[index])] = 1
-            logprobs = model(ids, attention_mask=mask).logits[:, :-1].log_softmax(-1)
-            own = logprobs.gather(2, ids[:, 1:, None])[..., 0].double() * mask[:, 1:]
-            found[batch] = own.sum(1).numpy()
-    return found
-
-
-def llmood_engine(folder: Path) -> Score:
-    """The engine as a run uses it: planned batches through `capture`."""
-    from llmood.config import EngineConfig, Models
-    from llmood.engines.base import Request
-    from llmood.engines.transformers import TransformersEngine
-    from llmood.records import CaptureSpec
-
-    engine = TransformersEngine(EngineConfig(dtype="float32"), Models.model_validate({"base": str(folder)}))
-    spec = CaptureSpec.of("prompt_logprobs", "base")
-
-    def score(rows: list[list[int]]) -> np.ndarray:
-        requests = [Request(tuple(row)) for row in rows]
-        found = np.zeros(len(rows))
-        for batch in engine.plan(spec, requests):
-            for index, captured in zip(
-                batch, engine.capture(spec, [requests[i] for i in batch]), strict=True
-            ):
-                found[index] = sum(captured.values["logprobs"][1:])
-        return found
-
-    score([[0, 1, 2]])  # load the model before the clock starts, as for the others
-    return score
-
-
-def compare_bootstrap() -> None:
-    """1,000 draws at n = 10,000."""
-    from llmood.metrics import bootstrap_interval
-
-    generator = np.random.default_rng(0)
-    scores = np.concatenate([generator.normal(0, 1, 5000), generator.normal(1, 1, 5000)])
-    is_ood = np.repeat([False, True], 5000)
-    started = time.perf_counter()
-    interval = bootstrap_interval("auroc", scores, is_ood, draws=1000)
-    taken = time.perf_counter() - started
-    print(
-        f"AUROC interval, n = 10,000, 1,000 draws: {taken:.2f} s ([{interval.low:.4f}, {interval.high:.4f}])"
+def merge(path: Path, records: Sequence[Record]) -> None:
+    """Put a line's records in place of its old ones, known by their command; one that gave none leaves them."""
+    if not records:
+        return
+    old = read(path)
+    kept = [record for record in old if record.command != records[0].command]
+    place = next(
+        (index for index, record in enumerate(old) if record.command == records[0].command), len(kept)
     )
+    write(path, [*kept[:place], *records, *kept[place:]])
+
+
+def read(path: Path) -> list[Record]:
+    """The stored records; none where there is no file."""
+    if not path.is_file():
+        return []
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return [Record(**each) for each in found]
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Store records."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(record) for record in records]
+    path.write_text(json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def print_table(records: Sequence[Record]) -> None:
+    """For people; a peer's own figure stands beside ours."""
+    marks = {None: "", True: "reached", False: "missed"}
+    rows = [("line", "llmood", "ratio", "target", "", "against")]
+    for record in records:
+        ratio, target = (
+            "" if number is None else f"{number:.3g}" for number in (record.ratio, record.target)
+        )
+        ours = f"{record.value:.4g} {record.unit}"
+        rows.append((record.name, ours, ratio, target, marks[record.reached], record.peer or ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

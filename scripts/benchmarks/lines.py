@@ -1,0 +1,42 @@
+"""The lines of `make bench`, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.bootstrap import Bootstrap
+from benchmarks.clinc150 import Clinc150
+from benchmarks.context import Line
+from benchmarks.lm_eval import AgainstLmEval
+from benchmarks.lm_polygraph import AgainstLmPolygraph
+from benchmarks.one_at_a_time import AgainstOneAtATime
+from benchmarks.peak_memory import MemoryOfSamples, MemoryOfVocabulary
+from benchmarks.random_llama import EIGHT_BILLION, NARROW
+from benchmarks.ratio_scoring import RatioScoring
+from benchmarks.store_rates import StoreRates
+from benchmarks.vllm_overhead import VllmOverhead
+
+
+def lines_for(device: str) -> Sequence[Line]:
+    """What is measured on a device."""
+    if device == "cuda":
+        return [
+            RatioScoring(dtype="bfloat16", shape=EIGHT_BILLION, prompts=2048, target=None),
+            AgainstOneAtATime(dtype="bfloat16", shape=EIGHT_BILLION, prompts=64),
+            VllmOverhead(dtype="bfloat16", shape=EIGHT_BILLION, prompts=1024),
+        ]
+    return [
+        RatioScoring(dtype="float32", target=0.75),
+        RatioScoring(dtype="bfloat16", target=0.60),
+        RatioScoring(dtype="float32", shape=NARROW, title="ratio_scoring_narrow"),
+        RatioScoring(dtype="bfloat16", shape=NARROW, title="ratio_scoring_narrow"),
+        AgainstOneAtATime(),
+        AgainstLmEval(),
+        AgainstLmPolygraph(),
+        VllmOverhead(),
+        MemoryOfSamples(),
+        MemoryOfVocabulary(),
+        StoreRates(),
+        Clinc150(),
+        Bootstrap(),
+    ]
