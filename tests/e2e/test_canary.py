@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.tiny_models import save_adapter, save_model
@@ -76,10 +77,15 @@ def test_an_adapter_that_is_left_out_fails_the_run(
 def test_a_path_that_is_perturbed_fails_the_run(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llmood.engines.models import causal_lm
+    from llmood.engines.models.causal_lm import CausalLM
 
-    plain = causal_lm.own_logprobs
-    monkeypatch.setattr(causal_lm, "own_logprobs", lambda logits, wanted: plain(logits * 1.01, wanted))
+    plain = CausalLM.token_logprobs
+
+    def perturbed(self: CausalLM, rows: Any, *, adapter: str | None) -> Any:
+        finish = plain(self, rows, adapter=adapter)
+        return lambda: [values * np.float32(1.01) for values in finish()]
+
+    monkeypatch.setattr(CausalLM, "token_logprobs", perturbed)
     outcome, manifest, checks = run(world, tmp_path / "run")
     assert (outcome.code, manifest["status"]) == (1, "failed")
     assert of(checks, "canary") == ["error", "error"]

@@ -3,11 +3,11 @@
 import json
 import sys
 
-from llmood.engines.vllm import VllmEngine
 from serving import serve
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Request
+from llmood.engines.vllm import VllmEngine
 from llmood.records import CaptureSpec
 
 task = json.loads(sys.argv[1])
