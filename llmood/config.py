@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
 from llmood.finetune_config import FinetuneConfig
+from llmood.server_config import ServerConfig
 from llmood.strict import Strict, not_empty
 
 
@@ -89,7 +90,8 @@ class EngineConfig(Strict):
 
     `batch_tokens` bounds the padded tokens of one forward pass (null: the engine's own choice); `max_length` lowers the
     context below the model's. `canary` is the number of samples that are scored a second way, to prove the first; 0:
-    none. `gpu_memory_share` is what vLLM takes of a GPU's memory; the rest is for what it doesn't count.
+    none. `gpu_memory_share` is what vLLM takes of a GPU's memory; the rest is for what it doesn't count. `server` is
+    where the engine `openai` asks.
     """
 
     kind: str = "auto"
@@ -100,6 +102,7 @@ class EngineConfig(Strict):
     gpu_memory_share: float = Field(default=0.8, gt=0, le=1)
     canary: StrictInt = Field(default=8, ge=0)
     trust_remote_code: bool = False
+    server: ServerConfig | None = None
 
 
 class ResponseConfig(Strict):

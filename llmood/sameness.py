@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmood.identity import canonical_json
+from llmood.server_config import PACING
 
-BESIDE = {"finetune"}  # sections that say how a model is made: its weights decide, whatever made them
+# What says how a model is made (its weights decide, whatever made them), and how patiently a server is asked.
+BESIDE: dict[str, Any] = {"finetune": True, "engine": {"server": dict.fromkeys(PACING, True)}}
 SHOWN = 60  # characters of a value in a message
 
 
@@ -47,7 +49,7 @@ def content_of(manifest: Mapping[str, Any]) -> str:
 def deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """All in a run's or a shard's `run.json` that decides its numbers, named as a person looks for it there."""
     return {
-        "config": {key: value for key, value in manifest["config"].items() if key not in BESIDE},
+        "config": _without(manifest["config"], BESIDE),
         "versions": {"llmood": (manifest.get("versions") or {}).get("llmood")},
         "models": {
             role: {"identity": model["identity"], "tokenizer": model.get("tokenizer")}
@@ -58,4 +60,13 @@ def deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
             task["name"]: {key: task[key] for key in ("source", "samples", "rejects")}
             for task in manifest["tasks"]
         },
+    }
+
+
+def _without(config: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without the keys that are `True` here, at any depth."""
+    return {
+        key: _without(value, beside[key]) if key in beside and isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if beside.get(key) is not True
     }
