@@ -13,6 +13,7 @@ from llmood.plan import Plan
 # What a model does where nothing was measured yet: useful operations a second, for one token's 2 · parameters.
 # A modest machine each; a forecast that is too long disappoints nobody.
 GUESSED_FLOPS: Mapping[str, float] = {"cpu": 3e10, "cuda": 3e13, "mps": 1e12}
+GUESSED_SERVER = 1000.0  # tokens a second of a model whose size nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Forecast:
         cached: how many of them the store already holds; None where that isn't known before the responses are.
         tokens: of the requests that the store lacks.
         seconds: how long that may take.
-        measured: whether the rate was measured in an earlier run (or nothing is left to run), else it is guessed from
-            the model's size.
+        measured: whether the rate was measured in an earlier run (or nothing is left to run), else it is guessed, from
+            the model's size where that is known.
     """
 
     capture: str
@@ -66,5 +67,7 @@ def forecast(plan: Plan) -> list[Forecast]:
 
 def _guessed_rate(described: Mapping[str, Any], identity: Mapping[str, Any]) -> float:
     """Tokens a second."""
+    if described["parameters"] is None:
+        return GUESSED_SERVER
     operations = 2.0 * max(int(described["parameters"]), 100_000)
     return GUESSED_FLOPS.get(str(identity.get("device")), GUESSED_FLOPS["cpu"]) / operations

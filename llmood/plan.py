@@ -134,13 +134,15 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
             if spec.model not in engine.roles:
                 raise ConfigError(f"scorers: {name} needs models.{spec.model}, which the configuration lacks")
     for spec in captures:
-        if not engine.supports(spec):
+        lacking = engine.lacks(spec)
+        if lacking is not None:
             needed_by = next(
                 (name for name, scorer in chosen.items() if spec in scorer.needs), "a response scorer"
             )
+            others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(
-                f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture",
-                hint=f"engines that can: {', '.join(able(spec)) or 'none'}",
+                f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
+                hint=f"engines that can: {others or 'none'}",
             )
 
 

@@ -93,6 +93,14 @@ def real_models() -> Path:
 
 
 @pytest.fixture(scope="session")
+def fake_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the fake engine's tokenizer as files, for engines that want one."""
+    from tests.fake_tokenizer import save_fake_tokenizer
+
+    return save_fake_tokenizer(tmp_path_factory.mktemp("fake-tokenizer"))
+
+
+@pytest.fixture(scope="session")
 def vllm() -> None:
     """vLLM's CPU build, which `make vllm` puts beside the rest on Linux."""
     try:

@@ -98,7 +98,7 @@ def print_captures(costs: list[Forecast]) -> None:
             str(cost.requests),
             "?" if cost.cached is None else str(cost.cached),
             str(cost.tokens),
-            f"{duration(cost.seconds)}{'' if cost.measured else ' (guessed from the size)'}",
+            f"{duration(cost.seconds)}{'' if cost.measured else ' (guessed)'}",
         ]
         for cost in costs
     ]

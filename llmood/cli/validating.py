@@ -99,6 +99,8 @@ def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
 
 def missing_adapters(config: RunConfig, folder: Path | None) -> dict[str, str]:
     """The tuned roles whose adapter is neither a folder nor on the hub, and that `llmood finetune` would make."""
+    if config.engine.kind == "openai":
+        return {}  # it takes none, and says so
     return {
         role: model.adapter
         for role, model in config.models.by_role.items()

@@ -45,13 +45,15 @@ class Request:
 class Captured:
     """What an engine gives for one request: the columns of the capture's kind, or why there are none.
 
-    `draws` holds them for each of several answers, where the kind has several rows a sample.
+    `draws` holds them for each of several answers, where the kind has several rows a sample. `said` are the words of
+    somebody else behind the reason (a server's), which may quote what was sent: they are kept only where text is.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     status: Status = OK
     reason: str | None = None
     draws: Sequence[Mapping[str, Any]] = ()
+    said: str | None = None
 
 
 class Tokenizer(Protocol):
@@ -159,7 +161,13 @@ class Engine(ABC):
         """Free what `run` loaded."""
 
     def supports(self, spec: CaptureSpec) -> bool:
-        return (spec.kind, spec.target) in self.captures and spec.model in self.roles
+        return self.lacks(spec) is None
+
+    def lacks(self, spec: CaptureSpec) -> str | None:
+        """Why it can't capture this, in words that follow a colon; None where it can."""
+        if spec.model not in self.roles:
+            return f"models.{spec.model} is not configured"
+        return None if (spec.kind, spec.target) in self.captures else "it doesn't record that"
 
 
 class BatchedEngine(Engine):

@@ -116,6 +116,16 @@ def resolve_adapter(adapter: Adapter, *, place: str, relative_to: Path | None) -
     return found
 
 
+def resolve_tokenizer(name: str, *, place: str, relative_to: Path | None) -> Path:
+    """The folder of a tokenizer; of a hub model its weights are not fetched.
+
+    Raises:
+        ConfigError: there is no such folder and no such hub repository here.
+    """
+    files = [pattern for pattern in HUB_FILES if "safetensors" not in pattern]
+    return _resolve(name, None, files, place=place, relative_to=relative_to).folder
+
+
 def _need_weights(model: ModelFolder, name: str | None = None) -> None:
     if not model.weights or (name and not (model.folder / name).is_file()):
         raise ConfigError(

@@ -184,7 +184,7 @@ class Observer:
                 for index, captured in finished:
                     key = keys[index]
                     if captured.status == FAILED:
-                        failed[key] = Unmade(FAILED, captured.reason or "the engine gave no reason")
+                        failed[key] = Unmade(FAILED, self._reason(captured) or "the engine gave no reason")
                     else:
                         pending += self._stored(wanted, key, captured)
                 advance(len(finished))
@@ -212,7 +212,7 @@ class Observer:
     def _row(
         self, spec: CaptureSpec, key: str, request: Request, captured: Captured, values: Mapping[str, Any]
     ) -> dict[str, Any]:
-        row = {"key": key, "status": captured.status, "reason": captured.reason, **values}
+        row = {"key": key, "status": captured.status, "reason": self._reason(captured), **values}
         if spec.kind in ("prompt_logprobs", "prompt_moments"):
             spans = [{"name": name, "start": start, "end": end} for name, start, end in request.spans]
             row |= {"token_ids": list(request.token_ids), "spans": spans}
@@ -220,6 +220,11 @@ class Observer:
             row |= {"temperature": 0.0, "top_p": 1.0, "seed": None}
             self._decoded[key] = row
         return row
+
+    def _reason(self, captured: Captured) -> str | None:
+        if captured.said is None or self.private:
+            return captured.reason
+        return f"{captured.reason}: {captured.said}"
 
     def _load_responses(self, wanted: Wanted, located: Mapping[str, Location]) -> None:
         """Remember each sample's response for the captures that depend on it."""

@@ -16,6 +16,7 @@ HEAVY = (
     "peft",
     "accelerate",
     "vllm",
+    "openai",
     "datasets",
     "sklearn",
     "pandas",
