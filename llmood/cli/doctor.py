@@ -1,4 +1,4 @@
-"""`llmood doctor`: what this machine has, and what is missing for what."""
+"""`llmood doctor`: what this machine has, and what is missing for what; or what an engine can record."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from llmood import paths
 from llmood.cli import options
 from llmood.cli.errors import FAILED
+from llmood.errors import ConfigError
 
 NAME = "doctor"
-EPILOG = "Exit 1 if something is wrong; what is only missing is shown with its remedy."
+EPILOG = """Examples: llmood doctor --engine mine.yaml · llmood doctor --engine http://localhost:8000/v1 --model NAME
+
+Exit 1 if something is wrong; what is only missing is shown with its remedy.
+"""
 LEAST_DISK_GIB = 2
 
 
@@ -31,10 +35,31 @@ class Finding(NamedTuple):
     detail: str
 
 
-def command(as_json: options.AsJson = False) -> None:
-    """Check Python, packages, device, folders and disk."""
+def command(
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="In place of this machine: which captures, and so which scorers, an engine can serve. A "
+            "configuration, an engine's kind, or a server's address. A server is asked; nothing is loaded.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The name that the server at that address serves.")
+    ] = None,
+    sets: options.Set = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Check Python, packages, device, folders and disk; or, with --engine, what an engine can serve."""
     from llmood.cli.terminal import print_json, print_table
 
+    if engine is not None:
+        from llmood.cli.doctor_engine import show_engine
+
+        show_engine(engine, model, sets or [], as_json=as_json)
+        return
+    if model is not None or sets:
+        raise ConfigError("--model and --set: go with --engine", hint="say of which engine")
     findings = list(_findings())
     if as_json:
         print_json([finding._asdict() for finding in findings])
@@ -51,6 +76,7 @@ def _findings() -> Iterator[Finding]:
         yield _package(package, None)
     for package in ("torch", "transformers", "peft"):
         yield _package(package, "hf")
+    yield _package("openai", "api")
     yield _device()
     yield _folder("LLMOOD_DATA", paths.data_root(), "local data sets; without it tasks come from the hub")
     yield _folder("LLMOOD_MODELS", paths.models_root(), "local models by name")
@@ -69,7 +95,8 @@ def _package(name: str, extra: str | None) -> Finding:
     except PackageNotFoundError:
         if extra is None:
             return Finding(name, "wrong", "not installed: reinstall llmood")
-        return Finding(name, "missing", f"needed to run models: pip install 'llmood[{extra}]'")
+        use = "to ask a server" if extra == "api" else "to run models"
+        return Finding(name, "missing", f"needed {use}: pip install 'llmood[{extra}]'")
 
 
 def _device() -> Finding:

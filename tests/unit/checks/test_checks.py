@@ -103,18 +103,21 @@ def test_where_nothing_is_wrong_nothing_is_said() -> None:
 
 
 def test_every_check_is_tested_here() -> None:
-    assert set(checks.names()) == {
+    elsewhere = {"canary", "noise_floor"}  # tests/unit/engines/test_canary.py
+    assert set(checks.names()) - elsewhere == {
         "declared_overlap",
         "failed",
         "fake_engine",
         "id_ood_overlap",
         "length_separates",
+        "lengths_in_bytes",
         "rejected_rows",
         "same_adapter",
         "too_few_samples",
         "tuned_equals_base",
         "unpinned",
         "unscored",
+        "unseen_weights",
     }
 
 
@@ -231,6 +234,36 @@ def test_unpinned(model: Mapping[str, Any], expected: int) -> None:
     found = raised(Given(models={"base": {"identity": {}, **model}}), "unpinned")
     assert len(found) == expected
     assert all("models.base" in check.detail and "abc" in check.detail for check in found)
+
+
+@pytest.mark.parametrize(
+    ("model", "severity", "words"),
+    [
+        ({"seen_before": 0, "identity": {"weights": "seen:1"}}, "info", "first on 2026-01-02."),
+        (
+            {"seen_before": 1, "identity": {"weights": "seen:1"}},
+            "info",
+            "another model was served under that name",
+        ),
+        ({"seen_before": 3, "identity": {"weights": "seen:1"}}, "info", "3 other models were served"),
+        ({"seen_before": None, "identity": {"weights": None}}, "warning", "a change would go unnoticed"),
+    ],
+)
+def test_a_served_name_is_no_model(model: Mapping[str, Any], severity: str, words: str) -> None:
+    served = {"name": "m", "server": "http://x/v1", "first_seen": "2026-01-02", **model}
+    check = one(Given(models={"tuned": served}), "unseen_weights")
+    assert check.severity == severity
+    assert "models.tuned is what http://x/v1 serves as 'm'" in check.detail
+    assert words in check.detail
+    assert (
+        raised(Given(models={"tuned": {"name": "m", "identity": {"weights": "x"}}}), "unseen_weights") == []
+    )
+
+
+def test_bytes_are_no_tokens() -> None:
+    for unit, expected in (("bytes", 1), ("tokens", 0)):
+        models = {"base": {"identity": {}, "counted_in": unit}}
+        assert len(raised(Given(models=models), "lengths_in_bytes")) == expected
 
 
 def _observed(tuned: str, texts: Sequence[str] = ("one", "two", "x" * 90)) -> Observations:
