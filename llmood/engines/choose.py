@@ -33,6 +33,8 @@ def choose_engine(config: EngineConfig, captures: Iterable[CaptureSpec]) -> Choi
     """
     if config.kind != "auto":
         return Choice(config.kind, "engine.kind names it")
+    if config.server is not None:
+        return Choice("openai", "engine.server names a server")
     wanted = list(captures)
     decoded = next((spec for spec in wanted if spec.kind in DECODED), None)
     if decoded is None:

@@ -30,6 +30,11 @@ def test_what_is_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(monkeypatch, RESPONSE, kind="fake").kind == "fake"
 
 
+def test_a_server_is_asked_where_one_is_named() -> None:
+    config = EngineConfig.model_validate({"server": {"url": "http://localhost:8000/v1"}})
+    assert choose_engine(config, [RESPONSE]).kind == "openai"
+
+
 @pytest.mark.parametrize(
     ("captures", "options", "kind", "why"),
     [
