@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from llmood.errors import ConfigError, StoreError
 from llmood.records import EVALUATED, Check, Shift
@@ -81,9 +81,9 @@ class _Engine(_Kinds):
 
 class _Spread(_Kinds):
     tokens: int
-    largest: float
-    mean: float
-    sum: float = 0.0
+    largest: FiniteFloat
+    mean: FiniteFloat
+    sum: FiniteFloat = 0.0
     closer_to_base: bool = False
 
 
@@ -128,7 +128,7 @@ def read_manifest(folder: Path, name: str = RUN) -> dict[str, Any]:
     except OSError:
         raise _no_manifest(folder, name) from None
     except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON: {error}") from None
+        raise ConfigError(f"{path}: is not JSON: {error}", hint=DAMAGED) from None
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply", hint=DAMAGED) from None
     if not isinstance(value, dict) or not {"schema_version", "config"} <= value.keys():

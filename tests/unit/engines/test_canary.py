@@ -142,7 +142,7 @@ def test_it_is_stored_until_the_observations_are_others() -> None:
     assert more.asked
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "{", '{"samples": 4}'])
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"samples": 4}', "null", "[" * 100_000])
 def test_a_stored_one_that_is_damaged_is_made_anew(damage: str) -> None:
     first = examined(Seen(), TUNED, BASE)
     (path,) = (cache_root() / "canaries").iterdir()
@@ -150,6 +150,20 @@ def test_a_stored_one_that_is_damaged_is_made_anew(damage: str) -> None:
     again = Seen()
     assert examined(again, TUNED, BASE) == first
     assert again.asked
+
+
+def test_a_stored_difference_that_is_no_number_is_made_anew() -> None:
+    first = examined(Seen(), TUNED, BASE)
+    (path,) = (cache_root() / "canaries").iterdir()
+    path.write_text(path.read_text().replace('"largest": ', '"largest": NaN, "was": '))
+    assert examined(Seen(), TUNED, BASE) == first
+
+
+def test_nothing_compared_is_said() -> None:
+    found = examined(Seen(), BASE, texts=[""] * 4)
+    assert found["differences"] == {}
+    (check,) = said(found)
+    assert (check.severity, "nothing proves" in check.detail) == ("warning", True)
 
 
 def test_what_is_no_number_is_as_far_as_can_be() -> None:
