@@ -128,16 +128,16 @@ def read_manifest(folder: Path, name: str = RUN) -> dict[str, Any]:
     except OSError:
         raise _no_manifest(folder, name) from None
     except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON: {error}", hint=DAMAGED) from None
+        raise ConfigError(f"{path}: is not JSON: {error}", hint=_remedy(path)) from None
     except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply", hint=DAMAGED) from None
+        raise ConfigError(f"{path}: is nested too deeply", hint=_remedy(path)) from None
     if not isinstance(value, dict) or not {"schema_version", "config"} <= value.keys():
         raise ConfigError(f"{path}: was not written by llmood")
     if value["schema_version"] != VERSION:
         raise ConfigError(f"{path}: schema version {value['schema_version']}, this llmood reads {VERSION}")
     for key in ("status", *(["shard"] if name == SHARD else [])):
         if value.get(key) is None:
-            raise ConfigError(f"{path}: is damaged: it lacks {key}", hint=DAMAGED)
+            raise ConfigError(f"{path}: is damaged: it lacks {key}", hint=_remedy(path))
     _check(path, _Manifest, value)
     return value
 
@@ -150,6 +150,12 @@ def read_canary(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return dict(value)
+
+
+def _remedy(path: Path) -> str:
+    # The run's folder holds all its shards: to remove it for one would be to lose the others.
+    own = f"remove {path.parent} and run that shard again: what the store holds of it is kept"
+    return own if path.name == SHARD else DAMAGED
 
 
 def _no_manifest(folder: Path, name: str) -> ConfigError:
@@ -238,4 +244,6 @@ def _check(path: Path, kind: Any, found: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{path}: is damaged: {place or 'it'}: {first['msg']}", hint=DAMAGED) from None
+        raise ConfigError(
+            f"{path}: is damaged: {place or 'it'}: {first['msg']}", hint=_remedy(path)
+        ) from None
