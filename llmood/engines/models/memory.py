@@ -16,7 +16,7 @@ def keep_freed_memory() -> bool:
     """Have large blocks reused; whether the C library can be told so (glibc can).
 
     By itself it maps every block of some megabytes anew and gives it back when it is freed. A pass on a CPU makes
-    hundreds of them, and each of their pages is a trap into the kernel: up to a third of a small model's time.
+    hundreds of them, and each of their pages is a trap into the kernel.
     """
     library = _glibc()
     if library is None:
