@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import evaluate
 import numpy as np
@@ -13,8 +13,8 @@ from llmood.metrics import Metric, UndefinedMetric, bootstrap_interval, metrics_
 
 INPUTS = """
 Args:
-    predictions: one score a sample, higher is more OOD; not NaN: drop and count unscored samples first.
-    references: 1 (or True) where the sample is OOD, 0 where it is ID.
+    predictions: one score a sample, higher is {high}; not NaN: drop and count unscored samples first.
+    references: 1 (or True) where the {what} is {positive}, 0 where it is {negative}.
     interval: also give the bootstrap interval.
     groups: with `interval`, what each sample was cut from, None for a sample of its own; a group is drawn whole.
     draws: with `interval`, how many resamples.
@@ -26,11 +26,26 @@ Returns:
     {name}_ci_reason, which says why where there is no interval.
 
 Raises:
-    ValueError: the samples don't define the metric (one population only), NaN, or other references than 0 and 1.
+    ValueError: the samples don't define the metric (one class only), NaN, or other references than 0 and 1.
 """
 
 
-class OodMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not annotated
+class Labels(NamedTuple):
+    """What the references of a question say: `what` is `positive` where they are 1, and scores are `high` there."""
+
+    what: str
+    positive: str
+    negative: str
+    high: str
+
+
+LABELS = {
+    "ood_detection": Labels("sample", "OOD", "ID", "more OOD"),
+    "error_detection": Labels("answer", "wrong", "right", "less sure"),
+}
+
+
+class RankingMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not annotated
     """A metric of llmood behind the interface of `evaluate`; `module_of` makes one for each."""
 
     metric: Metric
@@ -41,7 +56,7 @@ class OodMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not annota
         return evaluate.MetricInfo(
             description=f"{self.metric.title}: {self.metric.description}.",
             citation="",
-            inputs_description=INPUTS.format(name=self.metric.id),
+            inputs_description=INPUTS.format(name=self.metric.id, **LABELS[self.metric.question]._asdict()),
             # References as numbers: as whole ones, or as booleans, 0.7 would become a label in silence.
             features=datasets.Features(
                 {"predictions": datasets.Value("float64"), "references": datasets.Value("float64")}
@@ -60,12 +75,13 @@ class OodMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not annota
         seed: int = 0,
     ) -> dict[str, Any]:
         name = self.metric.id
-        scores, is_ood = np.asarray(predictions, dtype=np.float64), _is_ood(references, name)
+        scores = np.asarray(predictions, dtype=np.float64)
+        labels = _labels(references, name, LABELS[self.metric.question])
         try:
             if not interval:
-                return {name: self.metric(scores, is_ood)}
+                return {name: self.metric(scores, labels)}
             found = bootstrap_interval(
-                self.metric, scores, is_ood, groups=groups, draws=draws, level=level, seed=seed
+                self.metric, scores, labels, groups=groups, draws=draws, level=level, seed=seed
             )
         except UndefinedMetric as error:
             raise ValueError(f"{name} is undefined: {error.reason}") from error
@@ -78,14 +94,14 @@ class OodMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not annota
         }
 
 
-def module_of(metric: str) -> type[OodMetric]:
+def module_of(metric: str) -> type[RankingMetric]:
     """The class that `evaluate.load` makes an instance of, called as the metric is."""
     # evaluate takes the first class of its own that a file holds, and calls it by the class's name.
-    return type(metric, (OodMetric,), {"metric": metrics_registry.get(metric), "__module__": __name__})
+    return type(metric, (RankingMetric,), {"metric": metrics_registry.get(metric), "__module__": __name__})
 
 
-def _is_ood(references: ArrayLike, name: str) -> NDArray[np.bool_]:
-    labels: NDArray[Any] = np.asarray(references)
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(f"{name}: references must be 1 for OOD and 0 for ID")
-    return labels.astype(np.bool_)
+def _labels(references: ArrayLike, name: str, labels: Labels) -> NDArray[np.bool_]:
+    given: NDArray[Any] = np.asarray(references)
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError(f"{name}: references must be 1 for {labels.positive} and 0 for {labels.negative}")
+    return given.astype(np.bool_)

@@ -29,10 +29,10 @@ class Bound:
 
 
 class GroupCounts(NamedTuple):
-    """How many independent groups of samples hold ID, and how many hold OOD."""
+    """How many independent groups hold negative samples (ID, right answers), and how many positive (OOD, wrong)."""
 
-    n_id: int
-    n_ood: int
+    n_negative: int
+    n_positive: int
 
 
 ExactBound = Callable[[Counts, GroupCounts, float], Bound | None]
@@ -44,10 +44,11 @@ class Metric:
 
     Attributes:
         id: its name in metrics.json and on the command line.
-        question: what it answers ("ood_detection").
-        function: (scores (n,), labels (n,)) to the value; raises `UndefinedMetric` where there is none.
+        question: what it answers ("ood_detection", "error_detection").
+        function: (scores (n,), labels (n,)) to the value; raises `UndefinedMetric` where there is none. What the score
+            is meant to be high for has the label true: OOD samples, or wrong answers.
         higher_is_better: the direction of a good scorer.
-        positive_class: the class that counts as a hit ("ood" or "id").
+        positive_class: the class that counts as a hit ("ood", "id" or "wrong").
         bounds: the smallest and the largest value that it can take.
         title: what tables call it.
         unit: how a value is shown: a "share" (0.981) or a "percent" (98.1 %).
@@ -56,6 +57,8 @@ class Metric:
         description: one line for tables and `llmood ls metrics`.
         vectorised: the same number from `Counts`, (..., T) to (...); None sends the bootstrap down the slow
             path.
+        pooled: the samples are resampled as one population (`PooledResamples`), so that the share of positives varies
+            with the draw, rather than each class to its own size.
         exact: (counts, groups, level) to a bound where the value sits at an end of its range
             and resampling would show no spread, else None.
     """
@@ -72,6 +75,7 @@ class Metric:
     order: int = LAST
     depends_on_prevalence: bool = False
     vectorised: Callable[[Counts], FloatArray] | None = None
+    pooled: bool = False
     exact: ExactBound | None = None
 
     def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
@@ -95,6 +99,7 @@ def register_metric(
     depends_on_prevalence: bool = False,
     bounds: tuple[float, float] = (0.0, 1.0),
     vectorised: Callable[[Counts], FloatArray] | None = None,
+    pooled: bool = False,
     exact: ExactBound | None = None,
 ) -> Callable[[F], F]:
     """Decorator that lists a function of (scores, labels) as a metric; see `Metric` for the fields."""
@@ -115,6 +120,7 @@ def register_metric(
                 order=order,
                 depends_on_prevalence=depends_on_prevalence,
                 vectorised=vectorised,
+                pooled=pooled,
                 exact=exact,
             ),
         )

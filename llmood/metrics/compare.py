@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from llmood.metrics.base import Metric, resolve_metric
 from llmood.metrics.inputs import FloatArray, UndefinedMetric, check_scored, check_values
 from llmood.metrics.interval import Groups, check_level, percentile_ends
+from llmood.metrics.pooled import resamples_for
 from llmood.metrics.resample import MetricLike, Resamples, metric_draws
 
 
@@ -79,7 +80,7 @@ def paired_difference(
         metric: a registered id, a `Metric`, or any callable of (scores, is_ood).
         scores_a: (n,), higher is more OOD.
         scores_b: (n,), the other scorer on the same samples: drop what either left unscored.
-        is_ood: (n,) bool.
+        is_ood: (n,) bool; of a metric of errors (`Metric.pooled`), which answers are wrong.
         groups: as in `bootstrap_interval`.
         draws: how many resamples.
         level: confidence level in (0, 1).
@@ -91,7 +92,7 @@ def paired_difference(
     """
     check_level(level)
     resolved = resolve_metric(metric) if isinstance(metric, str) else metric
-    resamples = Resamples(is_ood, groups, draws=draws, seed=seed)
+    resamples = resamples_for([resolved], is_ood, groups, draws=draws, seed=seed)
     values, drawn = _paired(resolved, [scores_a, scores_b], resamples)
     return _difference(values[0] - values[1], drawn[0] - drawn[1], level)
 
@@ -115,7 +116,7 @@ def rank_scorers(
     Args:
         metric: a registered id or a `Metric`; its `higher_is_better` says which way is better.
         scorers: id to scores (n,), all over the same samples.
-        is_ood: (n,) bool.
+        is_ood: (n,) bool; of a metric of errors (`Metric.pooled`), which answers are wrong.
         groups: as in `bootstrap_interval`.
         draws: how many resamples at least.
         level: a scorer ties with the leader unless its adjusted p-value is at most 1 − level.
@@ -131,7 +132,7 @@ def rank_scorers(
     alpha = 1.0 - check_level(level)
     # Holm multiplies the smallest possible p-value, 2 / (draws + 1), by the comparisons; 4 leaves some room.
     needed = math.ceil(4 * (len(scorers) - 1) / alpha)
-    resamples = Resamples(is_ood, groups, draws=max(draws, needed), seed=seed)
+    resamples = resamples_for([resolved], is_ood, groups, draws=max(draws, needed), seed=seed)
     values, drawn = _paired(resolved, list(scorers.values()), resamples)
     leader = int(np.argmax(values) if resolved.higher_is_better else np.argmin(values))
     differences = {
@@ -198,7 +199,7 @@ def smallest_detectable_difference(standard_error: float, level: float = 0.95, p
 def _paired(
     metric: MetricLike, scores: Sequence[ArrayLike], resamples: Resamples
 ) -> tuple[list[float], FloatArray]:
-    checked = [check_scored(each, resamples.is_ood) for each in scores]
+    checked = [check_scored(each, resamples.is_positive) for each in scores]
     if resamples.degenerate is not None:
         raise UndefinedMetric(resamples.degenerate)
     values = [float(metric(each, labels)) for each, labels in checked]

@@ -59,14 +59,14 @@ class Ranking:
 
     def __init__(self, scores: ArrayLike, is_ood: ArrayLike) -> None:
         self.scores: FloatArray
-        self.is_ood: BoolArray
-        self.scores, self.is_ood = check_scored(scores, is_ood)
+        self.is_positive: BoolArray
+        self.scores, self.is_positive = check_scored(scores, is_ood)
         self._order = np.argsort(-self.scores, kind="stable")
         ranked = self.scores[self._order]
         last_of_ties = np.append(ranked[1:] != ranked[:-1], True)
         # Position 0 is the threshold above every score.
         self._ends = np.append(0, np.flatnonzero(last_of_ties) + 1)
-        self._positive = self.is_ood[self._order].astype(np.int32)
+        self._positive = self.is_positive[self._order].astype(np.int32)
 
     def counts(self, weights: NDArray[np.integer] | None = None) -> Counts:
         """The counts of the samples as they are, or of resamples.

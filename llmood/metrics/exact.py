@@ -43,3 +43,34 @@ def perfect_precision_bound(n_positive: int, n_negative: int, ratio: float, leve
     found = 1.0 - zero_rate_bound(n_positive, level)
     flood = ratio * zero_rate_bound(n_negative, level)
     return found - flood * math.log1p(found / flood)
+
+
+def perfect_selection_bound(
+    n_right: int, n_wrong: int, error_rate: float, level: float
+) -> tuple[float, float]:
+    """Bounds where every right answer was surer than every wrong one: of the excess AURC, and of the PRR.
+
+    With confidence `level` at most v of new wrong answers are surer than the surest seen, and at most u of new right
+    ones less sure than the least sure seen (each a zero rate with half of α). At worst those wrong ones come first of
+    all and those right ones last; the area under risk over coverage is then an integral of (errors so far) / coverage
+    over four stretches.
+
+    Args:
+        n_right: groups that hold right answers.
+        n_wrong: groups that hold wrong ones.
+        error_rate: share of wrong answers, in (0, 1).
+        level: confidence level in (0, 1).
+
+    Returns:
+        (the largest excess AURC, the smallest PRR).
+    """
+    first = error_rate * zero_rate_bound(n_wrong, level)
+    last = (1.0 - error_rate) * zero_rate_bound(n_right, level)
+    right, wrong = 1.0 - error_rate - last, error_rate - first
+    # Stretches of wrong, right, wrong, right; behind coverage a with e errors, ∫ (e + r·(c − a))/c dc is
+    # r·(b − a) + (e − r·a)·ln(b/a) for r = 1 among wrong answers and r = 0 among right ones.
+    area = first + first * math.log((first + right) / first)
+    area += wrong - right * math.log((first + right + wrong) / (first + right))
+    area += error_rate * math.log(1.0 / (1.0 - last))
+    best = error_rate + (1.0 - error_rate) * math.log(1.0 - error_rate)
+    return area - best, (error_rate - area) / (error_rate - best)

@@ -49,13 +49,7 @@ def check_populations(is_ood: ArrayLike) -> BoolArray:
             round).
         UndefinedMetric: it is empty or holds one population only.
     """
-    array: NDArray[Any] = np.asarray(is_ood)
-    if array.ndim != 1:
-        raise ValueError(f"is_ood must have shape (n,), not {array.shape}")
-    if array.size == 0:
-        raise UndefinedMetric("no samples")
-    if array.dtype != np.bool_:
-        raise ValueError(f"is_ood must be boolean, not {array.dtype}")
+    array = _check_flags(is_ood, "is_ood")
     if not array.any():
         raise UndefinedMetric("no OOD samples: only ID was scored")
     if array.all():
@@ -70,6 +64,41 @@ def check_scored(scores: ArrayLike, is_ood: ArrayLike) -> tuple[FloatArray, Bool
     if labels.shape != values.shape:
         raise ValueError(f"scores and is_ood differ in shape: {values.shape} and {labels.shape}")
     return values, check_populations(labels)
+
+
+def check_errors(is_wrong: ArrayLike) -> BoolArray:
+    """`is_wrong` as a bool array of shape (n,) with wrong and right answers in it.
+
+    Raises:
+        ValueError: it isn't one-dimensional or isn't boolean.
+        UndefinedMetric: it is empty, or the answers are all right or all wrong.
+    """
+    array = _check_flags(is_wrong, "is_wrong")
+    if not array.any():
+        raise UndefinedMetric("every answer is right: there are no errors to detect")
+    if array.all():
+        raise UndefinedMetric("every answer is wrong: there is nothing to tell errors from")
+    return array
+
+
+def check_judged(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[FloatArray, BoolArray]:
+    """The scores and which answers are wrong; raises what `check_values` and `check_errors` raise."""
+    values = check_values(uncertainty, "uncertainty")
+    right = _check_flags(correct, "correct")
+    if right.shape != values.shape:
+        raise ValueError(f"uncertainty and correct differ in shape: {values.shape} and {right.shape}")
+    return values, check_errors(~right)
+
+
+def _check_flags(flags: ArrayLike, name: str) -> BoolArray:
+    array: NDArray[Any] = np.asarray(flags)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (n,), not {array.shape}")
+    if array.size == 0:
+        raise UndefinedMetric("no samples")
+    if array.dtype != np.bool_:
+        raise ValueError(f"{name} must be boolean, not {array.dtype}")
+    return array
 
 
 def check_share(value: float, name: str) -> float:

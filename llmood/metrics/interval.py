@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from llmood.metrics.base import Bound, Metric, resolve_metric
 from llmood.metrics.counts import Ranking
 from llmood.metrics.inputs import FloatArray, UndefinedMetric
+from llmood.metrics.pooled import resamples_for
 from llmood.metrics.resample import MetricLike, Resamples, metric_draws
 
 Groups = Sequence[Hashable | None]
@@ -54,12 +55,12 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """The interval of one metric; ID and OOD are resampled separately (see `Resamples`).
+    """The interval of one metric; ID and OOD are resampled separately (see `Resamples`), answers together.
 
     Args:
         metric: a registered id, a `Metric`, or any callable of (scores, is_ood), which is called once a draw.
         scores: (n,), higher is more OOD.
-        is_ood: (n,) bool.
+        is_ood: (n,) bool; of a metric of errors (`Metric.pooled`), which answers are wrong.
         groups: (n,) what each sample was cut from, None for a sample of its own; a group is drawn whole.
         draws: how many resamples.
         level: confidence level in (0, 1).
@@ -70,8 +71,8 @@ def bootstrap_interval(
         UndefinedMetric: one population only, or the metric is not finite on some draws (it says how many).
         UnknownNameError: no metric of that id.
     """
-    resamples = Resamples(is_ood, groups, draws=draws, seed=seed)
     resolved = resolve_metric(metric) if isinstance(metric, str) else metric
+    resamples = resamples_for([resolved], is_ood, groups, draws=draws, seed=seed)
     return _intervals([resolved], scores, resamples, level)[0]
 
 
@@ -86,8 +87,8 @@ def bootstrap_intervals(
     seed: int = 0,
 ) -> dict[str, Interval]:
     """The intervals of several metrics from the same draws, by id; otherwise as `bootstrap_interval`."""
-    resamples = Resamples(is_ood, groups, draws=draws, seed=seed)
     resolved = [resolve_metric(metric) for metric in metrics]
+    resamples = resamples_for(resolved, is_ood, groups, draws=draws, seed=seed)
     intervals = _intervals(resolved, scores, resamples, level)
     return {metric.id: interval for metric, interval in zip(resolved, intervals, strict=True)}
 
@@ -116,8 +117,8 @@ def _intervals(
     metrics: Sequence[MetricLike], scores: ArrayLike, resamples: Resamples, level: float
 ) -> list[Interval]:
     check_level(level)
-    ranking = Ranking(scores, resamples.is_ood)
-    values = [float(metric(ranking.scores, ranking.is_ood)) for metric in metrics]
+    ranking = Ranking(scores, resamples.is_positive)
+    values = [float(metric(ranking.scores, ranking.is_positive)) for metric in metrics]
     reason = resamples.degenerate
     if reason is not None:
         return [Interval(value, None, None, level, None, 0, reason) for value in values]

@@ -118,7 +118,7 @@ def _rate_bound(rate: float, groups: int, level: float) -> tuple[float, float] |
 def _fpr_bound(
     counts: Counts, groups: GroupCounts, level: float, *, tpr: float, positive: Population
 ) -> Bound | None:
-    n_negative = groups.n_id if positive == "ood" else groups.n_ood
+    n_negative = groups.n_negative if positive == "ood" else groups.n_positive
     ends = _rate_bound(float(_fpr_at_tpr(counts, tpr, positive)), n_negative, level)
     return ends and Bound(*ends, "clopper_pearson")
 
@@ -156,7 +156,7 @@ def _precision_bound(
     counts: Counts, groups: GroupCounts, level: float, *, prevalence: float, tpr: float
 ) -> Bound | None:
     tp, fp = _operating_point(counts, tpr)
-    ends = _rate_bound(float(fp / counts.negatives), groups.n_id, level)
+    ends = _rate_bound(float(fp / counts.negatives), groups.n_negative, level)
     if ends is None:
         return None
     reached = float(tp / counts.positives)

@@ -1,4 +1,4 @@
-"""Resamples of two populations as integer weights, drawn in chunks so that memory stays flat."""
+"""Resamples as integer weights, drawn in chunks so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from llmood.metrics.base import GroupCounts, Metric
 from llmood.metrics.counts import Ranking
-from llmood.metrics.inputs import FloatArray, check_populations
+from llmood.metrics.inputs import BoolArray, FloatArray, check_populations
 from llmood.seeds import derive_generator
 
 # Entries of a weight matrix held at once: a handful of such arrays fit a processor's cache.
@@ -34,6 +34,7 @@ class Resamples:
         seed: the run's seed.
 
     Attributes:
+        is_positive: (n,) `is_ood`, checked.
         groups: how many groups hold ID samples, and how many hold OOD samples.
 
     Raises:
@@ -49,17 +50,17 @@ class Resamples:
         draws: int = 1000,
         seed: int = 0,
     ) -> None:
-        self.is_ood = check_populations(is_ood)
+        self.is_positive = self._check(is_ood)
         if draws < 1:
             raise ValueError(f"draws must be at least 1, not {draws}")
         self.draws = draws
         self.seed = seed
-        unit = _number_groups(groups, len(self.is_ood))
+        unit = _number_groups(groups, len(self.is_positive))
         n_units = int(unit.max()) + 1
-        has_ood = np.bincount(unit, weights=self.is_ood, minlength=n_units) > 0
-        has_id = np.bincount(unit, weights=~self.is_ood, minlength=n_units) > 0
-        self.groups = GroupCounts(n_id=int(has_id.sum()), n_ood=int(has_ood.sum()))
-        strata = {"id": has_id & ~has_ood, "ood": has_ood & ~has_id, "both": has_id & has_ood}
+        has_ood = np.bincount(unit, weights=self.is_positive, minlength=n_units) > 0
+        has_id = np.bincount(unit, weights=~self.is_positive, minlength=n_units) > 0
+        self.groups = GroupCounts(n_negative=int(has_id.sum()), n_positive=int(has_ood.sum()))
+        strata = self._strata(has_id, has_ood)
         self._sizes = {name: int(members.sum()) for name, members in strata.items()}
         # Units are drawn stratum by stratum, so a unit's column is its place in that order.
         column = np.empty(n_units, dtype=np.intp)
@@ -81,15 +82,28 @@ class Resamples:
         """How often each sample occurs in each draw: int32 (≤ size, n), chunk by chunk.
 
         Args:
-            size: draws in a chunk; by default what keeps memory flat. It changes nothing about the draws.
+            size: draws in a chunk at most; by default what keeps memory flat. It changes nothing about the draws.
         """
-        size = size or max(1, CHUNK // len(self.is_ood))
+        size = size or max(1, CHUNK // len(self.is_positive))
         # A generator for each stratum: chunks of any size then read the same stream.
         generators = {name: derive_generator(self.seed, "bootstrap", name) for name in self._sizes}
-        for start in range(0, self.draws, size):
-            rows = min(size, self.draws - start)
+        left = self.draws
+        while left:
+            rows = min(size, left)
             drawn = [_draw(generators[name], rows, units) for name, units in self._sizes.items() if units]
-            yield np.concatenate(drawn, axis=1).take(self._column, axis=1)
+            weights = self._kept(np.concatenate(drawn, axis=1).take(self._column, axis=1))
+            left -= len(weights)
+            if len(weights):
+                yield weights
+
+    def _check(self, labels: ArrayLike) -> BoolArray:
+        return check_populations(labels)
+
+    def _strata(self, has_id: BoolArray, has_ood: BoolArray) -> dict[str, BoolArray]:
+        return {"id": has_id & ~has_ood, "ood": has_ood & ~has_id, "both": has_id & has_ood}
+
+    def _kept(self, weights: WeightArray) -> WeightArray:
+        return weights
 
 
 def resample_weights(
@@ -110,7 +124,7 @@ def metric_draws(
         scores: one array (n,) for each scorer, over the samples of `resamples`.
         resamples: the draws.
     """
-    rankings = [Ranking(values, resamples.is_ood) for values in scores]
+    rankings = [Ranking(values, resamples.is_positive) for values in scores]
     out = np.empty((len(rankings), len(metrics), resamples.draws))
     start = 0
     for weights in resamples.chunks():
@@ -128,7 +142,7 @@ def metric_draws(
 
 def _materialised(metric: MetricLike, ranking: Ranking, weights: WeightArray) -> float:
     rows = np.repeat(np.arange(len(weights)), weights)
-    return metric(ranking.scores[rows], ranking.is_ood[rows])
+    return metric(ranking.scores[rows], ranking.is_positive[rows])
 
 
 def _draw(generator: np.random.Generator, rows: int, units: int) -> WeightArray:
