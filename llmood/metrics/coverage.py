@@ -59,7 +59,9 @@ def accuracy_at_coverage(uncertainty: ArrayLike, correct: ArrayLike, coverage: f
 
 
 def _aurac(counts: Counts) -> FloatArray:
-    return np.mean([_accuracy(counts, float(coverage)) for coverage in COVERAGES], axis=0)
+    accuracies = np.stack([_accuracy(counts, float(coverage)) for coverage in COVERAGES])
+    area: FloatArray = accuracies.mean(axis=0)
+    return area
 
 
 def aurac(uncertainty: ArrayLike, correct: ArrayLike) -> float:

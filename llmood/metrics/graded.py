@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from llmood.metrics.inputs import FloatArray, UndefinedMetric, check_values
+from llmood.metrics.inputs import FloatArray, IntArray, UndefinedMetric, check_values
 from llmood.metrics.interval import Interval, check_level, percentile_ends
 from llmood.metrics.pooled import UnlabelledResamples
 from llmood.metrics.risk_coverage import risk_coverage_area
@@ -95,9 +96,9 @@ class _Graded:
     def _area(
         self, weights: NDArray[np.integer], order: NDArray[np.intp], ends: NDArray[np.intp]
     ) -> FloatArray:
-        accepted = _cumulated(weights.take(order, axis=-1).astype(np.int64)).take(ends, axis=-1)
-        risk = _cumulated(weights.take(order, axis=-1) * self.risk[order]).take(ends, axis=-1)
-        return risk_coverage_area(accepted, risk)
+        drawn = weights.take(order, axis=-1)
+        accepted: IntArray = _cumulated(drawn.astype(np.int64)).take(ends, axis=-1)
+        return risk_coverage_area(accepted, _cumulated(drawn * self.risk[order]).take(ends, axis=-1))
 
 
 def _order(keys: FloatArray, risk: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -115,6 +116,6 @@ def _area_of_one_tie(order: NDArray[np.intp], risk: FloatArray, weights: NDArray
     return mean
 
 
-def _cumulated(values: NDArray[np.number]) -> NDArray[np.number]:
+def _cumulated(values: NDArray[Any]) -> NDArray[Any]:
     """Cumulative sums along the last axis, 0 first."""
     return np.concatenate([np.zeros_like(values[..., :1]), np.cumsum(values, axis=-1)], axis=-1)

@@ -21,20 +21,21 @@ def risk_coverage_area(accepted: IntArray, risk: NDArray[np.number]) -> FloatArr
     A group of m ties with risk w, behind a answers with risk e, holds e + j·w/m among its first j in expectation. Its
     share of the sum is Σⱼ (e + j·w/m)/(a + j) = (e − a·w/m)·(H(a + m) − H(a)) + w, with the harmonic numbers H.
     """
-    before, carried = accepted[..., :-1], risk[..., :-1]
-    rate = _rates(accepted, risk)
+    before: IntArray = accepted[..., :-1]
+    carried = risk[..., :-1].astype(np.float64)
+    rate: FloatArray = _rates(accepted, risk)
     harmonic = harmonic_numbers(int(accepted.max()))
     steps = harmonic[accepted[..., 1:]] - harmonic[before]
-    total = ((carried - before * rate) * steps + np.diff(risk)).sum(axis=-1)
-    area: FloatArray = total / accepted[..., -1]
-    return area
+    added = np.diff(risk.astype(np.float64))
+    total: FloatArray = ((carried - before * rate) * steps + added).sum(axis=-1)
+    return total / accepted[..., -1]
 
 
 def expected_risk(accepted: IntArray, risk: NDArray[np.number], wanted: IntArray) -> FloatArray:
     """The expected risk among the `wanted` most confident answers, (..., T) sums and (...) counts to (...)."""
     last = (accepted < wanted[..., None]).sum(axis=-1)[..., None]
     before = np.take_along_axis(accepted, last - 1, axis=-1)[..., 0]
-    carried = np.take_along_axis(risk, last - 1, axis=-1)[..., 0]
+    carried = np.take_along_axis(risk, last - 1, axis=-1)[..., 0].astype(np.float64)
     rate = np.take_along_axis(_rates(accepted, risk), last - 1, axis=-1)[..., 0]
     expected: FloatArray = carried + (wanted - before) * rate
     return expected
