@@ -144,6 +144,7 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
                 f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
                 hint=f"engines that can: {others or 'none'}",
             )
+        engine.check(spec)
 
 
 def _describe_task(task: PlannedTask) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -111,7 +112,8 @@ class CaptureSpec:
         """The kind, model and target of an id; its parameters stay text."""
         name, _, params = text.partition("?")
         kind, model, target = name.split("/")
-        pairs = (pair.partition("=") for pair in params.split(",") if pair)
+        # A value may hold commas: a new pair begins where a name and "=" follow one.
+        pairs = (pair.partition("=") for pair in re.split(r",(?=\w+=)", params) if pair)
         return cls(kind, model, target, tuple((key, value) for key, _, value in pairs))
 
     @property

@@ -116,6 +116,21 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "response": _schema("response", 1, *_OUTCOME, *_ANSWER),
     "generations": _schema("generations", 1, *_OUTCOME, *_ANSWER),
+    # Of which layers and positions the states are; they themselves are in the file beside, where `shard` is its seal
+    # and `row` their row. `token_index` belongs to `position`; null: the mean over a span.
+    "hidden_states": _schema(
+        "hidden_states",
+        1,
+        *_OUTCOME,
+        ("layer", pa.list_(pa.int16())),
+        ("position", pa.list_(pa.string())),
+        ("token_index", pa.list_(pa.int32())),
+        ("depth", pa.int16()),
+        ("shard", pa.string()),
+        ("row", pa.int32()),
+        ("dim", pa.int32()),
+        ("dtype", pa.string()),
+    ),
 }
 
 # The kinds of which a sample may have several rows, told apart by the index's `draw`.

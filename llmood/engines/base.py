@@ -47,6 +47,7 @@ class Captured:
 
     `draws` holds them for each of several answers, where the kind has several rows a sample. `said` are the words of
     somebody else behind the reason (a server's), which may quote what was sent: they are kept only where text is.
+    `states` (layers, positions, size) go into a file beside the columns' own.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Captured:
     reason: str | None = None
     draws: Sequence[Mapping[str, Any]] = ()
     said: str | None = None
+    states: NDArray[np.generic] | None = field(default=None, compare=False)
 
 
 class Tokenizer(Protocol):
@@ -159,6 +161,13 @@ class Engine(ABC):
 
     def close(self) -> None:  # noqa: B027 - an engine that holds nothing has nothing to free
         """Free what `run` loaded."""
+
+    def check(self, spec: CaptureSpec) -> None:  # noqa: B027 - most captures fit every model
+        """Refuse a capture that this run's models can't have, before one is loaded.
+
+        Raises:
+            ConfigError: it asks for a layer that a model hasn't.
+        """
 
     def supports(self, spec: CaptureSpec) -> bool:
         return self.lacks(spec) is None

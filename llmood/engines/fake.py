@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 
 from llmood.config import Adapter
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
+from llmood.engines.fake_states import DEPTH, fake_states
+from llmood.engines.states import HIDDEN_STATES, captured_states, states_of
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import CaptureSpec, Message
@@ -102,6 +104,9 @@ class FakeEngine(BatchedEngine):
             ("prompt_moments", "prompt_response"),
             ("response", "prompt"),
             ("generations", "prompt"),
+            ("hidden_states", "prompt"),
+            ("hidden_states", "response"),
+            ("hidden_states", "prompt_response"),
         }
     )
 
@@ -121,6 +126,10 @@ class FakeEngine(BatchedEngine):
     def context_length(self, role: str) -> int:
         return min(self.config.max_length or CONTEXT, CONTEXT)
 
+    def check(self, spec: CaptureSpec) -> None:
+        if spec.kind == HIDDEN_STATES:
+            states_of(spec, DEPTH)
+
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         return batches_by_length(
             [len(request.token_ids) for request in requests], self.config.batch_tokens or CONTEXT
@@ -134,6 +143,14 @@ class FakeEngine(BatchedEngine):
             return [self._draw(model, spec, request) for request in requests]
         if spec.kind == "prompt_moments":
             return [Captured(model.moments(request.token_ids)) for request in requests]
+        if spec.kind == HIDDEN_STATES:
+            states = states_of(spec, DEPTH)
+            return [
+                captured_states(
+                    fake_states(model.name, each.token_ids, states, each.spans), states, each.spans
+                )
+                for each in requests
+            ]
         return [Captured({"logprobs": model.logprobs(request.token_ids)}) for request in requests]
 
     def _respond(

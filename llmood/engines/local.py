@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from llmood.config import Adapter, FullModel
 from llmood.engines.base import Engine
 from llmood.engines.folders import ModelFolder, check_adapter, resolve_adapter, resolve_model
+from llmood.engines.states import HIDDEN_STATES, States, depth_of, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
+from llmood.records import CaptureSpec
 
 DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
 
@@ -123,6 +125,18 @@ class LocalEngine(Engine):
         if weights is None or role not in self.roles:
             raise ConfigError(f"models.{role}: is missing")
         return weights
+
+    def check(self, spec: CaptureSpec) -> None:
+        if spec.kind == HIDDEN_STATES:
+            self.states(spec)
+
+    def states(self, spec: CaptureSpec) -> States:
+        """The layers and positions that a capture means on this run's model."""
+        weights = self.weights(spec.model)
+        depth = depth_of(weights.config)
+        if depth is None:
+            raise ConfigError(f"{weights.place}: {weights.folder}/config.json says no number of layers")
+        return states_of(spec, depth)
 
     def second_path(
         self, rows: Mapping[str, Sequence[Sequence[int]]]

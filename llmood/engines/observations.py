@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from llmood.engines.places import Place
+from llmood.engines.state_reader import StateReader
+from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import StoreError
 from llmood.records import FAILED, CaptureSpec, Split
@@ -19,16 +21,6 @@ from llmood.tables import CAPTURE_SCHEMAS, SEVERAL_ROWS
 
 BLOCK_ROWS = 8192
 OPEN_SHARDS = 16
-
-
-class Place(NamedTuple):
-    """Where a sample's observation is, or (shard null) why there is none; `draw` tells one of several."""
-
-    shard: str | None
-    row: int | None
-    status: str
-    reason: str | None
-    draw: int | None = None
 
 
 NOWHERE = Place(None, None, FAILED, "was not captured")
@@ -43,11 +35,13 @@ class Block:
         samples: the samples' columns, n rows.
         captures: a table of n rows for each capture; `status` tells the rows that hold none. Of a kind with several
             rows a sample, a table of all of them with `row` (which of the n) and `draw`, in that order: see `many`.
+        readers: how the hidden states of a capture are read: see `states`.
     """
 
     positions: NDArray[np.int64]
     samples: pa.Table
     captures: dict[CaptureSpec, pa.Table]
+    readers: Mapping[CaptureSpec, StateReader] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -64,6 +58,19 @@ class Block:
         """
         table = self.captures[spec]
         return table, np.searchsorted(table["row"].to_numpy(), np.arange(len(self) + 1)).astype(np.int64)
+
+    def states(self, spec: CaptureSpec, layer: int | str, position: str) -> NDArray[np.float32]:
+        """The hidden states of one layer at one position, float32 (n, size), NaN where `status` says there is none.
+
+        Args:
+            layer: as a capture's `layers` names one: 6, -1, "0.5".
+            position: as the capture names it.
+
+        Raises:
+            KeyError: the capture has no such layer or position.
+            StoreError: the store no longer has them whole.
+        """
+        return self.readers[spec].read(layer, position)
 
     def failed(self, spec: CaptureSpec) -> NDArray[np.bool_]:
         """Which rows have an observation that failed, bool (n,)."""
@@ -121,7 +128,7 @@ class Observations:
         columns: dict[str, list[str]] | None = None,
         size: int = BLOCK_ROWS,
     ) -> Iterator[Block]:
-        """All samples once, `size` at a time, in the order in which the store holds the first capture.
+        """All samples once, `size` at a time, in the order in which the store holds the first capture, or the states.
 
         Scorers are row-wise, so the order is free; following the store opens each shard once, whatever the number of
         samples, and memory stays flat.
@@ -132,7 +139,8 @@ class Observations:
         """
         order = np.arange(self.samples.num_rows)
         if captures:
-            places = self._placed(captures[0])
+            # What is largest decides.
+            places = self._placed(min(captures, key=lambda spec: spec.kind != HIDDEN_STATES))
             order = np.array(
                 sorted(order, key=lambda row: (places[row].shard or "", places[row].row or 0, row)),
                 dtype=np.int64,
@@ -140,7 +148,13 @@ class Observations:
         for start in range(0, len(order), size):
             positions = order[start : start + size]
             tables = {spec: self._take(spec, positions, (columns or {}).get(spec.kind)) for spec in captures}
-            yield Block(positions, self.samples.take(pa.array(positions)), tables)
+            readers = {spec: self._reader(spec, positions) for spec in captures if spec.kind == HIDDEN_STATES}
+            yield Block(positions, self.samples.take(pa.array(positions)), tables, readers)
+
+    def _reader(self, spec: CaptureSpec, positions: NDArray[np.int64]) -> StateReader:
+        places = self._placed(spec)
+        example = next((place.shard for place in places if place.shard is not None), None)
+        return StateReader(self._store, [places[position] for position in positions], example)
 
     def _placed(self, spec: CaptureSpec) -> list[Place]:
         if spec.id not in self._places:

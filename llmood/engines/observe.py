@@ -14,6 +14,7 @@ from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
 from llmood.engines.pace import Pace
 from llmood.engines.requests import Prompt, Unmade, draw_key, request_of
+from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store
 from llmood.identity import digest_bytes
 from llmood.progress import Advance, Progress
@@ -22,6 +23,7 @@ from llmood.tables import INDEX, SEVERAL_ROWS
 
 SHARD_ROWS = 4096
 SHARD_SECONDS = 5.0
+SHARD_BYTES = 64 << 20  # of hidden states, which are the only rows that weigh something
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,8 @@ class Observer:
                         pending += self._stored(wanted, key, captured)
                 advance(len(finished))
                 pace.add([requests[index] for index, _ in finished])
-                if pending and (len(pending) >= SHARD_ROWS or time.monotonic() - written > SHARD_SECONDS):
+                late = time.monotonic() - written > SHARD_SECONDS
+                if pending and (late or len(pending) >= SHARD_ROWS or weight_of(pending) >= SHARD_BYTES):
                     full, pending = pending, []
                     located.update(wanted.context.append(full))
                     written = time.monotonic()
@@ -216,6 +219,8 @@ class Observer:
         if spec.kind in ("prompt_logprobs", "prompt_moments"):
             spans = [{"name": name, "start": start, "end": end} for name, start, end in request.spans]
             row |= {"token_ids": list(request.token_ids), "spans": spans}
+        if captured.states is not None:
+            row["states"] = captured.states
         if spec.kind == "response":
             row |= {"temperature": 0.0, "top_p": 1.0, "seed": None}
             self._decoded[key] = row

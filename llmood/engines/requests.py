@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.base import Engine, Request, prompt_role
+from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.records import UNSCORED, CaptureSpec, Split, Status
 from llmood.seeds import derive_seed
@@ -56,6 +57,8 @@ def request_of(
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
+    if spec.kind == HIDDEN_STATES and (reason := lacking(spec, spans)) is not None:
+        return Unmade(UNSCORED, reason)
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")

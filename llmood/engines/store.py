@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from llmood.engines.state_files import beside, fault_of, orphans, packed
+from llmood.engines.states import HIDDEN_STATES
+from llmood.engines.summaries import Summary, summary_of
 from llmood.errors import StoreError
 from llmood.identity import canonical_json, digest, digest_bytes
 from llmood.paths import cache_root
@@ -38,24 +41,6 @@ class Location:
 
     shard: str
     row: int
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One context, for people."""
-
-    capture: str
-    engine: str
-    weights: str
-    adapter: str
-    rows: int
-    shards: int
-    size: int
-    modified: str
-    folder: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Store:
@@ -78,21 +63,28 @@ class Store:
         """
         for path in sorted(self.root.glob("*/*/context.json")):
             try:
-                yield _summary(path.parent, json.loads(path.read_text(encoding="utf-8")))
+                yield summary_of(path.parent, json.loads(path.read_text(encoding="utf-8")))
             except (OSError, ValueError) as error:
                 raise StoreError(f"{path}: can't be read: {error}", hint="remove that folder") from error
             except (LookupError, TypeError, AttributeError) as error:
                 raise StoreError(f"{path}: describes no context", hint="remove that folder") from error
 
     def older_than(self, days: float) -> list[Path]:
-        """The shards that were written before so many days."""
+        """The shards that were written before so many days, each with what lies beside it."""
         limit = time.time() - days * 86_400
-        return [shard for shard in self.shards() if shard.stat().st_mtime <= limit]
+        return [
+            path
+            for shard in self.shards()
+            if shard.stat().st_mtime <= limit
+            for path in (shard, beside(shard))
+            if path.is_file()
+        ]
 
     def remove(self, files: Iterable[Path]) -> None:
         """Remove files of the store, and the contexts that are empty then."""
         folders = set()
-        for path in files:
+        # A shard before its states (they sort so): a kill leaves states without a shard, never a shard without.
+        for path in sorted(files):
             path.unlink(missing_ok=True)
             folders.add(path.parent)
         for folder in folders:
@@ -130,25 +122,33 @@ class Store:
             source, target = other.root / shard, self.root / shard
             if not SHARD_NAME.fullmatch(shard):  # from a file that anybody may have written
                 raise StoreError(f"'{shard}' names no shard of a store")
-            if target.is_file():
+            if target.is_file() and (not _has_states(shard) or beside(target).is_file()):
                 continue
             content = source.read_bytes() if source.is_file() else b""
-            if not _is_whole(source, content):
+            if not _is_whole(source, content) or (_has_states(shard) and fault_of(source) is not None):
                 lacking.append(shard)
                 continue
             described = source.with_name("context.json")
             if described.is_file() and not target.with_name(described.name).exists():
                 write_text(target.with_name(described.name), described.read_text(encoding="utf-8"))
+            if _has_states(shard):
+                with atomic(beside(target)) as partial:
+                    shutil.copyfile(beside(source), partial)
             with atomic(target) as partial:
                 partial.write_bytes(content)
         return lacking
 
     def broken(self) -> Iterator[tuple[Path, str]]:
-        """Every shard whose bytes are not those that its name promises, with the reason; partial files too."""
+        """Every file whose bytes are not those that were written, with the reason; what kills left behind too."""
         for shard in self.shards():
-            if not _is_whole(shard, shard.read_bytes()):
-                yield shard, DAMAGED
-        for partial in sorted(self.root.glob("*/*/.*.partial")):
+            states = _has_states(shard.relative_to(self.root).as_posix())
+            damaged = None if _is_whole(shard, shard.read_bytes()) else DAMAGED
+            damaged = damaged or (fault_of(shard) if states else None)
+            if damaged:
+                yield shard, damaged
+            if damaged and beside(shard).is_file():
+                yield beside(shard), damaged
+        for partial in (*sorted(self.root.glob("*/*/.*.partial")), *orphans(self.root)):
             # By age, not by process: the run that writes it may be on another machine.
             if partial.is_file() and time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                 yield partial, "left by a run that was killed"
@@ -180,6 +180,8 @@ class Context:
                 table = self.store.read(shard, ["key", "status"])
             except StoreError:
                 continue
+            if self.kind == HIDDEN_STATES and fault_of(path) is not None:
+                continue
             rows = zip(table["key"].to_pylist(), table["status"].to_pylist(), strict=True)
             for row, (key, status) in enumerate(rows):
                 if status != FAILED and key in keys:
@@ -206,42 +208,27 @@ class Context:
         described = self.folder / "context.json"
         if not described.exists():
             write_text(described, canonical_json({"kind": self.kind, **self.identity}) + "\n")
+        states = None
+        if self.kind == HIDDEN_STATES:
+            rows, states = packed(rows)
         buffer = pa.BufferOutputStream()
         pq.write_table(
             pa.Table.from_pylist(rows, schema=CAPTURE_SCHEMAS[self.kind]), buffer, compression="zstd"
         )
         content = buffer.getvalue().to_pybytes()
         name = f"{digest_bytes(content)}.parquet"
+        if states is not None:  # first: a shard that is there has its states
+            with atomic(beside(self.folder / name)) as partial:
+                partial.write_bytes(states)
         with atomic(self.folder / name) as partial:
             partial.write_bytes(content)
         shard = f"{self.kind}/{self.digest}/{name}"
         return {row["key"]: Location(shard, index) for index, row in enumerate(rows)}
 
 
-def _summary(folder: Path, described: Mapping[str, Any]) -> Summary:
-    shards = sorted(path for path in folder.glob("*.parquet") if path.is_file())
-    engine = described["engine"]
-    params = ",".join(f"{name}={value}" for name, value in sorted(described["params"].items()))
-    latest = max((shard.stat().st_mtime for shard in shards), default=0.0)
-    return Summary(
-        capture=f"{described['kind']}/{described['target']}{'?' + params if params else ''}",
-        engine=str(engine["engine"]),
-        weights=str(engine.get("weights") or engine.get("model") or "–"),
-        adapter=str(engine.get("adapter") or "–"),
-        rows=sum(_rows(shard) for shard in shards),
-        shards=len(shards),
-        size=sum(shard.stat().st_size for shard in shards),
-        modified=datetime.fromtimestamp(latest, UTC).strftime("%Y-%m-%d %H:%M"),
-        folder=str(folder),
-    )
+def _has_states(shard: str) -> bool:
+    return shard.startswith(f"{HIDDEN_STATES}/")
 
 
 def _is_whole(shard: Path, content: bytes) -> bool:
     return f"{digest_bytes(content)}.parquet" == shard.name
-
-
-def _rows(shard: Path) -> int:
-    try:
-        return int(pq.read_metadata(shard).num_rows)
-    except (OSError, pa.ArrowException):
-        return 0  # damaged: `cache verify` names it

@@ -74,4 +74,9 @@ class _Seen(Observations):
 
 def _seen(block: Block, captures: Any, role: str) -> Block:
     tables = {spec: block[spec.on_adapter(role)] for spec in captures}
-    return Block(block.positions, block.samples, tables)
+    readers = {
+        spec: block.readers[spec.on_adapter(role)]
+        for spec in captures
+        if spec.on_adapter(role) in block.readers
+    }
+    return Block(block.positions, block.samples, tables, readers)

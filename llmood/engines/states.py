@@ -1,0 +1,206 @@
+"""Which hidden states a capture asks for: layers against a model's depth, positions against a request's spans.
+
+Layer 0 are the embeddings, layer i the residual stream after i blocks, and the last one is after the final norm: the
+numbers of transformers' `hidden_states`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.engines.base import Captured
+from llmood.errors import ConfigError
+from llmood.records import FAILED, CaptureSpec
+
+HIDDEN_STATES = "hidden_states"
+DTYPES = ("float32", "float16")
+KNOWN = {"layers", "positions", "dtype", "responder"}
+SPANS = {
+    "prompt": ("prompt",),
+    "response": ("response",),
+    "prompt_response": ("prompt", "response"),
+}
+DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+LAYERS = "write 6, -1, 2-8, ::4, 0.5 or all, with commas between them"
+POSITIONS = "write last_prompt, mean_prompt, last_response, mean_response, prompt-2 or response+0"
+
+Spans = Sequence[tuple[str, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A token of a span, or the mean over it.
+
+    Attributes:
+        name: as it was asked for.
+        offset: from the span's first token, or (negative) from its end; None is the mean.
+    """
+
+    name: str
+    span: str
+    offset: int | None
+
+    def within(self, spans: Spans) -> tuple[int, int] | None:
+        """The tokens [start, stop) whose mean it is, one or more; None where the span is too short."""
+        start, stop = next((start, stop) for name, start, stop in spans if name == self.span)
+        if self.offset is None:
+            return (start, stop) if stop > start else None
+        token = (start if self.offset >= 0 else stop) + self.offset
+        return (token, token + 1) if start <= token < stop else None
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What a capture of hidden states asks of a model.
+
+    Attributes:
+        layers: in rising order, each once.
+        depth: how many blocks the model has.
+        dtype: that they are stored in.
+    """
+
+    layers: tuple[int, ...]
+    positions: tuple[Position, ...]
+    dtype: str
+    depth: int
+
+
+def states_of(spec: CaptureSpec, depth: int) -> States:
+    """What a capture asks of a model of this depth.
+
+    Raises:
+        ConfigError: it names a layer, a position or a setting that there isn't.
+    """
+    params = dict(spec.params)
+    try:
+        unknown = sorted(params.keys() - KNOWN)
+        if unknown:
+            raise ConfigError(f"has no setting '{unknown[0]}'", hint=f"known: {', '.join(sorted(KNOWN))}")
+        dtype = str(params.get("dtype", "float32"))
+        if dtype not in DTYPES:
+            raise ConfigError(f"dtype '{dtype}' is not stored", hint=f"known: {', '.join(DTYPES)}")
+        layers = layers_of(str(params.get("layers", "")), depth)
+        positions = positions_of(str(params.get("positions", "")))
+        absent = [each for each in positions if each.span not in SPANS[spec.target]]
+        if absent:
+            raise ConfigError(f"there is no {absent[0].name} where the {spec.target} is what is run")
+    except ConfigError as error:
+        raise ConfigError(f"{spec.id}: {error.args[0]}", hint=error.hint) from None
+    return States(layers, positions, dtype, depth)
+
+
+def layers_of(text: str, depth: int) -> tuple[int, ...]:
+    """The layers that a text names, in rising order.
+
+    >>> layers_of("0,-1,2-4", 12), layers_of("::4", 12), layers_of("0.5", 12), layers_of("all", 2)
+    ((0, 2, 3, 4, 12), (0, 4, 8, 12), (6,), (0, 1, 2))
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        found.update(_layers(part.strip(), depth))
+    return tuple(sorted(found))
+
+
+def _layers(part: str, depth: int) -> Sequence[int]:
+    if part == "all":
+        return range(depth + 1)
+    if every := re.fullmatch(r"::([1-9]\d*)", part):
+        return range(0, depth + 1, int(every[1]))
+    if re.fullmatch(r"(0?\.\d+|1\.0*|0\.)", part):
+        return (int(float(part) * depth + 0.5),)
+    if span := re.fullmatch(r"(\d+)-(\d+)", part):
+        first, last = int(span[1]), int(span[2])
+        if first > last:
+            raise ConfigError(f"layers '{part}' run backwards", hint=f"{last}-{first}")
+        return range(_checked(first, depth), _checked(last, depth) + 1)
+    if not re.fullmatch(r"-?\d+", part):
+        raise ConfigError(f"layers '{part}' are none", hint=LAYERS)
+    layer = int(part)
+    return (_checked(layer + depth + 1 if layer < 0 else layer, depth, part),)
+
+
+def _checked(layer: int, depth: int, named: str | None = None) -> int:
+    if not 0 <= layer <= depth:
+        raise ConfigError(
+            f"there is no layer {named or layer}: the model has {depth} blocks",
+            hint=f"0 (the embeddings) to {depth}",
+        )
+    return layer
+
+
+@lru_cache  # asked for each sample
+def positions_of(text: str) -> tuple[Position, ...]:
+    """The positions that a text names, in its order.
+
+    >>> [(each.span, each.offset) for each in positions_of("last_prompt,mean_response,prompt-2")]
+    [('prompt', -1), ('response', None), ('prompt', -2)]
+    """
+    found = tuple(_position(part.strip()) for part in text.split(","))
+    names = [each.name for each in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"position '{twice}' is there twice")
+    return found
+
+
+def _position(name: str) -> Position:
+    if named := re.fullmatch(r"(last|mean)_(prompt|response)", name):
+        return Position(name, named[2], -1 if named[1] == "last" else None)
+    if offset := re.fullmatch(r"(prompt|response)(\+\d+|-[1-9]\d*)", name):
+        return Position(name, offset[1], int(offset[2]))
+    raise ConfigError(f"position '{name}' is none", hint=POSITIONS)
+
+
+def depth_of(config: Mapping[str, Any]) -> int | None:
+    """How many blocks a model has, as far as its `config.json` says."""
+    nested = config.get("text_config")
+    for source in (nested if isinstance(nested, Mapping) else {}, config):
+        for key in DEPTH_KEYS:
+            value = source.get(key)
+            if isinstance(value, int) and value > 0:
+                return value
+    return None
+
+
+def lacking(spec: CaptureSpec, spans: Spans) -> str | None:
+    """Why a sample has none of these states; None where it has all of them."""
+    for position in positions_of(str(dict(spec.params)["positions"])):
+        if position.within(spans) is None:
+            length = next(stop - start for name, start, stop in spans if name == position.span)
+            return f"{position.name}: its {position.span} has {length} token{'' if length == 1 else 's'}"
+    return None
+
+
+def captured_states(values: NDArray[np.float32], states: States, spans: Spans) -> Captured:
+    """A request's states (layers, positions, dim) as its columns."""
+    if np.isnan(values).any():
+        return Captured(status=FAILED, reason="the model gave a state that is not a number")
+    with np.errstate(over="ignore"):
+        kept = values.astype(states.dtype)
+    if not np.isfinite(kept).all():
+        known = np.isfinite(values).all()
+        reason = (
+            f"a state is larger than {states.dtype} holds" if known else "the model gave an infinite state"
+        )
+        return Captured(status=FAILED, reason=reason)
+    columns = {
+        "layer": list(states.layers),
+        "position": [each.name for each in states.positions],
+        "token_index": [_token(each, spans) for each in states.positions],
+        "depth": states.depth,
+        "dim": values.shape[-1],
+        "dtype": states.dtype,
+    }
+    return Captured(columns, states=kept)
+
+
+def _token(position: Position, spans: Spans) -> int | None:
+    within = position.within(spans)
+    return within[0] if within is not None and position.offset is not None else None
