@@ -20,10 +20,7 @@ def fake_states(name: str, ids: Sequence[int], states: States, spans: Spans) -> 
     Layer 0 knows the token alone, as embeddings do; layer i the i tokens before it too, and the model.
     """
     found = np.zeros((len(states.layers), len(states.positions), SIZE), dtype=np.float32)
-    for place, position in enumerate(states.positions):
-        within = position.within(spans)
-        if within is None:
-            raise ValueError(f"asked for {position.name} of a request that has none")
+    for place, within in enumerate(states.ranges(spans)):
         for row, layer in enumerate(states.layers):
             seen = [ids[max(0, token - layer) : token + 1] for token in range(*within)]
             found[row, place] = np.mean([_state(name if layer else "", layer, each) for each in seen], axis=0)

@@ -71,6 +71,13 @@ class States:
     dtype: str
     depth: int
 
+    def ranges(self, spans: Spans) -> list[tuple[int, int]]:
+        """The tokens of each position, in a request that has them all (`lacking`)."""
+        found = [position.within(spans) for position in self.positions]
+        if None in found:
+            raise ValueError("a request that lacks a position was to be left out")
+        return [each for each in found if each is not None]
+
 
 def states_of(spec: CaptureSpec, depth: int) -> States:
     """What a capture asks of a model of this depth.

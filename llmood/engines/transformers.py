@@ -11,6 +11,7 @@ from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_len
 from llmood.engines.columns import logprobs_of, moments_of, response_of
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
+from llmood.engines.states import HIDDEN_STATES, captured_states
 from llmood.records import FAILED, CaptureSpec
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             ("prompt_moments", "response"),
             ("prompt_moments", "prompt_response"),
             ("response", "prompt"),
+            ("hidden_states", "prompt"),
+            ("hidden_states", "response"),
+            ("hidden_states", "prompt_response"),
         }
     )
 
@@ -99,6 +103,8 @@ class TransformersEngine(LocalEngine, BatchedEngine):
 
         model = self._model(spec.model)
         try:
+            if spec.kind == HIDDEN_STATES:
+                return self._begin_states(spec, model, requests)
             return self._run(spec, model, [request.token_ids for request in requests])
         except torch.OutOfMemoryError:
             if len(requests) == 1:
@@ -119,6 +125,20 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         finish = (model.token_moments if moments else model.token_logprobs)(rows, adapter=adapter)
         column_of = moments_of if moments else logprobs_of
         return lambda: [column_of(values) for values in finish()]
+
+    def _begin_states(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
+        states = self.states(spec)
+        spans = [request.spans for request in requests]
+        finish = model.states(
+            [request.token_ids for request in requests],
+            states.layers,
+            [states.ranges(each) for each in spans],
+            depth=states.depth,
+            adapter=spec.model if spec.model in self.adapters else None,
+        )
+        return lambda: [
+            captured_states(values, states, own) for values, own in zip(finish(), spans, strict=True)
+        ]
 
     def close(self) -> None:
         self._loaded = None

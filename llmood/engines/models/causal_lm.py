@@ -24,6 +24,7 @@ from llmood.engines.models.loading import attach, load_model, peft_name
 from llmood.engines.models.memory import keep_freed_memory
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 from llmood.engines.models.packing import Packing, Unpackable, kernel_for
+from llmood.engines.models.states import Tapped
 
 TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
@@ -65,6 +66,7 @@ class CausalLM:
         self.model.generation_config = GenerationConfig()
         self._head = self._checked_head()
         self._packing = self._checked_packing()
+        self._taps: Tapped | None = None  # of its hidden states, once they are asked for
 
     def token_logprobs(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
         """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1."""
@@ -107,6 +109,28 @@ class CausalLM:
                 parts = zip(logits.split(LEAST_ROWS), ids[1:].split(LEAST_ROWS), strict=True)
                 found += [function(part, wanted) for part, wanted in parts]
             return _by_row(torch.cat(found), rows)
+
+    def states(
+        self,
+        rows: Sequence[Sequence[int]],
+        layers: Sequence[int],
+        ranges: Sequence[Sequence[tuple[int, int]]],
+        *,
+        depth: int,
+        adapter: str | None,
+    ) -> Finish:
+        """Of each row the means of hidden states over ranges of its tokens, float32 (layers, ranges, size)."""
+        tapped = self._tapped(depth)
+        with torch.inference_mode(), self._adapted(adapter):
+            if self._packing is None:
+                return tapped.states(padded(rows).on(self.device), layers, ranges)
+            with self._packing.on():
+                return tapped.states(packed(rows).on(self.device), layers, ranges)
+
+    def _tapped(self, depth: int) -> Tapped:
+        if self._taps is None:
+            self._taps = Tapped(self.model.base_model, depth, self._few_ids)
+        return self._taps
 
     def greedy(
         self,

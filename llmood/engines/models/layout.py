@@ -26,6 +26,8 @@ class Layout:
     """The tokens that came next there."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """What else the decoder is to be told."""
+    starts: tuple[int, ...] = ()
+    """Of the states, laid out flat, where each text begins."""
 
     def on(self, device: torch.device) -> Layout:
         """The same on a device; the copies run beside what the device is doing."""
@@ -38,7 +40,7 @@ class Layout:
             return (value.pin_memory() if device.type == "cuda" else value).to(device, non_blocking=True)
 
         arguments = {name: moved(value) for name, value in self.arguments.items()}
-        return Layout(moved(self.ids), moved(self.places), moved(self.wanted), arguments)
+        return Layout(moved(self.ids), moved(self.places), moved(self.wanted), arguments, self.starts)
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Layout:
@@ -82,4 +84,5 @@ def _layout(
         [np.arange(start, start + len(row) - 1) for start, row in zip(starts, rows, strict=True)]
     )
     wanted = np.concatenate([np.asarray(row[1:], dtype=np.int64) for row in rows])
-    return Layout(torch.from_numpy(ids), torch.from_numpy(places), torch.from_numpy(wanted), arguments or {})
+    tensors = (torch.from_numpy(each) for each in (ids, places, wanted))
+    return Layout(*tensors, arguments or {}, tuple(starts))
