@@ -15,8 +15,10 @@ from llmood.engines.decoding import Decoding
 from llmood.engines.local import DEFAULT_CONTEXT, LocalEngine
 from llmood.engines.requests import ANSWERS
 from llmood.engines.scratch import scratch_folder
+from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.vllm_build import check_build, installed_build, is_out_of_memory
 from llmood.engines.vllm_memory import kv_cache_bytes, request_room, step_tokens, windows
+from llmood.engines.vllm_states import capture_states
 from llmood.errors import EngineError
 from llmood.paths import cache_root
 from llmood.records import FAILED, CaptureSpec
@@ -41,6 +43,9 @@ class VllmEngine(LocalEngine):
             ("prompt_logprobs", "prompt_response"),
             ("response", "prompt"),
             ("generations", "prompt"),
+            ("hidden_states", "prompt"),
+            ("hidden_states", "response"),
+            ("hidden_states", "prompt_response"),
         }
     )
 
@@ -58,6 +63,7 @@ class VllmEngine(LocalEngine):
         self._scratch: Path | None = None
         self._window: int | None = None  # the most requests at once, after memory ran out
         self._restarted = False
+        self._eager = False  # from the first hidden states on
 
     @property
     def version(self) -> dict[str, str | int]:
@@ -116,8 +122,14 @@ class VllmEngine(LocalEngine):
         new = int(
             dict(spec.params).get("max_new_tokens", 1)
         )  # a prompt that is only scored makes one token too
+        if spec.kind == HIDDEN_STATES and not self._eager:
+            self._eager = True
+            if self.device != "cpu":  # where it is eager anyway
+                self._unload()
         model = self._model(spec.model, max(len(row) for row in rows) + new)
         adapters = [spec.model if spec.model in model.loading.adapters else None] * len(rows)
+        if spec.kind == HIDDEN_STATES:
+            return capture_states(model, self.states(spec), requests, adapters)
         if spec.kind in ANSWERS:
             limit = self.context_length(spec.model)
             room = [min(new, limit - len(row)) for row in rows]
@@ -177,7 +189,7 @@ class VllmEngine(LocalEngine):
     def _load(self, role: str, holder: str, room: int) -> VllmModel:
         from llmood.engines.models.vllm_model import Loading, VllmModel, prepare
 
-        prepare(self.device)
+        prepare(self.device, eager=self._eager)
         weights = self.weights(role)
         adapters = {
             name: adapter
@@ -202,6 +214,7 @@ class VllmEngine(LocalEngine):
             else None,
             memory_share=self.config.gpu_memory_share,
             trust_remote_code=self.config.trust_remote_code,
+            eager=self._eager,
         )
         return VllmModel(loading)
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import BatchedEngine, Captured, Engine, Request, engines
+from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
 from llmood.tables import CAPTURE_SCHEMAS
 from tests import tiny_models
@@ -86,9 +89,14 @@ def capture(engine: Engine, spec: CaptureSpec, requests: Sequence[Request]) -> l
 
 def specs_of(engine: Engine) -> list[CaptureSpec]:
     draws = {"n": 3, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 6, "seed": 0}
-    params = {"response": {"max_new_tokens": 6}, "generations": draws}
+    params: dict[str, dict[str, Any]] = {"response": {"max_new_tokens": 6}, "generations": draws}
+    spans = {"prompt": "prompt", "response": "response", "prompt_response": "response"}
     return [
         CaptureSpec.of(kind, role, target, **params.get(kind, {}))
+        if kind != "hidden_states"
+        else CaptureSpec.of(
+            kind, role, target, layers="0,0.5,-1", positions=f"last_{spans[target]},mean_{spans[target]}"
+        )
         for kind, target in sorted(engine.captures)
         for role in engine.roles
     ]
@@ -102,7 +110,10 @@ def columns_of(engine: Engine) -> dict[str, dict[str, int]]:
 
 def requests_of(engine: Engine) -> list[Request]:
     rows = engine.tokenizer("tuned").encode(TEXTS, rendered=False)
-    return [Request(ids, seed=seed) for seed, ids in enumerate(rows)]
+    return [
+        Request(ids, (("prompt", 0, len(ids)), ("response", 0, len(ids))), seed)
+        for seed, ids in enumerate(rows)
+    ]
 
 
 def test_every_engine_is_on_the_list() -> None:
@@ -158,6 +169,74 @@ def test_alone_as_in_a_padded_batch(make: Make) -> None:
                 (alone,) = capture(engine, spec, [request])
                 assert alone.values[name][1:] == pytest.approx(result.values[name][1:], abs=1e-4)
     engine.close()
+
+
+def state_specs(engine: Engine) -> list[CaptureSpec]:
+    return [spec for spec in specs_of(engine) if spec.kind == "hidden_states"]
+
+
+def states_of(results: Sequence[Captured]) -> list[NDArray[np.float64]]:
+    assert [result.status for result in results] == ["ok"] * len(results)
+    return [np.asarray(result.states, np.float64) for result in results]
+
+
+def apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """1 − cosine, the largest over layers and positions."""
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return float((1 - (one * other).sum(-1) / lengths).max())
+
+
+def test_states_are_the_same_in_any_company_and_twice(make: Make) -> None:
+    engine, again = make(), make()
+    requests = requests_of(engine)
+    for spec in state_specs(engine):
+        together = states_of(capture(engine, spec, requests))
+        alone = [states_of(capture(engine, spec, [request]))[0] for request in requests]
+        backwards = states_of(capture(engine, spec, requests[::-1]))[::-1]
+        for row, values in enumerate(together):
+            assert values.shape == together[0].shape
+            assert values.ndim == 3
+            assert max(apart(values, alone[row]), apart(values, backwards[row])) < 1e-4
+        if engine.kind != "vllm":  # which has one model a process
+            for one, other in zip(together, states_of(capture(again, spec, requests)), strict=True):
+                assert np.array_equal(one, other)
+    engine.close()
+    again.close()
+
+
+def test_base_and_tuned_have_other_states_of_the_same_embeddings(make: Make) -> None:
+    engine = make()
+    by_role = {spec.model: spec for spec in state_specs(engine) if spec.target == "prompt"}
+    if not by_role:
+        return
+    base, tuned = (
+        states_of(capture(engine, by_role[role], requests_of(engine)[4:5]))[0] for role in engine.roles
+    )
+    assert np.allclose(base[0], tuned[0], atol=1e-5)
+    assert apart(base[1:], tuned[1:]) > 1e-3
+    engine.close()
+
+
+def test_a_state_knows_only_what_stands_before_it(make: Make) -> None:
+    engine = make()
+    ids = requests_of(engine)[4].token_ids
+    positions = CaptureSpec.of("hidden_states", "tuned", layers="all", positions="prompt+8")
+    if not engine.supports(positions):
+        return
+    whole, part = (Request(row, (("prompt", 0, len(row)),)) for row in (ids, ids[:9]))
+    one, other = states_of(capture(engine, positions, [whole, part]))
+    assert apart(one, other) < 1e-4
+    engine.close()
+
+
+def test_a_layer_that_there_is_not_is_refused_before_anything_loads(make: Make) -> None:
+    engine = make()
+    for spec in state_specs(engine):
+        engine.check(spec)
+        wrong = CaptureSpec.of(spec.kind, spec.model, spec.target, **(dict(spec.params) | {"layers": "99"}))
+        with pytest.raises(ConfigError, match="there is no layer 99"):
+            engine.check(wrong)
+    assert getattr(engine, "_loaded", None) is None
 
 
 def test_a_token_sees_only_what_stands_before_it(make: Make) -> None:

@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import llmood
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Engine, Request, engines
 from llmood.engines.choose import choose_engine
 from llmood.records import CaptureSpec
-from tests.tiny_models import BASE, TUNED, plain_logprobs, respond, rows_of, save_adapter, save_model
+from tests.tiny_models import (
+    BASE,
+    TUNED,
+    plain_logprobs,
+    plain_model,
+    respond,
+    rows_of,
+    save_adapter,
+    save_model,
+)
 from tests.worlds import write_world
 
 SIZES = {"hidden_size": 256, "intermediate_size": 512, "head_dim": 64, "initializer_range": 0.05}
@@ -72,6 +82,23 @@ def test_prompts_as_a_cpu_scores_them(engine: Engine, dtype: str, folders: dict[
 def test_the_adapter_makes_a_difference(engine: Engine) -> None:
     base, tuned = (column(engine, spec, "logprobs")[-1][1:] for spec in (BASE, TUNED))
     assert np.abs(np.array(base) - np.array(tuned)).max() > 0.01
+
+
+def test_hidden_states_as_a_cpu_gives_them(engine: Engine, dtype: str, folders: dict[str, Path]) -> None:
+    requests = [Request(row, (("prompt", 0, len(row)),)) for row in ROWS]
+    for role, adapter in (("base", None), ("tuned", folders["tuned"])):
+        spec = CaptureSpec.of("hidden_states", role, layers="all", positions="last_prompt,mean_prompt")
+        found = {i: each for finished in engine.run(spec, requests) for i, each in finished}
+        model = plain_model(folders["base"], adapter)
+        for index, row in enumerate(ROWS):
+            assert found[index].status == "ok", found[index]
+            with torch.no_grad():
+                output = model(input_ids=torch.tensor([row]), output_hidden_states=True)
+            plain = torch.stack(output.hidden_states)[:, 0].double().numpy()
+            theirs = np.stack([plain[:, -1], plain.mean(1)], axis=1)
+            ours = np.asarray(found[index].states, np.float64)
+            lengths = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
+            assert ((ours * theirs).sum(-1) / lengths).min() > (0.9999 if dtype == "float32" else 0.99)
 
 
 def test_greedy_is_the_same_twice_and_alone(engine: Engine, dtype: str) -> None:

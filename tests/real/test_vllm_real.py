@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import llmood
+from llmood.config import EngineConfig, Models
+from llmood.engines.base import Request, engines
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.records import CaptureSpec
@@ -24,21 +26,29 @@ SETTINGS = {
 }
 
 
+ENGINE = {"device": "cpu", "dtype": "float32"}
+LAYERS = "0,1,0.5,-1"
+POSITIONS = "prompt+0,last_prompt,mean_prompt,response+0,last_response,mean_response"
+
+
+def models_of(real_models: Path) -> dict[str, Any]:
+    return {
+        "base": str(real_models / "english-5m"),
+        "tuned": {"adapter": str(real_models / "english-5m-clinc150-lora")},
+    }
+
+
 @pytest.fixture(scope="module")
 def runs(
     real_models: Path, real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, llmood.Run]:
     root = tmp_path_factory.mktemp("runs")
-    models = {
-        "base": str(real_models / "english-5m"),
-        "tuned": {"adapter": str(real_models / "english-5m-clinc150-lora")},
-    }
     return {
         kind: llmood.evaluate(
             {
                 "benchmark": "clinc150",
-                "models": models,
-                "engine": {"kind": kind, "device": "cpu", "dtype": "float32"},
+                "models": models_of(real_models),
+                "engine": ENGINE | {"kind": kind},
                 **SETTINGS,
             },
             output_dir=root / kind,
@@ -64,6 +74,44 @@ def test_a_token_has_the_same_log_probability(runs: dict[str, llmood.Run], role:
     assert ours.keys() == theirs.keys()
     apart = [np.abs(np.array(ours[name][1:]) - np.array(theirs[name][1:])).max(initial=0.0) for name in ours]
     assert max(apart) < 1e-4
+
+
+def test_hidden_states_are_the_same(runs: dict[str, llmood.Run], real_models: Path) -> None:
+    """Base and adapter, prompts with the answers that transformers gave them."""
+    prompts = captured(runs["transformers"], CaptureSpec.of("prompt_logprobs", "tuned"), "token_ids")
+    answers = captured(
+        runs["transformers"], CaptureSpec.of("response", "tuned", max_new_tokens=8), "token_ids"
+    )
+    requests = [
+        Request(
+            (*prompts[name], *answer),
+            (
+                ("prompt", 0, len(prompts[name])),
+                ("response", len(prompts[name]), len(prompts[name]) + len(answer)),
+            ),
+        )
+        for name, answer in answers.items()
+    ]
+    found: dict[tuple[str, str], dict[int, Any]] = {}
+    for kind in runs:
+        engine = engines.get(kind)(
+            EngineConfig.model_validate(ENGINE | {"kind": kind}),
+            Models.model_validate(models_of(real_models)),
+        )
+        for role in ("base", "tuned"):
+            spec = CaptureSpec.of(
+                "hidden_states", role, "prompt_response", layers=LAYERS, positions=POSITIONS
+            )
+            results = [each for finished in engine.run(spec, requests) for each in finished]
+            assert {result.status for _, result in results} == {"ok"}
+            found[kind, role] = {index: result.states for index, result in results}
+        engine.close()
+    for role in ("base", "tuned"):
+        ours, theirs = found["vllm", role], found["transformers", role]
+        assert sorted(ours) == sorted(theirs) == list(range(len(requests)))
+        assert max(np.abs(ours[index] - theirs[index]).max() for index in ours) < 1e-3
+    base, tuned = (found["vllm", role] for role in ("base", "tuned"))
+    assert min(np.abs(base[index] - tuned[index]).max() for index in base) > 1e-2
 
 
 def test_greedy_is_greedy(runs: dict[str, llmood.Run]) -> None:

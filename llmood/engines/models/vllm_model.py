@@ -29,6 +29,7 @@ from vllm import LLM, SamplingParams, TokensPrompt
 from vllm.lora.request import LoRARequest
 
 from llmood.engines.decoding import Answer, Decoding
+from llmood.engines.models.vllm_states import Watch, once
 from llmood.errors import EngineError
 
 GIB = 1 << 30
@@ -45,6 +46,7 @@ class Loading:
         rank: room for the adapters' ranks.
         max_tokens: the longest request, its answer with it.
         step_tokens: the most tokens of one step; their logits exist at once.
+        eager: without compiling it, so that its states can be looked at.
         kv_cache_bytes: of the cache of keys and values; None: what the share of the GPU's memory leaves.
     """
 
@@ -59,6 +61,7 @@ class Loading:
     kv_cache_bytes: int | None
     memory_share: float
     trust_remote_code: bool
+    eager: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """What `vllm.LLM` is made with."""
@@ -70,7 +73,7 @@ class Loading:
             "skip_tokenizer_init": True,
             "max_model_len": self.max_tokens,
             "max_num_batched_tokens": self.step_tokens,
-            "enforce_eager": self.device == "cpu",
+            "enforce_eager": self.eager or self.device == "cpu",
             "gpu_memory_utilization": self.memory_share,
             "trust_remote_code": self.trust_remote_code,
             "disable_log_stats": True,
@@ -175,6 +178,21 @@ class VllmModel:
             for output, seed in zip(outputs, seeds, strict=True)
         ]
 
+    def states(
+        self,
+        rows: Sequence[Sequence[int]],
+        adapters: Sequence[str | None],
+        layers: Sequence[int],
+        ranges: Sequence[Sequence[tuple[int, int]]],
+        *,
+        depth: int,
+    ) -> list[NDArray[np.float32] | str]:
+        """Of each row the means over ranges of its tokens (layers, ranges, size), or why there are none."""
+        watch = Watch(self.llm, depth, layers, ranges)
+        with watch.on():
+            self._generate(rows, [once(row) for row in range(len(rows))], adapters)
+        return watch.found()
+
     def _generate(self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]) -> Any:
         prompts = [TokensPrompt(prompt_token_ids=list(row)) for row in rows]
         if not prompts:
@@ -224,8 +242,10 @@ def _answer(completion: Any, seed: int | None) -> Answer:
     )
 
 
-def prepare(device: str) -> None:
+def prepare(device: str, *, eager: bool = False) -> None:
     """Settings that vLLM reads from the environment; what a user has set there stays."""
+    if eager:
+        os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "0"  # whose inside `vllm_states` knows
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in this process: nothing is left behind
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
