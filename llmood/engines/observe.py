@@ -23,7 +23,9 @@ from llmood.tables import INDEX, SEVERAL_ROWS
 
 SHARD_ROWS = 4096
 SHARD_SECONDS = 5.0
-SHARD_BYTES = 64 << 20  # of hidden states, which are the only rows that weigh something
+SHARD_BYTES = (
+    32 << 20
+)  # of hidden states, the only rows that weigh much; while they are written they exist thrice
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,18 +64,18 @@ def packed(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], byt
     return kept, content
 
 
-def read_states(shard: Path, seal: str, layer: int, position: str) -> NDArray[np.generic]:
-    """One layer's states at one position, (rows, size), of all rows of a shard.
+def read_states(path: Path, seal: str, layer: int, position: str) -> NDArray[np.generic]:
+    """One layer's states at one position, (rows, size), of all rows of a file.
 
     Raises:
-        KeyError: the shard holds no such layer or position.
+        KeyError: the file holds no such layer or position.
         StoreError: the file is gone or damaged.
     """
     name = tensor_name(layer, position)
-    digests = _digests(beside(shard), seal)
+    digests = _digests(path, seal)
     if name not in digests:
         raise KeyError(name)
-    return _tensor(beside(shard), name, digests[name])
+    return _tensor(path, name, digests[name])
 
 
 def fault_of(shard: Path) -> str | None:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.places import Place
-from llmood.engines.state_files import read_states
+from llmood.engines.state_files import beside, read_states
 from llmood.engines.states import layers_of
 from llmood.engines.store import Store
+
+KNOWN = ["shard", "layer", "position", "depth", "dim", "dtype"]
 
 
 class StateReader:
@@ -32,6 +34,15 @@ class StateReader:
                 here.append(row)
                 there.append(place.row)
 
+    @property
+    def row_bytes(self) -> int:
+        """What the stored states of one sample weigh; 0 where the capture has none."""
+        if self._example is None:
+            return 0
+        known = self._known(self._example)
+        several = len(known["layer"]) * len(known["position"])
+        return several * int(known["dim"]) * np.dtype(known["dtype"]).itemsize
+
     def read(self, layer: int | str, position: str) -> NDArray[np.float32]:
         """Float32 (n, size); rows without states are NaN. Size is 0 where the whole capture has none.
 
@@ -45,13 +56,11 @@ class StateReader:
         for shard, (here, there) in self._rows.items():
             known = self._known(shard)
             (number,) = layers_of(str(layer), known["depth"])
-            values = read_states(self._store.root / shard, known["shard"], number, position)
+            values = read_states(beside(self._store.root / shard), known["shard"], number, position)
             found[here] = values[there]
         return found
 
     def _known(self, shard: str) -> dict[str, Any]:
         """What a shard's rows say alike."""
-        rows: list[dict[str, Any]] = (
-            self._store.read(shard, ["shard", "depth", "dim"]).slice(0, 1).to_pylist()
-        )
+        rows: list[dict[str, Any]] = self._store.read(shard, KNOWN).slice(0, 1).to_pylist()
         return rows[0]

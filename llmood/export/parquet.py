@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from llmood.engines.observations import Block, Observations
+from llmood.engines.observations import BLOCK_ROWS, Block, Observations
+from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.export.reading import read_run_tables
+from llmood.export.states import rows_of_a_file, write_states
 from llmood.manifest import VERSION
-from llmood.records import CaptureSpec
+from llmood.records import OK, CaptureSpec
 from llmood.runs import Run
 from llmood.tables import (
     CAPTURE_SCHEMAS,
@@ -32,7 +34,8 @@ EXTRACT = ("name", "seed", "benchmark", "tasks", "models", "captures", "versions
 def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
     """Write a run's samples and each of its captures as one file, and yield (file, rows).
 
-    A capture has a row a sample, or a row a draw. `run.json` says of what they are, `rejects.jsonl` what is missing.
+    A capture has a row a sample, or a row a draw; hidden states have files beside it. `run.json` says of what they are,
+    `rejects.jsonl` what is missing.
 
     Raises:
         ConfigError: the folder is no run, or its `run.json` is damaged.
@@ -46,7 +49,7 @@ def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
         path = target / f"{capture.replace('/', '-').replace('?', '-')}.parquet"
         own = index.filter(pc.equal(index["capture"], capture))
         captured = samples.filter(pc.is_in(samples["sample_id"], own["sample_id"].combine_chunks()))
-        yield path, _write(path, spec, Observations(captured, own, Store()))
+        yield from _write(path, spec, Observations(captured, own, Store()))
         files[capture] = path.name
     write_table(target / "samples.parquet", samples)
     yield target / "samples.parquet", samples.num_rows
@@ -64,7 +67,7 @@ def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
     write_json(target / "run.json", {**known, **extract})
 
 
-def _write(path: Path, spec: CaptureSpec, observations: Observations) -> int:
+def _write(path: Path, spec: CaptureSpec, observations: Observations) -> Iterator[tuple[Path, int]]:
     schema = CAPTURE_SCHEMAS[spec.kind]
     common = [
         pa.field("sample_id", pa.string()),
@@ -75,9 +78,13 @@ def _write(path: Path, spec: CaptureSpec, observations: Observations) -> int:
         [schema.field(0), *common, pa.field("draw", pa.int16()), *list(schema)[1:]], metadata=schema.metadata
     )
     rows = 0
+    states = spec.kind == HIDDEN_STATES
+    size = rows_of_a_file(observations, spec) if states else BLOCK_ROWS
     with atomic(path) as partial, pq.ParquetWriter(partial, full, compression="zstd") as writer:
-        for block in observations.blocks([spec]):
-            table = block[spec]
+        for block in observations.blocks([spec], size=size):
+            table, beside = write_states(path.parent, spec, block) if states else (block[spec], None)
+            if beside is not None:
+                yield beside, sum(status == OK for status in table["status"].to_pylist())
             owner, draw = _owners(block, spec)
             known = {
                 "sample_id": block.samples["sample_id"].take(owner),
@@ -88,7 +95,7 @@ def _write(path: Path, spec: CaptureSpec, observations: Observations) -> int:
             columns = [known[name] if name in known else table[name] for name in full.names]
             writer.write_table(pa.table(columns, schema=full))
             rows += len(owner)
-    return rows
+    yield path, rows
 
 
 def _owners(block: Block, spec: CaptureSpec) -> tuple[pa.Array, pa.Array]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from llmood.engines.observe import SHARD_ROWS
+from llmood.engines.observe import SHARD_BYTES, SHARD_ROWS
+from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Store
 from llmood.identity import digest_bytes
 from llmood.importing.rows import Record
@@ -108,12 +109,13 @@ class Captures:
         """One observation, with the columns of its kind but for the key."""
         capture = self.begin(spec)
         # Not as JSON: an engine's log-probability may be −∞.
-        key = capture.context.key(digest_bytes(repr(sorted(row.items())).encode()))
+        plain = {name: value.tobytes() if name == "states" else value for name, value in row.items()}
+        key = capture.context.key(digest_bytes(repr(sorted(plain.items())).encode()))
         hidden = {name: None for name in ("token_ids", "text") if name in row} if self._private else {}
         capture.pending.append({**row, **hidden, "key": key})
         capture.waiting.append((position, draw))
         capture.positions.add(position)
-        if len(capture.pending) >= SHARD_ROWS:
+        if len(capture.pending) >= SHARD_ROWS or weight_of(capture.pending) >= SHARD_BYTES:
             capture.flush()
 
     def add_unmade(self, spec: CaptureSpec, position: int, status: str, reason: str | None) -> None:

@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmood.config import RunConfig
+from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, DataError
 from llmood.identity import FileDigests, digest
 from llmood.importing.captures import ENGINE, Captures
 from llmood.importing.choose import check_scorers
 from llmood.importing.imported import Imported
+from llmood.importing.states import ExportedStates
 from llmood.manifest import check_planned, check_samples, read_manifest, read_records
 from llmood.records import CaptureSpec, Reject
 from llmood.strict import parse
@@ -107,6 +109,7 @@ def _spec(capture: str, folder: Path) -> CaptureSpec:
 def _read(path: Path, spec: CaptureSpec, captures: Captures, positions: Mapping[str, int]) -> None:
     names = [name for name in CAPTURE_SCHEMAS[spec.kind].names if name != "key"]
     captures.begin(spec)
+    states = ExportedStates(path.parent, ANEW)
     for row in _rows(path, [*PLACE, *names], spec.kind):
         position = positions.get(row["sample_id"])
         if position is None:
@@ -115,7 +118,10 @@ def _read(path: Path, spec: CaptureSpec, captures: Captures, positions: Mapping[
             captures.add_unmade(spec, position, row["status"], row["reason"])
         else:
             draw = None if row["draw"] is None or row["draw"] < 0 else row["draw"]
-            captures.add(spec, position, {name: row[name] for name in names}, draw)
+            found = {name: row[name] for name in names}
+            if spec.kind == HIDDEN_STATES:
+                found["states"] = states.of(row)
+            captures.add(spec, position, found, draw)
 
 
 def _rows(path: Path, names: list[str], kind: str) -> Iterator[dict[str, Any]]:
