@@ -38,7 +38,7 @@ def tensor_name(layer: int, position: str) -> str:
 
 def weight_of(rows: Sequence[Mapping[str, Any]]) -> int:
     """The bytes of the states in rows of one capture; 0 where it isn't of states."""
-    return sum(row["states"].nbytes for row in rows[:1] if "states" in row) * len(rows)
+    return len(rows) * int(rows[0]["states"].nbytes) if rows and "states" in rows[0] else 0
 
 
 def packed(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], bytes]:

@@ -41,7 +41,7 @@ class StateReader:
             return 0
         known = self._known(self._example)
         several = len(known["layer"]) * len(known["position"])
-        return several * int(known["dim"]) * np.dtype(known["dtype"]).itemsize
+        return several * int(known["dim"]) * int(np.dtype(known["dtype"]).itemsize)
 
     def read(self, layer: int | str, position: str) -> NDArray[np.float32]:
         """Float32 (n, size); rows without states are NaN. Size is 0 where the whole capture has none.

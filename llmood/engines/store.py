@@ -70,15 +70,11 @@ class Store:
                 raise StoreError(f"{path}: describes no context", hint="remove that folder") from error
 
     def older_than(self, days: float) -> list[Path]:
-        """The shards that were written before so many days, each with what lies beside it."""
+        """The shards that were written before so many days, each with what lies beside it, and what has no shard."""
         limit = time.time() - days * 86_400
-        return [
-            path
-            for shard in self.shards()
-            if shard.stat().st_mtime <= limit
-            for path in (shard, beside(shard))
-            if path.is_file()
-        ]
+        old = [shard for shard in self.shards() if shard.stat().st_mtime <= limit]
+        states = [path for path in map(beside, old) if path.is_file()]
+        return [*old, *states, *(path for path in orphans(self.root) if path.stat().st_mtime <= limit)]
 
     def remove(self, files: Iterable[Path]) -> None:
         """Remove files of the store, and the contexts that are empty then."""

@@ -120,7 +120,8 @@ def _read(path: Path, spec: CaptureSpec, captures: Captures, positions: Mapping[
             draw = None if row["draw"] is None or row["draw"] < 0 else row["draw"]
             found = {name: row[name] for name in names}
             if spec.kind == HIDDEN_STATES:
-                found["states"] = states.of(row)
+                own = states.of(row)
+                found |= {"states": own, "dim": own.shape[-1], "dtype": str(own.dtype)}
             captures.add(spec, position, found, draw)
 
 

@@ -34,13 +34,16 @@ class ExportedStates:
             DataError: the file that the row names isn't there whole.
         """
         asked = (str(row["shard"]), row["layer"], row["position"])
+        if self._of is not None and asked[1:] != self._of[1:]:  # a capture's rows are all of the same states
+            raise self._damaged(asked[0])
         if asked != self._of:
             self._values = self._read(*asked)
             self._of = asked
         try:
-            return self._values[row["row"]]
+            values: NDArray[Any] = self._values[row["row"]]
         except (IndexError, TypeError):
             raise self._damaged(asked[0]) from None
+        return values
 
     def _read(self, seal: str, layers: list[int], positions: list[str]) -> NDArray[Any]:
         if Path(seal).name != seal:  # from a file that anybody may have written

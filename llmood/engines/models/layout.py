@@ -84,5 +84,10 @@ def _layout(
         [np.arange(start, start + len(row) - 1) for start, row in zip(starts, rows, strict=True)]
     )
     wanted = np.concatenate([np.asarray(row[1:], dtype=np.int64) for row in rows])
-    tensors = (torch.from_numpy(each) for each in (ids, places, wanted))
-    return Layout(*tensors, arguments or {}, tuple(starts))
+    return Layout(
+        torch.from_numpy(ids),
+        torch.from_numpy(places),
+        torch.from_numpy(wanted),
+        arguments or {},
+        tuple(starts),
+    )

@@ -146,11 +146,10 @@ class Watch:
 def _runner_of(llm: Any) -> Any:
     try:
         runner = llm.llm_engine.model_executor.driver_worker.worker.model_runner
-        lacking = [name for name in NEEDED if not hasattr(runner, name)]
+        for name in NEEDED:
+            getattr(runner, name)
     except AttributeError as error:
-        lacking = [str(error)]
-    if lacking:
         raise EngineError(
-            f"this vLLM doesn't show its hidden states: {lacking[0]}", hint="engine.kind: transformers"
-        )
+            f"this vLLM doesn't show its hidden states: {error}", hint="engine.kind: transformers"
+        ) from error
     return runner

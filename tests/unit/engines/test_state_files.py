@@ -201,6 +201,7 @@ def test_states_without_a_shard_are_left_by_a_kill() -> None:
     assert list(observer.store.broken()) == []  # maybe a run is about to write the shard
     os.utime(beside(shard), (0, 0))
     assert [path for path, _ in observer.store.broken()] == [beside(shard)]
+    assert observer.store.older_than(1.0) == [beside(shard)]
     observer.store.remove([beside(shard)])
     assert not shard.parent.exists()
 
