@@ -114,6 +114,18 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("logprob_std", pa.list_(pa.float32())),
         ("spans", pa.list_(SPAN)),
     ),
+    # The distribution after the prompt; logits are of the labels' first tokens, where labels are named.
+    "next_token": _schema(
+        "next_token",
+        1,
+        *_OUTCOME,
+        ("top_ids", pa.list_(pa.int32())),
+        ("top_logprobs", pa.list_(pa.float32())),
+        ("residual_mass", pa.float32()),
+        ("entropy", pa.float32()),
+        ("label_ids", pa.list_(pa.int32())),
+        ("label_logits", pa.list_(pa.float32())),
+    ),
     "response": _schema("response", 1, *_OUTCOME, *_ANSWER),
     "generations": _schema("generations", 1, *_OUTCOME, *_ANSWER),
     # Of which layers and positions the states are; they themselves are in the file beside, where `shard` is its seal

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, Models
+from llmood.engines.decoding import why_unusable
+from llmood.engines.labels import labels_of, why_labels_unusable
 from llmood.records import OK, CaptureSpec, Message, Status
 from llmood.registry import Registry
 
@@ -176,7 +179,12 @@ class Engine(ABC):
         """Why it can't capture this, in words that follow a colon; None where it can."""
         if spec.model not in self.roles:
             return f"models.{spec.model} is not configured"
-        return None if (spec.kind, spec.target) in self.captures else "it doesn't record that"
+        if (spec.kind, spec.target) not in self.captures:
+            return "it doesn't record that"
+        if not labels_of(spec):
+            return why_unusable(spec)
+        encode = partial(self.tokenizer(spec.model).encode, rendered=True)
+        return why_unusable(spec) or why_labels_unusable(spec, encode, self.vocabulary_size(spec.model))
 
 
 class BatchedEngine(Engine):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.base import Captured, Tokenizer
-from llmood.engines.decoding import Answer, Decoding
-from llmood.records import FAILED
+from llmood.engines.decoding import Answer, Decoding, NextToken
+from llmood.records import FAILED, CaptureSpec
 
 NOT_A_NUMBER = Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
 
@@ -29,33 +30,67 @@ def moments_of(values: NDArray[np.float32]) -> Captured:
     return Captured({"logprob_mean": [None, *mean], "logprob_std": [None, *std]})
 
 
-def response_of(ids: list[int], logprobs: list[float], tokenizer: Tokenizer) -> Captured:
-    """An answer's tokens, the end token with them."""
-    if np.isnan(logprobs).any():
+def response_of(answer: Answer, decoding: Decoding, tokenizer: Tokenizer) -> Captured:
+    """An answer's tokens, the end token with them; `residual_mass` is what the kept alternatives leave."""
+    ids = answer.ids
+    entropy = [] if answer.entropy is None else answer.entropy
+    if np.isnan([*answer.logprobs, *entropy]).any():
         return NOT_A_NUMBER
     finish = "stop" if ids and ids[-1] in tokenizer.end_ids else "length"
-    return Captured({"text": tokenizer.decode(ids), "token_ids": ids, "logprobs": logprobs, "finish": finish})
+    row: dict[str, Any] = {
+        "text": tokenizer.decode(ids),
+        "token_ids": ids,
+        "logprobs": answer.logprobs,
+        "finish": finish,
+    }
+    if answer.entropy is not None:
+        row["entropy"] = list(entropy)
+    if decoding.alternatives:
+        row |= {
+            "top_ids": [list(each) for each in answer.top_ids],
+            "top_logprobs": [list(each) for each in answer.top_logprobs],
+            "residual_mass": [residual_mass(each) for each in answer.top_logprobs],
+        }
+    return Captured(row)
+
+
+def residual_mass(logprobs: Sequence[float]) -> float:
+    """The probability that these leave to all others."""
+    return max(0.0, 1.0 - float(np.exp(np.array(logprobs, np.float64)).sum()))
 
 
 def draws_of(answers: Sequence[Answer], decoding: Decoding, tokenizer: Tokenizer) -> Captured:
-    """Several answers to one request; `residual_mass` is the probability that the kept alternatives leave."""
+    """Several answers to one request."""
     rows = []
     for answer in answers:
-        one = response_of(answer.ids, answer.logprobs, tokenizer)
+        one = response_of(answer, decoding, tokenizer)
         if one.status == FAILED:
             return one
-        row = {
-            **one.values,
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "seed": answer.seed,
-        }
-        if decoding.alternatives:
-            kept = [float(np.exp(np.array(each, np.float64)).sum()) for each in answer.top_logprobs]
-            row |= {
-                "top_ids": [list(each) for each in answer.top_ids],
-                "top_logprobs": [list(each) for each in answer.top_logprobs],
-                "residual_mass": [max(0.0, 1.0 - mass) for mass in kept],
-            }
-        rows.append(row)
+        settings = {"temperature": decoding.temperature, "top_p": decoding.top_p, "seed": answer.seed}
+        rows.append({**one.values, **settings})
     return Captured(draws=rows)
+
+
+def next_token_of(found: NextToken, label_ids: Sequence[int]) -> Captured:
+    """The distribution after a prompt."""
+    known = [] if found.entropy is None else [found.entropy]
+    if np.isnan([*found.top_logprobs, *known, *found.label_logits]).any():
+        return NOT_A_NUMBER
+    row: dict[str, Any] = {
+        "top_ids": list(found.top_ids),
+        "top_logprobs": list(found.top_logprobs),
+        "residual_mass": residual_mass(found.top_logprobs),
+        "entropy": found.entropy,
+    }
+    if label_ids:
+        row |= {"label_ids": list(label_ids), "label_logits": list(found.label_logits)}
+    return Captured(row)
+
+
+def answers_of(
+    spec: CaptureSpec, answers: Sequence[Answer], decoding: Decoding, tokenizer: Tokenizer
+) -> Captured:
+    """What is recorded of a request's answers."""
+    if spec.kind == "generations":
+        return draws_of(answers, decoding, tokenizer)
+    return response_of(answers[0], decoding, tokenizer)

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
+from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace
-from llmood.engines.requests import Prompt, Unmade, draw_key, request_of
+from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
 from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store
 from llmood.identity import digest_bytes
@@ -90,9 +91,11 @@ class Observer:
             "params": dict(spec.params),
             "private": self.private,
         }
-        if spec.kind == "response":
+        tokenizer = self.engine.tokenizer(spec.model)
+        if labels_of(spec):
+            identity["tokenizer"] = tokenizer.identity
+        if spec.kind in ANSWERS:
             # What its text is, and where it ends.
-            tokenizer = self.engine.tokenizer(spec.model)
             identity["tokenizer"] = tokenizer.identity
             identity["end_ids"] = sorted(tokenizer.end_ids)
             identity["context_length"] = self.engine.context_length(spec.model)
@@ -212,7 +215,9 @@ class Observer:
             self._row(wanted.spec, own, wanted.requests[key], captured, each)
             for own, each in zip(wanted.own_keys(key), values, strict=True)
         ]
-        return [row | ({"token_ids": None, "text": None} if self.private else {}) for row in rows]
+        return [
+            row | ({"token_ids": None, "top_ids": None, "text": None} if self.private else {}) for row in rows
+        ]
 
     def _row(
         self, spec: CaptureSpec, key: str, request: Request, captured: Captured, values: Mapping[str, Any]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
-from llmood.engines.columns import logprobs_of, moments_of, response_of
+from llmood.engines.columns import answers_of, logprobs_of, moments_of, next_token_of
+from llmood.engines.decoding import Decoding
+from llmood.engines.labels import label_ids
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
+from llmood.engines.requests import ANSWERS
 from llmood.engines.states import HIDDEN_STATES, captured_states
 from llmood.records import FAILED, CaptureSpec
 
@@ -48,6 +52,8 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             ("hidden_states", "prompt"),
             ("hidden_states", "response"),
             ("hidden_states", "prompt_response"),
+            ("generations", "prompt"),
+            ("next_token", "prompt"),
         }
     )
 
@@ -61,12 +67,14 @@ class TransformersEngine(LocalEngine, BatchedEngine):
 
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         lengths = [len(request.token_ids) for request in requests]
-        if spec.kind != "response":
+        if spec.kind not in ANSWERS:
             return batches_by_length(lengths, self._batch_tokens(spec))
         wanted, limit = _max_new_tokens(spec), self.context_length(spec.model)
         # Where the context cuts an answer short depends on its own prompt alone, so such a prompt has no batch mates.
         roomy = [index for index, length in enumerate(lengths) if length + wanted <= limit]
-        batches = batches_by_length([lengths[index] + wanted for index in roomy], self._batch_tokens(spec))
+        draws = int(dict(spec.params).get("n", 1))  # each has its own row
+        tokens = [draws * (lengths[index] + wanted) for index in roomy]
+        batches = batches_by_length(tokens, self._batch_tokens(spec))
         crowded = [[index] for index, length in enumerate(lengths) if length + wanted > limit]
         return [[roomy[index] for index in batch] for batch in batches] + crowded
 
@@ -75,12 +83,12 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             return self.config.batch_tokens
         if self.device != "cpu":
             return ACCELERATOR_BATCH_TOKENS
-        return CPU_RESPONSE_TOKENS if spec.kind == "response" else CPU_BATCH_TOKENS[self.dtype(spec.model)]
+        return CPU_RESPONSE_TOKENS if spec.kind in ANSWERS else CPU_BATCH_TOKENS[self.dtype(spec.model)]
 
     def run(
         self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
     ) -> Iterator[list[tuple[int, Captured]]]:
-        if self.device == "cpu" or spec.kind == "response":
+        if self.device == "cpu" or spec.kind in ANSWERS:
             yield from super().run(spec, requests, done=done)
             return
         # An accelerator is given the next batch before this one is read: it doesn't wait for the host.
@@ -105,7 +113,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         try:
             if spec.kind == HIDDEN_STATES:
                 return self._begin_states(spec, model, requests)
-            return self._run(spec, model, [request.token_ids for request in requests])
+            return self._run(spec, model, requests)
         except torch.OutOfMemoryError:
             if len(requests) == 1:
                 failed = Captured(
@@ -116,11 +124,14 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         first, second = self._begin(spec, requests[:half]), self._begin(spec, requests[half:])
         return lambda: first() + second()
 
-    def _run(self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]]) -> Reading:
+    def _run(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
+        rows = [request.token_ids for request in requests]
         adapter = spec.model if spec.model in self.adapters else None
-        if spec.kind == "response":
-            answers = self._respond(spec, model, rows, adapter)
+        if spec.kind in ANSWERS:
+            answers = self._answer(spec, model, requests, adapter)
             return lambda: answers
+        if spec.kind == "next_token":
+            return self._next(spec, model, rows, adapter)
         moments = spec.kind == "prompt_moments"
         finish = (model.token_moments if moments else model.token_logprobs)(rows, adapter=adapter)
         column_of = moments_of if moments else logprobs_of
@@ -149,18 +160,28 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             torch.cuda.empty_cache()
         give_back_freed_memory()
 
-    def _respond(
-        self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapter: str | None
+    def _answer(
+        self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request], adapter: str | None
     ) -> list[Captured]:
         tokenizer = self.tokenizer(spec.model)
-        room = self.context_length(spec.model) - max(len(row) for row in rows)
-        answers = model.greedy(
-            rows,
+        decoding = Decoding.of(spec, tokenizer.end_ids)
+        room = self.context_length(spec.model) - max(len(request.token_ids) for request in requests)
+        answers = model.answers(
+            [request.token_ids for request in requests],
+            decoding,
+            seeds=[request.seed or 0 for request in requests],
             max_new_tokens=min(_max_new_tokens(spec), room),
-            end_ids=sorted(tokenizer.end_ids),
             adapter=adapter,
         )
-        return [response_of(ids, logprobs, tokenizer) for ids, logprobs in answers]
+        return [answers_of(spec, each, decoding, tokenizer) for each in answers]
+
+    def _next(
+        self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapter: str | None
+    ) -> Reading:
+        labels = label_ids(spec, partial(self.tokenizer(spec.model).encode, rendered=True))
+        top = int(dict(spec.params).get("top", 0))
+        read = model.next_tokens(rows, alternatives=top, label_ids=labels, adapter=adapter)
+        return lambda: [next_token_of(each, labels) for each in read()]
 
     def _model(self, role: str) -> CausalLM:
         """The loaded model that serves a role; another one that is loaded goes first."""

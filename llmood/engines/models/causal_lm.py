@@ -1,13 +1,13 @@
-"""A loaded causal language model: token log-probabilities and greedy responses of batches of token ids.
+"""A loaded causal language model: token log-probabilities and answers of batches of token ids.
 
 Imported only when a model is to be loaded: this is where torch comes in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig
 
-from llmood.engines.models.greedy import Answer, decode
-from llmood.engines.models.head import LEAST_ROWS, Head
+from llmood.engines.decoding import Answer, Decoding, NextToken
+from llmood.engines.models.decoder import Decoder
+from llmood.engines.models.head import LEAST_ROWS, Head, logits_at_once
 from llmood.engines.models.host import ToHost
 from llmood.engines.models.layout import Layout, packed, padded
 from llmood.engines.models.loading import attach, load_model, peft_name
 from llmood.engines.models.memory import keep_freed_memory
+from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 from llmood.engines.models.packing import Packing, Unpackable, kernel_for
 from llmood.engines.models.states import Tapped
@@ -66,6 +68,7 @@ class CausalLM:
         self.model.generation_config = GenerationConfig()
         self._head = self._checked_head()
         self._packing = self._checked_packing()
+        self.decoder = Decoder(self.model, self._head, few_ids=self._few_ids, tolerance=self._tolerance)
         self._taps: Tapped | None = None  # of its hidden states, once they are asked for
 
     def token_logprobs(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
@@ -96,8 +99,22 @@ class CausalLM:
 
     def _scored(self, layout: Layout, function: OfStates) -> torch.Tensor:
         layout = layout.on(self.device)
+        return function(self._states(layout)[layout.places], layout.wanted)
+
+    def _states_after(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """The decoder's states (n, size) after each row's last token."""
+        if self._packing is None:
+            layout = padded(rows).on(self.device)
+            return self._states(layout)[layout.last]
+        layout = packed(rows).on(self.device)
+        with self._packing.on():
+            return self._states(layout)[layout.last]
+
+    def _states(self, layout: Layout) -> torch.Tensor:
+        """The decoder's states of a layout on its device, laid out flat."""
         output = self.model.base_model(input_ids=layout.ids, use_cache=False, **layout.arguments)
-        return function(output.last_hidden_state.flatten(0, 1)[layout.places], layout.wanted)
+        found: torch.Tensor = output.last_hidden_state
+        return found.flatten(0, 1)
 
     def _of_logits(self, rows: Sequence[Sequence[int]], function: OfLogits, adapter: str | None) -> Finish:
         """The same of a model whose head isn't known: it makes its logits by itself, one text at a time."""
@@ -132,37 +149,39 @@ class CausalLM:
             self._taps = Tapped(self.model.base_model, depth, self._few_ids)
         return self._taps
 
-    def greedy(
+    def next_tokens(
         self,
         rows: Sequence[Sequence[int]],
         *,
-        max_new_tokens: int,
-        end_ids: Sequence[int],
+        alternatives: int,
+        label_ids: Sequence[int],
         adapter: str | None,
-    ) -> list[Answer]:
-        """Each row's most likely continuation, token by token, with raw log-probabilities; the end token is kept."""
-        answer = partial(decode, self.model, max_new_tokens=max_new_tokens, end_ids=end_ids)
-        lengths = [len(row) for row in rows]
-        if len(set(lengths)) == 1 or self._padding_is_unseen:
-            batches = [list(range(len(rows)))]
-        else:
-            batches = [
-                [i for i, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))
-            ]
-        answers: dict[int, Answer] = {}
-        with self._adapted(adapter):
-            for batch in batches:
-                answers |= zip(batch, answer([rows[index] for index in batch]), strict=True)
-        return [answers[index] for index in range(len(rows))]
+    ) -> Callable[[], list[NextToken]]:
+        """The distribution after each row's last token; what comes back waits for it."""
+        with torch.inference_mode(), self._adapted(adapter):
+            if self._head is None:
+                logits: Iterable[torch.Tensor] = [
+                    self.model(input_ids=torch.tensor([row], device=self.device)).logits[:, -1]
+                    for row in rows
+                ]
+            else:
+                states = self._states_after(rows)
+                size = max(LEAST_ROWS, logits_at_once(self.device) // self._head.words)
+                logits = map(self._head, states.split(size))
+            return read_next(logits, alternatives, label_ids)
 
-    @cached_property
-    def _padding_is_unseen(self) -> bool:
-        """Whether a prompt behind padding is answered as it is alone; some recurrent models let padding in."""
-        ids = self._few_ids
-        answer = partial(decode, self.model, max_new_tokens=2, end_ids=())
-        with self._adapted(None):
-            (_, padded_), (_, alone) = answer([ids, ids[-2:]])[1], answer([ids[-2:]])[0]
-        return bool(np.allclose(padded_, alone, rtol=0, atol=self._tolerance))
+    def answers(
+        self,
+        rows: Sequence[Sequence[int]],
+        decoding: Decoding,
+        *,
+        seeds: Sequence[int],
+        max_new_tokens: int,
+        adapter: str | None,
+    ) -> list[list[Answer]]:
+        """Each row's answers; the end token is kept."""
+        with self._adapted(adapter):
+            return self.decoder.answers(rows, decoding, seeds=seeds, max_new_tokens=max_new_tokens)
 
     @property
     def _few_ids(self) -> list[int]:

@@ -39,7 +39,7 @@ class Head:
 
     def of_rows(self, states: torch.Tensor, wanted: torch.Tensor, function: OfLogits) -> torch.Tensor:
         """What a function makes of each position's whole vocabulary, a few positions at a time."""
-        size = max(LEAST_ROWS, logits_at_once(states.device) // self._words)
+        size = max(LEAST_ROWS, logits_at_once(states.device) // self.words)
         parts = zip(states.split(size), wanted.split(size), strict=True)
         return torch.cat([function(self(part), ids) for part, ids in parts])
 
@@ -62,7 +62,8 @@ class Head:
             yield self._finished(torch.nn.functional.linear(states, weight, bias))
 
     @property
-    def _words(self) -> int:
+    def words(self) -> int:
+        """The vocabulary's size; 1 where it can't be seen."""
         weight = getattr(self.output, "weight", None)
         return len(weight) if weight is not None else 1
 

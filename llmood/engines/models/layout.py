@@ -24,6 +24,8 @@ class Layout:
     """Of the states, laid out flat, those before each token but a text's first, text by text."""
     wanted: torch.Tensor
     """The tokens that came next there."""
+    last: torch.Tensor
+    """And those after each text's last token, one a text."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """What else the decoder is to be told."""
     starts: tuple[int, ...] = ()
@@ -40,7 +42,8 @@ class Layout:
             return (value.pin_memory() if device.type == "cuda" else value).to(device, non_blocking=True)
 
         arguments = {name: moved(value) for name, value in self.arguments.items()}
-        return Layout(moved(self.ids), moved(self.places), moved(self.wanted), arguments, self.starts)
+        places, wanted, last = (moved(each) for each in (self.places, self.wanted, self.last))
+        return Layout(moved(self.ids), places, wanted, last, arguments, self.starts)
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Layout:
@@ -84,10 +87,6 @@ def _layout(
         [np.arange(start, start + len(row) - 1) for start, row in zip(starts, rows, strict=True)]
     )
     wanted = np.concatenate([np.asarray(row[1:], dtype=np.int64) for row in rows])
-    return Layout(
-        torch.from_numpy(ids),
-        torch.from_numpy(places),
-        torch.from_numpy(wanted),
-        arguments or {},
-        tuple(starts),
-    )
+    last = np.array([start + len(row) - 1 for start, row in zip(starts, rows, strict=True)])
+    made = (torch.from_numpy(each) for each in (ids, places, wanted, last))
+    return Layout(*made, arguments=arguments or {}, starts=tuple(starts))

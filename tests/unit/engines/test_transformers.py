@@ -157,7 +157,7 @@ def test_greedy_is_the_likeliest_token_again_and_again(architecture: str, tmp_pa
     rows = ROWS[1:]
     engine = engine_of(folder)
     together = captured(engine, respond("base"), rows)
-    assert engine._model("base")._padding_is_unseen  # so they were one batch
+    assert engine._model("base").decoder.padding_is_unseen  # so they were one batch
     for row, values in zip(rows, together, strict=True):
         ids, logprobs = tiny_models.plain_greedy(folder, row, steps=8, ends=[END])
         assert values["token_ids"] == ids
@@ -170,18 +170,18 @@ def test_a_model_that_sees_padding_gets_none(llama: Path, monkeypatch: pytest.Mo
     import transformers
 
     expected = captured(engine_of(llama), respond("base"), ROWS)
-    original = transformers.LlamaForCausalLM.forward
+    original = transformers.LlamaModel.forward
 
     def forward(
         self: Any, *args: Any, attention_mask: Any = None, position_ids: Any = None, **kwargs: Any
     ) -> Any:
         return original(self, *args, **kwargs)  # as recurrent models do that know no mask
 
-    monkeypatch.setattr(transformers.LlamaForCausalLM, "forward", forward)
+    monkeypatch.setattr(transformers.LlamaModel, "forward", forward)
     rows = [*ROWS, ROWS[2]]
     engine = engine_of(llama)
     found = captured(engine, respond("base"), rows)
-    assert not engine._model("base")._padding_is_unseen
+    assert not engine._model("base").decoder.padding_is_unseen
     for ours, theirs in zip(found, [*expected, expected[2]], strict=True):
         assert ours["token_ids"] == theirs["token_ids"]
         assert far(ours["logprobs"], theirs["logprobs"]) < TOLERANCE
