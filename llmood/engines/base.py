@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -183,8 +182,8 @@ class Engine(ABC):
             return "it doesn't record that"
         if not labels_of(spec):
             return why_unusable(spec)
-        encode = partial(self.tokenizer(spec.model).encode, rendered=True)
-        return why_unusable(spec) or why_labels_unusable(spec, encode, self.vocabulary_size(spec.model))
+        tokenizer, size = self.tokenizer(spec.model), self.vocabulary_size(spec.model)
+        return why_unusable(spec) or why_labels_unusable(spec, tokenizer, size)
 
 
 class BatchedEngine(Engine):

@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from llmood.config import EngineConfig
 from llmood.engines.base import engines
+from llmood.engines.decoding import needs_logits, why_unusable
 from llmood.engines.local import choose_device
+from llmood.engines.vllm_build import shows_logits
 from llmood.records import CaptureSpec
 
 DECODED = ("response", "generations")
@@ -44,6 +46,7 @@ def choose_engine(config: EngineConfig, captures: Iterable[CaptureSpec]) -> Choi
     if not _has_vllm():
         return Choice("transformers", "vLLM is not installed (pip install 'llmood[vllm]')")
     lacking = [spec for spec in wanted if not can_capture("vllm", spec)]
+    lacking += [spec for spec in wanted if needs_logits(spec) and not shows_logits("cuda")]
     if lacking:
         return Choice("transformers", f"vLLM can't capture {lacking[0].id}")
     return Choice("vllm", f"{decoded.id} is decoded, on a GPU")
@@ -51,7 +54,7 @@ def choose_engine(config: EngineConfig, captures: Iterable[CaptureSpec]) -> Choi
 
 def can_capture(kind: str, spec: CaptureSpec) -> bool:
     """Whether an engine of this kind can ever give a capture; a server may give less."""
-    return (spec.kind, spec.target) in engines.get(kind).captures
+    return (spec.kind, spec.target) in engines.get(kind).captures and why_unusable(spec) is None
 
 
 def able(spec: CaptureSpec) -> Sequence[str]:

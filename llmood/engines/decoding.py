@@ -83,6 +83,12 @@ class NextToken:
     label_logits: Sequence[float] = ()
 
 
+def needs_logits(spec: CaptureSpec) -> bool:
+    """Whether a spec asks for what only the whole distribution tells."""
+    params = dict(spec.params)
+    return bool(params.get("entropy") or params.get("labels"))
+
+
 # What the numbers of a spec may be: the least, whether that itself may be, and the most.
 _RANGES: dict[str, tuple[float, bool, float]] = {
     "n": (1, True, 32_767),  # the index counts draws in 16 bits

@@ -12,16 +12,21 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from llmood.config import Adapter
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
+from llmood.engines.columns import next_token_of
+from llmood.engines.decoding import NextToken
 from llmood.engines.fake_states import DEPTH, fake_states
+from llmood.engines.labels import label_ids
 from llmood.engines.states import HIDDEN_STATES, captured_states, states_of
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import CaptureSpec, Message
 
 BEGIN, END, FIRST_BYTE = 0, 1, 2
-VERSION = "1"
+VERSION = "2"
 CONTEXT = 4096
 WINDOW = 4  # tokens that a log-probability depends on
 LEXICON = ("yes", "no", "seven", "the red one", "nobody knows", "a small town", "", "twelve")
@@ -71,6 +76,20 @@ class FakeModel:
         text = LEXICON[self._hash(purpose, ids) % len(LEXICON)]
         return text, [byte + FIRST_BYTE for byte in text.encode()] + [END]
 
+    def next_token(self, ids: Sequence[int], top: int, labels: Sequence[int]) -> NextToken:
+        """The distribution after ids, over the end and all bytes."""
+        generator = np.random.default_rng(self._hash("next", ids[-WINDOW:]))
+        logits = generator.normal(scale=2.0, size=FIRST_BYTE + 256)
+        logprobs = logits - np.log(np.exp(logits).sum())
+        order = np.argsort(-logprobs)[:top]
+        entropy = -float((np.exp(logprobs) * logprobs).sum())
+        return NextToken(order.tolist(), logprobs[order].tolist(), entropy, logits[list(labels)].tolist())
+
+    def entropies(self, ids: Sequence[int], start: int) -> list[float]:
+        """One for each token from `start` on; it never sees the token."""
+        before = [ids[max(0, position - WINDOW) : position] for position in range(start, len(ids))]
+        return [4.0 * self._hash("entropy", window) / 2**64 for window in before]
+
     def _one(self, ids: Sequence[int], position: int) -> float:
         share = self._hash("token", ids[max(0, position + 1 - WINDOW) : position + 1]) / 2**64
         return -(0.05 + 4.0 * share)
@@ -107,6 +126,7 @@ class FakeEngine(BatchedEngine):
             ("hidden_states", "prompt"),
             ("hidden_states", "response"),
             ("hidden_states", "prompt_response"),
+            ("next_token", "prompt"),
         }
     )
 
@@ -141,6 +161,10 @@ class FakeEngine(BatchedEngine):
             return [self._respond(model, spec, request) for request in requests]
         if spec.kind == "generations":
             return [self._draw(model, spec, request) for request in requests]
+        if spec.kind == "next_token":
+            labels = label_ids(spec, FakeTokenizer())
+            top = int(dict(spec.params).get("top", 0))
+            return [next_token_of(model.next_token(each.token_ids, top, labels), labels) for each in requests]
         if spec.kind == "prompt_moments":
             return [Captured(model.moments(request.token_ids)) for request in requests]
         if spec.kind == HIDDEN_STATES:
@@ -161,10 +185,16 @@ class FakeEngine(BatchedEngine):
             int(dict(spec.params)["max_new_tokens"]), self.context_length(spec.model) - len(request.token_ids)
         )
         kept = ids[:room]
-        logprobs = model.logprobs([*request.token_ids, *kept])[len(request.token_ids) :]
+        whole, start = [*request.token_ids, *kept], len(request.token_ids)
         finish = "stop" if kept and kept[-1] == END else "length"
         return Captured(
-            {"text": FakeTokenizer().decode(kept), "token_ids": kept, "logprobs": logprobs, "finish": finish}
+            {
+                "text": FakeTokenizer().decode(kept),
+                "token_ids": kept,
+                "logprobs": model.logprobs(whole)[start:],
+                "entropy": model.entropies(whole, start),
+                "finish": finish,
+            }
         )
 
     def _draw(self, model: FakeModel, spec: CaptureSpec, request: Request) -> Captured:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 # Raise it with every change here, in `models/` or in `tokenizer.py` that changes a number: what is stored under an
 # older version is made anew.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 # Measured on two cores (`make bench`): beyond about a thousand tokens, what a layer passes to the next falls out of the
 # processor's cache. In half precision that is twice as many, and products want more rows. Decoding has one token a row
 # and step, and wants more rows still.
@@ -178,7 +177,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
     def _next(
         self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapter: str | None
     ) -> Reading:
-        labels = label_ids(spec, partial(self.tokenizer(spec.model).encode, rendered=True))
+        labels = label_ids(spec, self.tokenizer(spec.model))
         top = int(dict(spec.params).get("top", 0))
         read = model.next_tokens(rows, alternatives=top, label_ids=labels, adapter=adapter)
         return lambda: [next_token_of(each, labels) for each in read()]

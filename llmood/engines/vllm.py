@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.adapter_support import modules_of, rank_of, why_merged
 from llmood.engines.base import Captured, Request, engines
-from llmood.engines.columns import draws_of, logprobs_of, response_of
-from llmood.engines.decoding import Decoding
+from llmood.engines.columns import logprobs_of
+from llmood.engines.decoding import needs_logits
 from llmood.engines.local import DEFAULT_CONTEXT, LocalEngine
 from llmood.engines.requests import ANSWERS
 from llmood.engines.scratch import scratch_folder
 from llmood.engines.states import HIDDEN_STATES
-from llmood.engines.vllm_build import check_build, installed_build, is_out_of_memory
+from llmood.engines.vllm_answers import after_prompts, answered
+from llmood.engines.vllm_build import NO_LOGITS, check_build, installed_build, is_out_of_memory, shows_logits
 from llmood.engines.vllm_memory import kv_cache_bytes, request_room, step_tokens, windows
 from llmood.engines.vllm_states import capture_states
 from llmood.errors import EngineError
@@ -46,6 +47,7 @@ class VllmEngine(LocalEngine):
             ("hidden_states", "prompt"),
             ("hidden_states", "response"),
             ("hidden_states", "prompt_response"),
+            ("next_token", "prompt"),
         }
     )
 
@@ -86,6 +88,10 @@ class VllmEngine(LocalEngine):
 
     def holder(self, role: str) -> str:
         return role if role in self.merged else super().holder(role)
+
+    def lacks(self, spec: CaptureSpec) -> str | None:
+        hidden = needs_logits(spec) and not shows_logits(self.device)
+        return super().lacks(spec) or (NO_LOGITS if hidden else None)
 
     def run(
         self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
@@ -130,42 +136,15 @@ class VllmEngine(LocalEngine):
         adapters = [spec.model if spec.model in model.loading.adapters else None] * len(rows)
         if spec.kind == HIDDEN_STATES:
             return capture_states(model, self.states(spec), requests, adapters)
+        tokenizer = self.tokenizer(spec.model)
         if spec.kind in ANSWERS:
-            limit = self.context_length(spec.model)
-            room = [min(new, limit - len(row)) for row in rows]
-            return self._decode(spec, model, requests, adapters, room)
+            return answered(spec, model, requests, adapters, tokenizer, self.context_length(spec.model))
+        if spec.kind == "next_token":
+            return after_prompts(spec, model, rows, adapters, tokenizer, shows_logits(self.device))
         return [
             Captured(status=FAILED, reason=values) if isinstance(values, str) else logprobs_of(values)
             for values in model.token_logprobs(rows, adapters)
         ]
-
-    def _decode(
-        self,
-        spec: CaptureSpec,
-        model: VllmModel,
-        requests: Sequence[Request],
-        adapters: Sequence[str | None],
-        room: Sequence[int],
-    ) -> list[Captured]:
-        tokenizer, params = self.tokenizer(spec.model), dict(spec.params)
-        several = spec.kind == "generations"
-        decoding = Decoding(
-            draws=int(params["n"]) if several else 1,
-            temperature=float(params["temperature"]) if several else 0.0,
-            top_p=float(params["top_p"]) if several else 1.0,
-            alternatives=int(params.get("top", 0)),
-            end_ids=tuple(sorted(tokenizer.end_ids)),
-        )
-        answers = model.decode(
-            [request.token_ids for request in requests],
-            adapters,
-            decoding,
-            max_new_tokens=room,
-            seeds=[request.seed for request in requests],
-        )
-        if several:
-            return [draws_of(each, decoding, tokenizer) for each in answers]
-        return [response_of(each[0].ids, each[0].logprobs, tokenizer) for each in answers]
 
     def _model(self, role: str, tokens: int) -> VllmModel:
         """The loaded model that serves a role and has room for so many tokens a request; another one goes first."""

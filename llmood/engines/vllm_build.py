@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 
 from llmood.errors import ConfigError, MissingExtraError
 
 NO_MEMORY = "can't allocate memory"  # what torch's CPU allocator says; on CUDA it has an error of its own
+OLDER_RUNNER = "VLLM_USE_V2_MODEL_RUNNER"
+NO_LOGITS = f"on a GPU vLLM shows no logits (its older runner does: set {OLDER_RUNNER}=0)"
+
+
+def shows_logits(device: str) -> bool:
+    """Whether the runner that vLLM takes on a device keeps a step's logits where they can be read."""
+    return device == "cpu" or os.environ.get(OLDER_RUNNER) == "0"
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

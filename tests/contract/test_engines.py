@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,11 @@ def capture(engine: Engine, spec: CaptureSpec, requests: Sequence[Request]) -> l
 
 def specs_of(engine: Engine) -> list[CaptureSpec]:
     draws = {"n": 3, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 6, "seed": 0}
-    params: dict[str, dict[str, Any]] = {"response": {"max_new_tokens": 6}, "generations": draws}
+    params: dict[str, dict[str, Any]] = {
+        "response": {"max_new_tokens": 6},
+        "generations": draws | {"entropy": True},
+        "next_token": {"top": 4, "labels": "a|b|k"},
+    }
     spans = {"prompt": "prompt", "response": "response", "prompt_response": "response"}
     return [
         CaptureSpec.of(kind, role, target, **params.get(kind, {}))
@@ -156,7 +161,55 @@ def test_results_are_aligned_with_the_requests(make: Make) -> None:
                 assert not set(ids[:-1]) & ends
                 assert result.values["text"] == engine.tokenizer(spec.model).decode(ids)
                 assert ids == other.values["token_ids"]
+            if spec.kind == "generations":
+                check_draws(result, other, engine.tokenizer(spec.model).end_ids)
+            if spec.kind == "next_token":
+                check_next_token(result, other)
     engine.close()
+
+
+def check_draws(result: Captured, other: Captured, ends: Collection[int]) -> None:
+    """Three of them, each the same in other company, with a number for each token."""
+    assert len(result.draws) == 3
+    for draw, again in zip(result.draws, other.draws, strict=True):
+        assert set(draw) <= set(CAPTURE_SCHEMAS["generations"].names)
+        ids = draw["token_ids"]
+        assert ids == again["token_ids"]
+        assert 1 <= len(ids) == len(draw["logprobs"]) == len(draw["entropy"]) <= 6
+        assert all(value <= 0 for value in draw["logprobs"])
+        assert all(value >= 0 for value in draw["entropy"])
+        assert draw["entropy"] == pytest.approx(again["entropy"], abs=1e-4)
+        assert draw["finish"] == ("stop" if ids[-1] in ends else "length")
+    assert [draw["seed"] - result.draws[0]["seed"] for draw in result.draws] == [0, 1, 2]
+
+
+def check_next_token(result: Captured, other: Captured) -> None:
+    """Four alternatives, what they leave, and the labels' logits; the same in other company."""
+    values = result.values
+    top = values["top_logprobs"]
+    assert len(set(values["top_ids"])) == len(top) == 4
+    assert list(top) == sorted(top, reverse=True)
+    assert values["residual_mass"] == pytest.approx(1 - sum(math.exp(value) for value in top), abs=1e-6)
+    assert values["entropy"] >= 0
+    assert len(set(values["label_ids"])) == len(values["label_logits"]) == 3
+    likely = dict(zip(values["top_ids"], top, strict=True))
+    labels = zip(values["label_ids"], values["label_logits"], strict=True)
+    shift = [logit - likely[label] for label, logit in labels if label in likely]
+    assert max(shift, default=0) - min(shift, default=0) < 1e-4  # logits, but for a constant, are log p
+    assert values["label_logits"] == pytest.approx(other.values["label_logits"], abs=1e-4)
+    assert values["entropy"] == pytest.approx(other.values["entropy"], abs=1e-4)
+
+
+def test_what_no_engine_could_draw_is_refused(make: Make) -> None:
+    engine = make()
+    for spec in specs_of(engine):
+        if spec.kind == "generations":
+            for name, value in {"n": 0, "temperature": -1.0, "top_p": 0.0, "max_new_tokens": 0}.items():
+                bad = CaptureSpec.of(spec.kind, spec.model, **(dict(spec.params) | {name: value}))
+                assert f"{name} is {value}" in str(engine.lacks(bad))
+        if spec.kind == "next_token":
+            alike = CaptureSpec.of(spec.kind, spec.model, top=1, labels="ka|kb")
+            assert "begin with the same token" in str(engine.lacks(alike))
 
 
 def test_alone_as_in_a_padded_batch(make: Make) -> None:

@@ -112,10 +112,10 @@ def test_vllm_that_leaves_the_adapter_out_fails_the_run(
     outcome, manifest, checks = run(world, tmp_path / "right")
     assert (outcome.code, of(checks, "canary")) == (0, ["info"])
     prepare("cpu")
-    plain = VllmModel._generate
+    plain = VllmModel.generate
     monkeypatch.setattr(
         VllmModel,
-        "_generate",
+        "generate",
         lambda self, rows, settings, adapters: plain(self, rows, settings, [None] * len(rows)),
     )
     monkeypatch.setenv("LLMOOD_CACHE", str(tmp_path / "other"))

@@ -59,19 +59,17 @@ class Decoder:
     def _decode(
         self, rows: Rows, choose: Choose, draws: int, max_new_tokens: int, end_ids: Collection[int]
     ) -> list[Answer]:
+        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "end_ids": end_ids}
         if self.steps_are_right:
-            return decode(
-                self._model,
-                self._head,
-                rows,
-                choose,
-                draws=draws,
-                max_new_tokens=max_new_tokens,
-                end_ids=end_ids,
-            )
-        return decode_by_generate(
-            self._model, rows, choose, draws=draws, max_new_tokens=max_new_tokens, end_ids=end_ids
-        )
+            return decode(self._model, self._head, rows, choose, draws=draws, **settings)
+        if self.company_is_unseen:
+            return decode_by_generate(self._model, rows, choose, draws=draws, **settings)
+        single = enumerate(row for row in rows for _ in range(draws))
+        return [
+            answer
+            for index, row in single
+            for answer in decode_by_generate(self._model, [row], _of_row(choose, index), draws=1, **settings)
+        ]
 
     @cached_property
     def steps_are_right(self) -> bool:
@@ -92,7 +90,7 @@ class Decoder:
             return False
         stepped = [answers[index].logprobs for index in (1, 3)]
         whole = [self._whole(row, answers[index].ids) for row, index in zip(rows, (1, 3), strict=True)]
-        return bool(np.allclose(stepped, whole, rtol=0, atol=self._tolerance))
+        return self._same(stepped, whole)
 
     def _whole(self, row: Sequence[int], answer: Sequence[int]) -> list[float]:
         """Log-probabilities of an answer's tokens, by one pass over all of it."""
@@ -103,6 +101,19 @@ class Decoder:
         return found
 
     @cached_property
+    def company_is_unseen(self) -> bool:
+        """Whether `generate` answers a prompt beside another as it does alone; some recurrent models mix the two up."""
+        ids = self._few_ids
+        script = np.array([ids[:3], ids[:3]])
+
+        def logprobs(rows: Rows) -> list[float]:
+            return decode_by_generate(
+                self._model, rows, _scripted(script), draws=1, max_new_tokens=script.shape[1], end_ids=()
+            )[-1].logprobs
+
+        return self._same(logprobs([ids, ids[::-1]]), logprobs([ids[::-1]]))
+
+    @cached_property
     def padding_is_unseen(self) -> bool:
         """Whether a prompt behind padding is answered as it is alone; some recurrent models let padding in."""
         ids = self._few_ids
@@ -111,9 +122,11 @@ class Decoder:
         def logprobs(rows: Rows) -> list[float]:
             return self._decode(rows, _scripted(script), 1, 2, ())[-1].logprobs
 
-        return bool(
-            np.allclose(logprobs([ids, ids[-2:]]), logprobs([ids[-2:]]), rtol=0, atol=self._tolerance)
-        )
+        return self._same(logprobs([ids, ids[-2:]]), logprobs([ids[-2:]]))
+
+    def _same(self, one: Sequence[Any], other: Sequence[Any]) -> bool:
+        """Whether log-probabilities are equal but for rounding; what is no number is equal to nothing."""
+        return bool(np.allclose(one, other, rtol=0, atol=self._tolerance))
 
 
 def _scripted(ids: NDArray[np.int64]) -> Choose:
@@ -123,3 +136,8 @@ def _scripted(ids: NDArray[np.int64]) -> Choose:
         return kept(Vocabulary.of(logits), torch.from_numpy(ids[rows, step]).to(logits.device), 0)
 
     return choose
+
+
+def _of_row(choose: Choose, index: int) -> Choose:
+    """What chooses for one row of several, which is run by itself."""
+    return lambda logits, rows, step: choose(logits, rows + index, step)

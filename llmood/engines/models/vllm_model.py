@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from vllm import LLM, SamplingParams, TokensPrompt
 from vllm.lora.request import LoRARequest
 
-from llmood.engines.decoding import Answer, Decoding
 from llmood.engines.models.vllm_states import Watch, once
 from llmood.errors import EngineError
 
@@ -76,6 +75,7 @@ class Loading:
             "enforce_eager": self.eager or self.device == "cpu",
             "gpu_memory_utilization": self.memory_share,
             "trust_remote_code": self.trust_remote_code,
+            "max_logprobs": -1,  # how many alternatives are kept is the spec's to say
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
         }
@@ -142,41 +142,11 @@ class VllmModel:
             max_tokens=1, temperature=0, prompt_logprobs=0, flat_logprobs=True, detokenize=False
         )
         asked = [index for index, row in enumerate(rows) if len(row) > 1]
-        outputs = self._generate([rows[i] for i in asked], settings, [adapters[i] for i in asked])
+        outputs = self.generate([rows[i] for i in asked], settings, [adapters[i] for i in asked])
         found: list[NDArray[np.float32] | str] = [np.zeros(0, np.float32) for _ in rows]
         for index, output in zip(asked, outputs, strict=True):
             found[index] = _own_logprobs(output, rows[index])
         return found
-
-    def decode(
-        self,
-        rows: Sequence[Sequence[int]],
-        adapters: Sequence[str | None],
-        decoding: Decoding,
-        *,
-        max_new_tokens: Sequence[int],
-        seeds: Sequence[int | None],
-    ) -> list[list[Answer]]:
-        """Each row's answers; all of a row's draws are one request. Draw i takes the row's seed and i."""
-        settings = [
-            SamplingParams(
-                n=decoding.draws,
-                max_tokens=most,
-                temperature=decoding.temperature,
-                top_p=decoding.top_p,
-                seed=seed,
-                logprobs=decoding.alternatives,
-                flat_logprobs=True,
-                detokenize=False,
-                stop_token_ids=list(decoding.end_ids),
-            )
-            for most, seed in zip(max_new_tokens, seeds, strict=True)
-        ]
-        outputs = self._generate(rows, settings, adapters)
-        return [
-            [_answer(each, None if seed is None else seed + draw) for draw, each in enumerate(output.outputs)]
-            for output, seed in zip(outputs, seeds, strict=True)
-        ]
 
     def states(
         self,
@@ -190,10 +160,11 @@ class VllmModel:
         """Of each row the means over ranges of its tokens (layers, ranges, size), or why there are none."""
         watch = Watch(self.llm, depth, layers, ranges)
         with watch.on():
-            self._generate(rows, [once(row) for row in range(len(rows))], adapters)
+            self.generate(rows, [once(row) for row in range(len(rows))], adapters)
         return watch.found()
 
-    def _generate(self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]) -> Any:
+    def generate(self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]) -> Any:
+        """VLLM's outputs of rows, under one setting or one each."""
         prompts = [TokensPrompt(prompt_token_ids=list(row)) for row in rows]
         if not prompts:
             return []
@@ -227,19 +198,6 @@ def _own_logprobs(output: Any, row: Sequence[int]) -> NDArray[np.float32] | str:
     if output.num_cached_tokens:
         return "vLLM read log-probabilities from its prefix cache, where they are not kept"
     return np.asarray(flat.logprobs, dtype=np.float32)
-
-
-def _answer(completion: Any, seed: int | None) -> Answer:
-    """Of each token vLLM gives its own log-probability first, then the likeliest ones' (its own may be among them)."""
-    flat = completion.logprobs
-    spans = list(zip(flat.start_indices, flat.end_indices, strict=True))
-    return Answer(
-        list(completion.token_ids),
-        [flat.logprobs[start] for start, _ in spans],
-        [list(flat.token_ids[start + 1 : end]) for start, end in spans],
-        [list(flat.logprobs[start + 1 : end]) for start, end in spans],
-        seed,
-    )
 
 
 def prepare(device: str, *, eager: bool = False) -> None:

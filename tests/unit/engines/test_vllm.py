@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request, engines
+from llmood.engines.decoding import Decoding
 from llmood.engines.vllm import VllmEngine
 from llmood.errors import ConfigError, EngineError, MissingExtraError
 from llmood.records import CaptureSpec
@@ -23,8 +25,11 @@ from tests.tiny_models import (
     TOLERANCE,
     TUNED,
     far,
+    log_softmax,
     plain_greedy,
+    plain_logits,
     plain_logprobs,
+    plain_model,
     respond,
     rows_of,
     save_adapter,
@@ -182,6 +187,121 @@ def test_temperature_changes_draws_and_not_their_log_probabilities(
     assert "top_ids" not in draws[0]
 
 
+def test_nothing_is_drawn_at_temperature_zero(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    greedy = CaptureSpec.of("generations", "tuned", n=3, temperature=0.0, top_p=1.0, max_new_tokens=4, seed=0)
+    (draws,) = drawn(engine, [1], greedy)
+    ids, _ = plain_greedy(folders["base"], ROWS[3], steps=4, ends=[END], adapter=folders["tuned"])
+    assert [each["token_ids"] for each in draws] == [ids] * 3
+    assert [each["seed"] for each in draws] == [1, 2, 3]
+
+
+def plain_entropies(
+    folder: Path, row: tuple[int, ...], answer: list[int], adapter: Path | None
+) -> list[float]:
+    """Of each token of an answer, by one pass of transformers and peft alone."""
+    logprobs = log_softmax(plain_logits(plain_model(folder, adapter), [*row, *answer]))
+    return (-(np.exp(logprobs) * logprobs).sum(axis=-1))[len(row) - 1 : -1].tolist()  # type: ignore[no-any-return]
+
+
+def test_each_token_has_its_own_entropy(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    spec = CaptureSpec.of(
+        "generations", "tuned", n=4, temperature=1.5, top_p=1.0, max_new_tokens=12, seed=0, entropy=True
+    )
+    rows = [*ROWS, *rows_of(CONTEXT - 4, CONTEXT - 8)]  # the last two end early, at the context's
+    found: dict[int, Captured] = {}
+    for finished in engine.run(spec, [Request(row, seed=10 * i) for i, row in enumerate(rows)]):
+        found |= dict(finished)
+    lengths = set()
+    for index, row in enumerate(rows):
+        for each in found[index].draws:
+            lengths.add(len(each["token_ids"]))
+            expected = plain_entropies(folders["base"], row, each["token_ids"], folders["tuned"])
+            assert far(each["entropy"], expected) < TOLERANCE
+    assert len(lengths) > 1
+    (answer,) = captured(
+        engine, CaptureSpec.of("response", "base", max_new_tokens=5, entropy=True), ROWS[3:4]
+    )
+    expected = plain_entropies(folders["base"], ROWS[3], answer.values["token_ids"], None)
+    assert far(answer.values["entropy"], expected) < TOLERANCE
+    assert "entropy" not in captured(engine, respond("base"), ROWS[3:4])[0].values  # nobody asked
+
+
+def test_entropies_of_base_and_adapter_in_one_batch(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    from llmood.engines.models.vllm_answers import decode
+
+    values(engine, TUNED, ROWS[:2])
+    model = engine._loaded
+    assert model is not None
+    names = [None, "tuned", "tuned:1"] * 2
+    rows = [ROWS[3], ROWS[4], ROWS[3], ROWS[2], ROWS[3], ROWS[4]]
+    # The smallest of them end by themselves, the others by their room.
+    answers = decode(
+        model,
+        rows,
+        names,
+        Decoding(draws=2, temperature=1.0, top_p=1.0, alternatives=0, end_ids=(END,), entropy=True),
+        max_new_tokens=[1, 6, 3, 2, 5, 4],
+        seeds=list(range(0, 60, 10)),
+    )
+    folder = {None: None, "tuned": folders["tuned"], "tuned:1": folders["second"]}
+    for row, name, draws in zip(rows, names, answers, strict=True):
+        for answer in draws:
+            assert answer.entropy is not None
+            expected = plain_entropies(folders["base"], row, answer.ids, folder[name])
+            assert far(list(answer.entropy), expected) < TOLERANCE
+
+
+def test_prompts_that_are_read_in_parts_have_no_entropy_before_their_end(engine: VllmEngine) -> None:
+    from llmood.engines.models.vllm_logits import Seen, _look
+
+    class Runner:
+        input_batch = type(
+            "Batch", (), {"req_ids": ["7-abc", "1_7-def"], "num_prompt_tokens": np.array([9, 4])}
+        )()
+        optimistic_seq_lens_cpu = np.array([6, 4])
+
+    seen = Seen()
+    _look(Runner(), torch.tensor([[1.0], [2.0]]), lambda logits: logits, seen)
+    assert seen.of("7", 1, 1) == [[2.0]]
+    with pytest.raises(EngineError, match="whose logits nobody saw"):
+        seen.of("7", 0, 1)
+
+
+NEXT = {"top": 30, "labels": "k|b|z"}
+
+
+@pytest.mark.parametrize(("role", "adapter"), [("base", None), ("tuned", "tuned")])
+def test_the_next_token_is_transformers_own(
+    engine: VllmEngine, folders: dict[str, Path], role: str, adapter: str | None
+) -> None:
+    results = captured(engine, CaptureSpec.of("next_token", role, **NEXT), ROWS)  # type: ignore[arg-type]
+    model = plain_model(folders["base"], folders[adapter] if adapter else None)
+    labels = [ids[0] for ids in engine.tokenizer(role).encode(["k", "b", "z"], rendered=True)]
+    for row, result in zip(ROWS, results, strict=True):
+        logits = plain_logits(model, row)[-1]
+        logprobs = log_softmax(logits)
+        found = result.values
+        assert found["top_ids"] == np.argsort(-logprobs)[:30].tolist()
+        assert far(found["top_logprobs"], np.sort(logprobs)[::-1][:30].tolist()) < TOLERANCE
+        assert far([found["entropy"]], [-(np.exp(logprobs) * logprobs).sum()]) < TOLERANCE
+        assert found["label_ids"] == labels
+        assert far(found["label_logits"], logits[labels].tolist()) < TOLERANCE
+        assert found["residual_mass"] == pytest.approx(1 - np.exp(found["top_logprobs"]).sum(), abs=1e-6)
+
+
+def test_what_needs_logits_is_refused_where_they_are_hidden(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entropy = CaptureSpec.of("response", "base", max_new_tokens=5, entropy=True)
+    specs = [entropy, CaptureSpec.of("next_token", "base", **NEXT)]  # type: ignore[arg-type]
+    assert [engine.lacks(spec) for spec in specs] == [None, None]
+    monkeypatch.setattr(engine, "device", "cuda")
+    assert all("shows no logits" in str(engine.lacks(spec)) for spec in specs)
+    assert engine.lacks(CaptureSpec.of("next_token", "base", top=3)) is None
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "0")
+    assert [engine.lacks(spec) for spec in specs] == [None, None]
+
+
 def test_the_prefix_cache_is_not_read_for_log_probabilities(
     engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +319,7 @@ def test_the_prefix_cache_is_not_read_for_log_probabilities(
 
     assert "prefix cache" in str(vllm_model._own_logprobs(Cached(), row))
     assert "other tokens" in str(vllm_model._own_logprobs(Cached(), row[:-1]))
-    monkeypatch.setattr(vllm_model.VllmModel, "_generate", lambda *_: [Cached()])
+    monkeypatch.setattr(vllm_model.VllmModel, "generate", lambda *_: [Cached()])
     (result,) = captured(engine, TUNED, [row])
     assert (result.status, "prefix cache" in str(result.reason)) == ("failed", True)
 

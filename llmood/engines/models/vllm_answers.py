@@ -1,0 +1,106 @@
+"""Answers and next tokens of a model that vLLM has loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from vllm import SamplingParams
+
+from llmood.engines.decoding import Answer, Decoding, NextToken
+from llmood.engines.models.choosing import Vocabulary
+from llmood.engines.models.vllm_logits import watched
+from llmood.engines.models.vllm_model import VllmModel
+
+Rows = Sequence[Sequence[int]]
+
+
+def decode(
+    model: VllmModel,
+    rows: Rows,
+    adapters: Sequence[str | None],
+    decoding: Decoding,
+    *,
+    max_new_tokens: Sequence[int],
+    seeds: Sequence[int | None],
+) -> list[list[Answer]]:
+    """Each row's answers; all of a row's draws are one request. Draw i takes the row's seed and i."""
+    draws = 1 if decoding.greedy else decoding.draws  # vLLM refuses several that would be one
+    settings = [
+        SamplingParams(
+            n=draws,
+            max_tokens=most,
+            temperature=decoding.temperature,
+            top_p=decoding.top_p,
+            seed=seed,
+            logprobs=decoding.alternatives,
+            flat_logprobs=True,
+            detokenize=False,
+            stop_token_ids=list(decoding.end_ids),
+        )
+        for most, seed in zip(max_new_tokens, seeds, strict=True)
+    ]
+    with watched(model.llm, _entropy) if decoding.entropy else nullcontext() as seen:
+        outputs = model.generate(rows, settings, adapters)
+    found = []
+    for output, seed in zip(outputs, seeds, strict=True):
+        answers = [_answer(each) for each in output.outputs]
+        if seen is not None:
+            answers = [
+                replace(answer, entropy=[row[0] for row in seen.of(output.request_id, draw, len(answer.ids))])
+                for draw, answer in enumerate(answers)
+            ]
+        answers *= decoding.draws // draws
+        found.append(
+            [
+                replace(answer, seed=None if seed is None else seed + draw)
+                for draw, answer in enumerate(answers)
+            ]
+        )
+    return found
+
+
+def next_tokens(
+    model: VllmModel,
+    rows: Rows,
+    adapters: Sequence[str | None],
+    *,
+    alternatives: int,
+    label_ids: Sequence[int],
+    shows_logits: bool,
+) -> list[NextToken]:
+    """The distribution after each row; where vLLM doesn't show its logits, only its likeliest tokens."""
+    settings = SamplingParams(
+        max_tokens=1, temperature=0, logprobs=alternatives, flat_logprobs=True, detokenize=False
+    )
+
+    def read(logits: torch.Tensor) -> torch.Tensor:
+        return torch.cat([_entropy(logits), logits[:, list(label_ids)].double()], dim=1)
+
+    with watched(model.llm, read) if shows_logits else nullcontext() as seen:
+        outputs = model.generate(rows, settings, adapters)
+    found = []
+    for output in outputs:
+        answer = _answer(output.outputs[0])
+        entropy, *labels = seen.of(output.request_id, 0, 1)[0] if seen is not None else (None,)
+        found.append(NextToken(answer.top_ids[0], answer.top_logprobs[0], entropy, labels))
+    return found
+
+
+def _entropy(logits: torch.Tensor) -> torch.Tensor:
+    return Vocabulary.of(logits).entropy()[:, None]
+
+
+def _answer(completion: Any) -> Answer:
+    """Of each token vLLM gives its own log-probability first, then the likeliest ones' (its own may be among them)."""
+    flat = completion.logprobs
+    spans = list(zip(flat.start_indices, flat.end_indices, strict=True))
+    return Answer(
+        list(completion.token_ids),
+        [flat.logprobs[start] for start, _ in spans],
+        [list(flat.token_ids[start + 1 : end]) for start, end in spans],
+        [list(flat.logprobs[start + 1 : end]) for start, end in spans],
+    )
