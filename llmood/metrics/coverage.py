@@ -17,16 +17,21 @@ from llmood.metrics.selective import ERROR_DETECTION, accepted_and_wrong, judged
 COVERAGES = np.linspace(0.1, 1.0, 20)  # those that the source of AURAC sums over
 
 
-def _wanted(total: IntArray, coverage: float) -> IntArray:
-    # In counts, and with slack: 0.55 · 100 is a little more than 55 in binary. One answer at least is accepted.
-    wanted: IntArray = np.maximum(np.ceil(coverage * total - 1e-9), 1).astype(np.int64)
+def _wanted(total: IntArray, coverages: FloatArray) -> IntArray:
+    """How many answers are accepted, (...) totals and (C,) coverages to (..., C); one at least."""
+    # In counts, and with slack: 0.55 · 100 is a little more than 55 in binary.
+    wanted: IntArray = np.maximum(np.ceil(total[..., None] * coverages - 1e-9), 1).astype(np.int64)
     return wanted
 
 
-def _accuracy(counts: Counts, coverage: float) -> FloatArray:
+def _accuracies(counts: Counts, coverages: FloatArray) -> FloatArray:
     accepted, wrong = accepted_and_wrong(counts)
-    wanted = _wanted(accepted[..., -1], coverage)
-    accuracy: FloatArray = 1.0 - expected_risk(accepted, wrong, wanted) / wanted
+    wanted = _wanted(accepted[..., -1], coverages)
+    return 1.0 - expected_risk(accepted, wrong, wanted) / wanted
+
+
+def _accuracy(counts: Counts, coverage: float) -> FloatArray:
+    accuracy: FloatArray = _accuracies(counts, np.array([coverage]))[..., 0]
     return accuracy
 
 
@@ -38,7 +43,7 @@ def _accuracy_bound(counts: Counts, groups: GroupCounts, level: float, *, covera
     kind, of_kind = (
         (groups.n_negative, counts.negatives) if value == 1.0 else (groups.n_positive, counts.positives)
     )
-    share = float(_wanted(counts.negatives + counts.positives, coverage) / of_kind)
+    share = float(_wanted(counts.negatives + counts.positives, np.array([coverage]))[0] / of_kind)
     slack = zero_rate_bound(max(1, int(kind * share)), level)
     ends = (1.0 - slack, 1.0) if value == 1.0 else (0.0, slack)
     return Bound(*ends, "clopper_pearson")
@@ -59,8 +64,7 @@ def accuracy_at_coverage(uncertainty: ArrayLike, correct: ArrayLike, coverage: f
 
 
 def _aurac(counts: Counts) -> FloatArray:
-    accuracies = np.stack([_accuracy(counts, float(coverage)) for coverage in COVERAGES])
-    area: FloatArray = accuracies.mean(axis=0)
+    area: FloatArray = _accuracies(counts, COVERAGES).mean(axis=-1)
     return area
 
 

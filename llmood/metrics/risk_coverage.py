@@ -23,21 +23,19 @@ def risk_coverage_area(accepted: IntArray, risk: NDArray[np.number]) -> FloatArr
     """
     before: IntArray = accepted[..., :-1]
     carried = risk[..., :-1].astype(np.float64)
-    rate: FloatArray = _rates(accepted, risk)
-    harmonic = harmonic_numbers(int(accepted.max()))
-    steps = harmonic[accepted[..., 1:]] - harmonic[before]
-    added = np.diff(risk.astype(np.float64))
+    added = np.diff(risk).astype(np.float64)
+    rate = added / np.maximum(np.diff(accepted), 1)
+    steps = np.diff(harmonic_numbers(int(accepted.max())).take(accepted))
     total: FloatArray = ((carried - before * rate) * steps + added).sum(axis=-1)
     return total / accepted[..., -1]
 
 
 def expected_risk(accepted: IntArray, risk: NDArray[np.number], wanted: IntArray) -> FloatArray:
-    """The expected risk among the `wanted` most confident answers, (..., T) sums and (...) counts to (...)."""
-    last = (accepted < wanted[..., None]).sum(axis=-1)[..., None]
-    before = np.take_along_axis(accepted, last - 1, axis=-1)[..., 0]
-    carried = np.take_along_axis(risk, last - 1, axis=-1)[..., 0].astype(np.float64)
-    rate = np.take_along_axis(_rates(accepted, risk), last - 1, axis=-1)[..., 0]
-    expected: FloatArray = carried + (wanted - before) * rate
+    """The expected risk among the `wanted` most confident answers: (..., T) sums and (..., C) counts to (..., C)."""
+    last = _first_to_hold(accepted, wanted)
+    held, of_held = (np.take_along_axis(sums, last, axis=-1) for sums in (accepted, risk))
+    before, carried = (np.take_along_axis(sums, last - 1, axis=-1) for sums in (accepted, risk))
+    expected: FloatArray = carried + (wanted - before) * (of_held - carried) / (held - before)
     return expected
 
 
@@ -54,6 +52,7 @@ def harmonic_numbers(n: int) -> FloatArray:
     return np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
 
 
-def _rates(accepted: IntArray, risk: NDArray[np.number]) -> FloatArray:
-    rates: FloatArray = np.diff(risk) / np.maximum(np.diff(accepted), 1)
-    return rates
+def _first_to_hold(accepted: IntArray, wanted: IntArray) -> NDArray[np.intp]:
+    """The first place of each row whose sum reaches what is wanted; the place before it doesn't."""
+    rows = zip(accepted.reshape(-1, accepted.shape[-1]), wanted.reshape(-1, wanted.shape[-1]), strict=True)
+    return np.stack([np.searchsorted(*row) for row in rows]).reshape(wanted.shape)
