@@ -88,5 +88,6 @@ def _layout(
     )
     wanted = np.concatenate([np.asarray(row[1:], dtype=np.int64) for row in rows])
     last = np.array([start + len(row) - 1 for start, row in zip(starts, rows, strict=True)])
-    made = (torch.from_numpy(each) for each in (ids, places, wanted, last))
-    return Layout(*made, arguments=arguments or {}, starts=tuple(starts))
+    own = {"ids": ids, "places": places, "wanted": wanted, "last": last}
+    tensors = {name: torch.from_numpy(each) for name, each in own.items()}
+    return Layout(**tensors, arguments=arguments or {}, starts=tuple(starts))
