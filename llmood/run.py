@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from llmood import interrupts
 from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.engines.canary import examine
@@ -193,6 +194,7 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         canary = examine(plan.engine, store, observer.watched)
     finally:
         plan.engine.close()
+    interrupts.check()
     target.write_manifest("running", canary=canary)
     index = observer.index()
     write_table(target.file("observations/index.parquet"), index)

@@ -6,14 +6,14 @@ import errno
 import functools
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import typer
 
+from llmood import interrupts
 from llmood.cli.terminal import printable
 from llmood.errors import SHORTER, ConfigError, LlmoodError
 
@@ -32,9 +32,8 @@ def handled(command: F) -> F:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        before = signal.signal(signal.SIGTERM, _interrupt)
         try:
-            with reader_may_leave():
+            with interrupts.listening(), reader_may_leave():
                 command(*args, **kwargs)
         except LlmoodError as error:
             _complain(_with_config(str(error), kwargs.get("config")))
@@ -52,8 +51,6 @@ def handled(command: F) -> F:
                 _abandon_stdout()
             _complain(f"{error.filename or 'the output'}: {error.strerror}")
             raise typer.Exit(FAILED) from None
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
     return run  # type: ignore[return-value]
 
@@ -83,8 +80,3 @@ def _complain(message: str) -> None:
 def _with_config(message: str, config: object) -> str:
     """A message whose remedy is a command on the configuration that this command was given."""
     return message.replace(" CONFIG'", f" {shlex.quote(config)}'") if isinstance(config, str) else message
-
-
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    # SIGTERM ends a run as Ctrl-C does: what is finished is written, and it can be resumed.
-    raise KeyboardInterrupt

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from llmood import interrupts
 from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
 from llmood.engines.labels import labels_of
@@ -201,6 +202,7 @@ class Observer:
                     full, pending = pending, []
                     located.update(wanted.context.append(full))
                     written = time.monotonic()
+                interrupts.check()  # the exception may have been lost in a library, say while it was imported
         finally:
             # Also when interrupted or when a batch fails: nothing that is finished is lost.
             if pending:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from llmood import interrupts
 from llmood.errors import EngineError
 from llmood.finetune_config import Settings
 from llmood.progress import Progress
@@ -124,6 +125,7 @@ class Loop:
             history.seconds = before + time.monotonic() - began
             if time.monotonic() - self._saved >= CHECKPOINT_SECONDS:
                 self._checkpoint()
+            interrupts.check()
         done = Epoch(epoch, history.loss / history.learned, self._validate(f"after epoch {epoch}", RATE_HINT))
         history.epochs.append(done)
         history.loss, history.learned = 0.0, 0

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,24 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
     assert losses(adapter_of(world)) == losses(undisturbed)
     assert weights(adapter_of(world)) == weights(undisturbed)
     assert sorted(entry.name for entry in adapter_of(world).iterdir()) == FILES
+
+
+@pytest.mark.usefixtures("every_step")
+def test_an_interrupt_that_a_library_swallows_still_ends_the_training(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = LoraModel.step
+
+    def step(self: LoraModel, *args: Any, **kwargs: Any) -> float:
+        if kwargs["step"] == 1:
+            with suppress(BaseException):
+                signal.raise_signal(signal.SIGTERM)
+        return honest(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LoraModel, "step", step)
+        assert llmood("finetune", world.config).code == 130
+    refused(llmood("run", world.config, "--dry-run"), "models.tuned.adapter")
 
 
 @pytest.mark.slow

@@ -85,6 +85,32 @@ def test_an_interrupted_run_keeps_what_is_finished(
     assert ours["metrics.json"] == theirs["metrics.json"]
 
 
+# Where a signal comes while a library is imported, that library may take the exception for one of its own.
+DEAF = """
+import signal
+from llmood.engines.fake import FakeEngine
+honest = FakeEngine.{method}
+def deaf(self, *given):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:
+        pass
+    return honest(self, *given)
+FakeEngine.{method} = deaf
+"""
+
+
+@pytest.mark.parametrize("method", ["capture", "close"])
+@pytest.mark.usefixtures("no_report")
+def test_an_interrupt_that_is_swallowed_still_interrupts(world: World, tmp_path: Path, method: str) -> None:
+    with spawn("run", world.config, "-o", "run", cwd=tmp_path, patch=DEAF.format(method=method)) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "llmood: interrupted; the same command goes on from here\n"
+    assert package.Run(tmp_path / "run").status == "interrupted"
+    assert llmood("run", world.config, "-o", tmp_path / "run").code == 0
+
+
 @pytest.mark.usefixtures("no_report")
 def test_two_runs_into_one_folder(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "run"

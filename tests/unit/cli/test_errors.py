@@ -9,6 +9,7 @@ import signal
 import pytest
 import typer
 
+from llmood import interrupts
 from llmood.cli.errors import handled
 from llmood.errors import ConfigError, DataError, EngineError, LlmoodError, NotFittedError, StoreError
 
@@ -66,14 +67,26 @@ def test_an_exit_passes_through() -> None:
     assert end(typer.Exit(3)) == 3
 
 
-def test_termination_is_an_interrupt_only_within_a_command() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_an_interrupt_only_within_a_command(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
 
     @handled
     def command() -> None:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
 
     with pytest.raises(typer.Exit) as found:
         command()
     assert found.value.exit_code == 130
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+    interrupts.check()  # the next command of this process was not asked to end
+
+
+def test_who_does_not_hear_ctrl_c_goes_on_not_hearing_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.listening():
+            signal.raise_signal(signal.SIGINT)
+            interrupts.check()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 import llmood.engines.observe as observing
+from llmood import interrupts
 from llmood.engines.base import Captured, Request
 from llmood.engines.captures import required_captures
 from llmood.engines.fake import FIRST_BYTE, FakeModel, FakeTokenizer
@@ -267,6 +270,25 @@ def test_interrupted_it_keeps_finished_batches_and_sends_the_rest_alike(error: B
     observer, _ = observe(TEXTS, [BASE], second)
     assert first.batches(BASE) + second.batches(BASE) == planned
     assert {row["status"] for row in rows(observer, BASE)} == {"ok"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_swallows_still_ends_it(number: signal.Signals) -> None:
+    whole, first, second = Spy(), Spy(), Spy()
+    Observer(whole, prompts_of(TEXTS), Store(Store().root / "elsewhere"), private=False).run(BASE)
+    left = iter(range(2))
+
+    def before(*_: Any) -> None:
+        if next(left, None) == 1:
+            with suppress(BaseException):
+                signal.raise_signal(number)
+
+    first.before = before
+    with interrupts.listening(), pytest.raises(KeyboardInterrupt):
+        observe(TEXTS, [BASE], first)
+    assert len(first.batches(BASE)) == 2  # the one that was made while it came is kept too
+    observe(TEXTS, [BASE], second)
+    assert first.batches(BASE) + second.batches(BASE) == whole.batches(BASE)
 
 
 def test_shards_are_written_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
