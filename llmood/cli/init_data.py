@@ -52,11 +52,8 @@ def rows_of(files: Mapping[Split, Path], asking: Asking) -> list[dict[str, Any]]
     for split, head in heads.items():
         shown = f"{files[split]} ({head.count} rows)"
         asking.decisions.append((split, shown, "its name" if len(files) > 1 else "the only file"))
-        if head.first_reject is not None:
-            asking.notes.append(
-                f"{head.rejects} rows of {files[split]} can't be read, the first: line {head.first_reject.line}: "
-                f"{head.first_reject.reason}"
-            )
+        if head.unread:
+            asking.notes.append(f"rows of {files[split]}: {head.unread}")
     if "train" in files and "test" not in files:
         asking.notes.append("test, validation and calibration are carved from train, by a hash of the text")
     return columns_of(heads)
@@ -83,6 +80,8 @@ def columns_of_id(given: Given, rows: Sequence[Row], asking: Asking) -> Columns:
     for field in ("references", "label", "group"):
         option = (given.columns or {}).get(field)
         changed[field] = _column_of(field, found, option, rows, asking)
+    for field, column in found.unasked.items():
+        asking.decisions.append((field, column, "its columns"))
     return replace(found, references=changed["references"], label=changed["label"], group=changed["group"])
 
 

@@ -89,8 +89,8 @@ def _drafted(one: OodGiven, id_columns: Columns, taken: set[str], asking: Asking
     shift = _shift(one, asking)
     if one.head is None:
         return OodDraft(one.name, shift)
-    if one.head.first_reject is not None:
-        asking.notes.append(f"{one.head.rejects} rows of {one.name} can't be read")
+    if one.head.unread:
+        asking.notes.append(f"rows of {one.name}: {one.head.unread}")
     columns = _alike(id_columns, one.head.rows, Path(one.name))
     task = TaskDraft(_free(file_name(one.stem or "ood"), taken), {"test": Path(one.name)}, columns)
     shown = columns.prompt or f"the chat turns of '{columns.messages_column}'"

@@ -39,6 +39,12 @@ class Columns:
         return {name: column for name, column in named.items() if column is not None}
 
     @property
+    def unasked(self) -> dict[str, str]:
+        """What is mapped without a question or an option: a user should still see it."""
+        named = {"domain": self.domain, "choices": self.choices, "id": self.id}
+        return {name: column for name, column in named.items() if column is not None}
+
+    @property
     def reads(self) -> frozenset[str]:
         """The columns of the prompt."""
         if self.messages_column is not None:

@@ -13,6 +13,7 @@ from llmood.errors import ConfigError, DataError
 from llmood.records import SPLITS, Reject, Split
 from llmood.registry import suggest
 from llmood.tasks.read import read_rows
+from llmood.tasks.read_csv import AS_UTF8, NOT_UTF8
 
 # How files name their splits; the first spelling that is there is taken.
 SPELLINGS: dict[Split, tuple[str, ...]] = {
@@ -33,6 +34,15 @@ class Head:
     count: int
     rejects: int
     first_reject: Reject | None
+
+    @property
+    def unread(self) -> str:
+        """What can't be read, for a message that names the file; empty where all can."""
+        first = self.first_reject
+        if first is None:
+            return ""
+        remedy = f" ({AS_UTF8})" if first.reason.startswith(NOT_UTF8) else ""
+        return f"{self.rejects} can't be read, the first: line {first.line}: {first.reason}{remedy}"
 
 
 def find_splits(given: Path) -> dict[Split, Path]:
@@ -69,10 +79,21 @@ def read_head(path: Path) -> Head:
         count += 1
         if len(rows) < KEPT:
             rows.append(item[1])
+    head = Head(rows, count, rejects, first)
     if not count:
-        why = f"; {rejects} can't be read, the first: line {first.line}: {first.reason}" if first else ""
-        raise DataError(f"{path}: holds no row{why}", hint="a row is one JSON object with named columns")
-    return Head(rows, count, rejects, first)
+        why = f"; {head.unread}" if first else ""
+        # Where the encoding is the trouble, the form of the rows may be right.
+        shape = None if AS_UTF8 in why else _shape(path)
+        raise DataError(f"{path}: holds no row{why}", hint=shape)
+    return head
+
+
+def _shape(path: Path) -> str | None:
+    """What a row of such a file is."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if ".csv" in suffixes[-2:]:
+        return "a row is one line of cells below the header"
+    return "a row is one JSON object with named columns" if ".jsonl" in suffixes[-2:] else None
 
 
 def stem(path: Path) -> str:

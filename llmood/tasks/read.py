@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from llmood.errors import ConfigError, DataError, kind_of
 from llmood.records import Reject
-from llmood.tasks.read_csv import Row, Rows, read_csv
+from llmood.tasks.read_csv import NOT_UTF8, Row, Rows, read_csv
 
 MAX_LINE = (
     8_000_000  # bytes of one line: a compressed file can unpack to any length, and is read line by line
@@ -87,7 +87,7 @@ def _parse_json(line: bytes) -> Row | str:
     try:
         row = json.loads(line.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
-        return f"invalid UTF-8 at byte {error.start}"
+        return f"{NOT_UTF8} at byte {error.start}"
     except json.JSONDecodeError as error:
         # Some of Python's messages end in "at" themselves: "Invalid control character at".
         return f"bad JSON: {error.msg.removesuffix(' at')} at character {error.colno}"
@@ -126,7 +126,7 @@ def _parquet(path: Path, name: str) -> Rows:
                     try:
                         row = batch.slice(offset, 1).to_pylist()[0]
                     except UnicodeDecodeError as error:
-                        yield Reject(name, line, f"invalid UTF-8 at byte {error.start}")
+                        yield Reject(name, line, f"{NOT_UTF8} at byte {error.start}")
                     else:
                         yield line, row
     except (OSError, pa.ArrowException) as error:

@@ -11,6 +11,8 @@ from llmood.errors import DataError
 from llmood.records import Reject
 
 MAX_ROW_LINES = 1000  # lines of one row: over more of them a quote is missing
+NOT_UTF8 = "invalid UTF-8"  # how the reason of such a reject begins
+AS_UTF8 = "save the file as UTF-8, say with: iconv -f WINDOWS-1252 -t UTF-8"
 
 Row = dict[str, Any]
 Rows = Iterator[tuple[int, Row] | Reject]
@@ -32,7 +34,7 @@ def read_csv(lines: Iterator[bytes | None], name: str, longest: int) -> Rows:
     limit = csv.field_size_limit(longest)
     try:
         reader = csv.reader(texts, strict=True)
-        header = _header(reader, name)
+        header = _header(reader, name, longest)
         texts.drop()
         while True:
             start = texts.number
@@ -85,13 +87,16 @@ class _Lines:
         self._taken.clear()
 
 
-def _header(reader: Iterator[list[str]], name: str) -> list[str]:
+def _header(reader: Iterator[list[str]], name: str, longest: int) -> list[str]:
     try:
         header = next(reader, [])
     except csv.Error as error:
         raise DataError(f"{name}:1: the header is bad CSV: {error}") from None
     if not header or len(set(header)) < len(header) or not all(cell.strip() for cell in header):
         raise DataError(f"{name}:1: a header is needed: one line of column names, each of them once")
+    unusable = _unusable("".join(header), longest)
+    if unusable:
+        raise DataError(f"{name}:1: the header: {unusable}", hint=AS_UTF8)
     return header
 
 
@@ -101,10 +106,9 @@ def _row(header: list[str], cells: list[str]) -> Row:
 
 
 def _unusable(text: str, longest: int) -> str | None:
-    if "\0" in text:
-        return f"holds a NUL character, or a line over {longest} bytes"
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return "invalid UTF-8"
-    return None
+        return NOT_UTF8
+    # So is ASCII in UTF-16 without a mark at its start.
+    return f"holds a NUL character, or a line over {longest} bytes" if "\0" in text else None

@@ -111,7 +111,10 @@ def test_mixed_encodings_lose_their_own_rows_only(home: Path) -> None:
     (home / "mine.csv").write_bytes(b"\r\n".join(data) + b"\r\n")
     outcome = llmood("init", "mine.csv")
     assert outcome.code == 0
-    assert "note: 2 rows of mine.csv can't be read, the first: line 7: invalid UTF-8" in outcome.out
+    assert (
+        "note: rows of mine.csv: 2 can't be read, the first: line 7: invalid UTF-8 (save the file"
+        in outcome.out
+    )
     outcome = llmood("validate", "mine/config.yaml", *QUICK)
     assert outcome.code == 1
     assert "rejected: ../mine.csv:7: invalid UTF-8" in outcome.out

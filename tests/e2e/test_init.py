@@ -94,6 +94,14 @@ def test_what_is_printed_says_what_was_guessed_and_what_is_next() -> None:
     assert outcome.err == ""
 
 
+def test_every_column_that_is_mapped_is_said(home: Path) -> None:
+    write_jsonl(home / "mine.jsonl", [row | {"domain": "shop", "id": f"q{row['id']}"} for row in QUESTIONS])
+    taken = decisions(llmood("init", "mine.jsonl", "--json"))
+    assert taken["domain"] == ("domain", "its columns")
+    assert taken["id"] == ("id", "its columns")
+    assert read("mine/mine.yaml")["fields"]["domain"] == "domain"
+
+
 def test_options_win_over_guesses() -> None:
     outcome = llmood(
         *("init", "mine.jsonl", "--ood", "covariate:stories.jsonl", "-o", "here", "--name", "shop"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from llmood.errors import ConfigError, DataError
@@ -94,3 +96,37 @@ def test_a_file_without_rows(tmp_path: Path) -> None:
         read_head(path)
     with pytest.raises(DataError, match=r"x.jsonl: holds no row \("):
         read_head(write_jsonl(path, []))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "text,label\ncafé,1\n".encode("latin-1"),
+            "holds no row; 1 can't be read, the first: line 2: invalid",
+        ),
+        ("café,label\na,1\n".encode("latin-1"), ":1: the header: invalid UTF-8 (save the file as UTF-8"),
+        ("text,label\na,1\n".encode("utf-16"), ":1: the header: invalid UTF-8 (save the file as UTF-8"),
+        ("text,label\na,1\n".encode("utf-16-le"), ":1: the header: holds a NUL character"),
+    ],
+)
+def test_a_csv_in_another_encoding_says_how_to_put_it_right(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(DataError) as found:
+        read_head(tmp_path / "x.csv")
+    assert said in str(found.value)
+    assert "iconv" in str(found.value)
+    assert "JSON" not in str(found.value)
+
+
+def test_each_format_is_told_its_own_form(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,label\n1\n")
+    with pytest.raises(DataError, match=r"1 cells under 2 columns \(a row is one line of cells below"):
+        read_head(tmp_path / "x.csv")
+    with pytest.raises(DataError, match=r"holds no row \(a row is one JSON object"):
+        read_head(write_jsonl(tmp_path / "x.jsonl", []))
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"x\.parquet: holds no row$"):
+        read_head(tmp_path / "x.parquet")
