@@ -16,7 +16,8 @@ from llmood.scaffold.columns import column_names
 from llmood.scaffold.files import columns_of
 from llmood.scaffold.prompts import LAST_TURN, ends_with_answers
 from llmood.scaffold.text import said
-from llmood.tasks.prompt import RowError, Template
+from llmood.tasks.prompt import Template
+from llmood.tasks.row_errors import RowError
 
 NONE = ("", "none")
 RESERVED = ("config", "benchmark")

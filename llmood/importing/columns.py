@@ -8,7 +8,7 @@ from typing import Any
 
 from llmood.errors import ConfigError
 from llmood.registry import suggest
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 Row = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from llmood.errors import ConfigError, DataError
 from llmood.importing import values
 from llmood.records import EVALUATED, SHIFTS, SPLITS, Population, Reject, Shift, Split
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 POPULATIONS: tuple[Population, ...] = ("id", "ood")
 

@@ -13,7 +13,7 @@ from llmood.importing.values import Logprobs, Tokens
 from llmood.records import Message
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.fields import refuse_unusable
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 DRAW_KEYS = {
     "text": ("text", "response", "content"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmood.importing import values
 from llmood.importing.values import Logprobs, Tokens
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from llmood.importing.rows import Record, read_record
 from llmood.progress import Progress
 from llmood.records import SPLITS, Check, Reject, Sample, Split
 from llmood.tables import SAMPLES
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 from llmood.tasks.splits import folded_overlap, number_samples, refuse_overlap, shared_groups
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmood.errors import kind_of
 from llmood.tasks.fields import refuse_unusable
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 ROLE = re.compile(r"base|tuned(:[1-9][0-9]?)?")
 LOWEST = -3.4028234663852886e38  # a float32's: what is below would become −∞ in the store

@@ -7,7 +7,8 @@ from typing import Any
 
 from llmood.scaffold.columns import Columns
 from llmood.tasks.chat import ChatColumn
-from llmood.tasks.prompt import RowError, Template
+from llmood.tasks.prompt import Template
+from llmood.tasks.row_errors import RowError
 
 LAST_TURN = "the last assistant turn"
 

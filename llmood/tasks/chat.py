@@ -7,7 +7,7 @@ from typing import Any
 
 from llmood.errors import kind_of
 from llmood.records import Message
-from llmood.tasks.prompt import MissingColumnError, RowError
+from llmood.tasks.row_errors import MissingColumnError, RowError
 
 # Where a turn says who speaks, where it says what, and what each speaker is called here.
 FORMS: tuple[tuple[str, str, dict[str, str]], ...] = (

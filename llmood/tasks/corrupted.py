@@ -10,7 +10,7 @@ from llmood.errors import DataError
 from llmood.records import Check, Sample, Split
 from llmood.tasks.corrupt import corrupt
 from llmood.tasks.load import LoadedTask
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 from llmood.tasks.splits import number_samples
 
 ASKING = frozenset({"user", "human"})  # whose turns of a chat are corrupted

@@ -11,7 +11,9 @@ from llmood.errors import ConfigError, kind_of
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
 from llmood.tasks.chat import ChatColumn
-from llmood.tasks.prompt import MAX_TEXT, MissingColumnError, RowError, Template
+from llmood.tasks.prompt import Template
+from llmood.tasks.row_errors import MissingColumnError, RowError
+from llmood.tasks.sandbox import MAX_TEXT
 from llmood.tasks.spec import AnySource, Cell, TaskSpec
 
 Row = Mapping[str, Any]

@@ -13,7 +13,8 @@ from llmood.paths import data_root
 from llmood.records import Check, Reject
 from llmood.tasks.hub import HubSplit, load_split
 from llmood.tasks.lm_eval import HarnessTask
-from llmood.tasks.prompt import RowError, Template
+from llmood.tasks.prompt import Template
+from llmood.tasks.row_errors import RowError
 from llmood.tasks.spec import HubSource
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 from llmood.errors import DataError
 from llmood.records import SPLITS, Check, Reject, Sample, Split
 from llmood.tasks.fields import RowReader
-from llmood.tasks.prompt import MissingColumnError, RowError
+from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.rows import rows_differ
 from llmood.tasks.sources import OpenSplit, open_source
 from llmood.tasks.spec import TaskSpec

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from llmood.errors import LlmoodError
 from llmood.records import Message, Reject, Sample
 from llmood.tasks import load_task
-from llmood.tasks.prompt import RowError, Template
+from llmood.tasks.prompt import Template
 from llmood.tasks.read import read_rows
+from llmood.tasks.row_errors import RowError
 from llmood.tasks.splits import carve, draw, fold, leave_train, number_samples, refuse_overlap
 from tests.task_files import write_task
 

@@ -16,7 +16,7 @@ from llmood.importing.rows import Record, read_record
 from llmood.importing.scored import align_prompt
 from llmood.importing.values import Tokens
 from llmood.records import Message
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 
 def read(**row: Any) -> Record:

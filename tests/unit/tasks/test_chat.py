@@ -16,7 +16,7 @@ from llmood.records import Message
 from llmood.tasks import load_task
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.corrupted import corrupted
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 from tests.task_files import write_task
 
 

@@ -10,7 +10,7 @@ import pytest
 from llmood.errors import ConfigError
 from llmood.tasks.lm_eval import HarnessTask
 from llmood.tasks.lm_eval_rows import RowMaker, references
-from llmood.tasks.prompt import RowError
+from llmood.tasks.row_errors import RowError
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from llmood.errors import ConfigError, DataError
 from llmood.identity import FileDigests
 from llmood.records import Message, Reject
 from llmood.tasks import load_task
-from llmood.tasks.prompt import MAX_TEXT
+from llmood.tasks.sandbox import MAX_TEXT
 from tests.task_files import texts, write_jsonl, write_task
 
 
