@@ -38,12 +38,11 @@ class CheckInput:
     observations: Observations
     canary: Mapping[str, Any] | None = None
 
-    def value(self, scorer: str, ood_task: str, metric: str = "auroc") -> float | None:
-        """One metric's value."""
+    def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
+        """One metric's record, where there is one with a value."""
         for record in self.records:
             if (record["metric"], record["scorer"], record["ood_task"]) == (metric, scorer, ood_task):
-                found = record["value"]
-                return None if found is None else float(found)
+                return None if record["value"] is None else record
         return None
 
     def rows(self, task: str) -> NDArray[np.int64]:

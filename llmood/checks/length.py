@@ -56,11 +56,16 @@ def length_separates(given: CheckInput) -> Iterator[Check]:
 
 
 def _separated(given: CheckInput, ood: Population) -> _Separated | None:
-    by_length = given.value("length", ood.task)
-    others = [given.value(name, ood.task) for name in given.scored.scores if name not in BASELINES]
-    defined = [value for value in others if value is not None]
-    # An AUROC of exactly one half is no separation at all.
-    if by_length is None or by_length == 0.5 or not defined:
+    length = given.record("length", ood.task)
+    others = [given.record(name, ood.task) for name in given.scored.scores if name not in BASELINES]
+    defined = [float(record["value"]) for record in others if record is not None]
+    # What chance alone could have given is no separation, however weak the best scorer is.
+    if length is None or not _excludes_chance(length["ci_low"], length["ci_high"]) or not defined:
         return None
-    one = _Separated(ood, by_length, max(defined))
+    one = _Separated(ood, float(length["value"]), max(defined))
     return one if one.strength >= STRONG or one.strength >= one.best else None
+
+
+def _excludes_chance(low: float | None, high: float | None) -> bool:
+    """Whether an AUROC's interval leaves out one half."""
+    return low is not None and high is not None and not low <= 0.5 <= high

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 TASK = "out-of-distribution-detection"
+DIGITS = 6  # of a number that a program reads: what follows is the noise of binary fractions
 LEVELS = {"error": "Error", "warning": "Warning", "info": "Note"}
 
 
@@ -69,11 +70,13 @@ def eval_results(run: RunFiles) -> list[EvalResult]:
                     dataset_args=_given(task, "shift", "severity") | {"id_task": record["id_task"]},
                     metric_type=HEADLINE,
                     metric_name=f"{metrics_registry.get(HEADLINE).title} of {scorer}",
-                    metric_value=record["value"],
+                    metric_value=round(record["value"], DIGITS),
                     metric_args={"scorer": scorer}
-                    | _given(
-                        record, "ci_low", "ci_high", "ci_level", "n_negative", "n_positive", "n_unscored"
-                    ),
+                    | {
+                        key: round(value, DIGITS)
+                        for key, value in _given(record, "ci_low", "ci_high").items()
+                    }
+                    | _given(record, "ci_level", "n_negative", "n_positive", "n_unscored"),
                 )
             )
     return found

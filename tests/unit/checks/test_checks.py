@@ -28,6 +28,7 @@ class Given:
 
     sizes: tuple[int, int, int] = (N_ID, N_NEAR, N_FAR)
     aurocs: Mapping[tuple[str, str], float | None] = field(default_factory=dict)
+    margin: float = 0.05  # of each interval, to both sides
     status: Mapping[str, Mapping[int, tuple[str, str]]] = field(default_factory=dict)
     prompts: Mapping[int, str] = field(default_factory=dict)
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -59,10 +60,13 @@ class Given:
                 "scorer": scorer,
                 "ood_task": task,
                 "slice": None,
-                "value": self.aurocs.get((scorer, task), defaults[scorer]),
+                "value": value,
+                "ci_low": None if value is None else value - self.margin,
+                "ci_high": None if value is None else value + self.margin,
             }
             for scorer in scorers
             for task in names[1:]
+            for value in [self.aurocs.get((scorer, task), defaults[scorer])]
         ]
         tasks = [
             {"name": name, "note": None, "rejects": 0} | dict(self.tasks.get(name, {})) for name in names
@@ -209,6 +213,17 @@ def test_length_separates(length: float | None, best: float | None, said: str | 
         assert check.task == "near"
         assert said in check.detail
         assert check.values == {"length_auroc": length, "best_auroc": best}
+
+
+@pytest.mark.parametrize(("length", "margin", "said"), [(0.54, 0.18, 0), (0.54, 0.03, 1), (0.92, 0.5, 0)])
+def test_length_separates_nothing_that_chance_could_have_separated(
+    length: float, margin: float, said: int
+) -> None:
+    given = Given(
+        aurocs={("length", "near"): length, ("likelihood_ratio", "near"): 0.5, ("length", "far"): 0.5},
+        margin=margin,
+    )
+    assert len(raised(given, "length_separates")) == said
 
 
 def test_declared_overlap() -> None:

@@ -74,11 +74,11 @@ def test_the_hub_reads_every_result_back(run: Path) -> None:
     assert len(found) == 6
     for key, entry in found.items():
         record = expected[key]
-        assert entry.metric_value == record["value"]
-        assert (entry.metric_args["ci_low"], entry.metric_args["ci_high"]) == (
-            record["ci_low"],
-            record["ci_high"],
-        )
+        # Not the noise of binary fractions: 0.7159300000000001.
+        assert entry.metric_value == round(record["value"], 6)
+        assert entry.metric_args["ci_low"] == round(record["ci_low"], 6)
+        assert entry.metric_args["ci_high"] == round(record["ci_high"], 6)
+        assert max(len(repr(entry.metric_args[end])) for end in ("ci_low", "ci_high")) <= len("0.123456")
         assert (entry.metric_type, entry.dataset_split) == ("auroc", "test")
         assert entry.dataset_args["shift"] == record["shift"]
         assert entry.task_type == "out-of-distribution-detection"
