@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.config import RunConfig
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, StoreError
 from llmood.paths import builtin_root
 from llmood.registry import suggest
 from llmood.strict import parse
@@ -40,6 +40,18 @@ def load_config(
         # Every configuration of `llmood init` is called so.
         _name_of(parsed) if path.stem == "config" else path.stem,
     )
+
+
+def recorded_config(config: Any, *, place: str) -> RunConfig:
+    """A configuration that a run keeps: whoever reads it didn't write it, so what is wrong is damage.
+
+    Raises:
+        StoreError: it is none.
+    """
+    try:
+        return parse(RunConfig, config, place=place)
+    except ConfigError as error:
+        raise StoreError(error.message, hint=error.hint) from None
 
 
 def _config_file(given: Path) -> Path:

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from llmood.errors import ConfigError, StoreError
-from llmood.records import EVALUATED, Check, Shift
+from llmood.manifest_kinds import CanaryKinds, ManifestKinds
+from llmood.records import EVALUATED
 
 VERSION = 1
 RUN, SHARD = "run.json", "shard.json"  # of a run, of one shard of a run
@@ -25,102 +26,14 @@ TASK = frozenset(
     "name population shift severity evaluated rejects checks samples carved source version licence "
     "citation".split()
 )
-Capture = Annotated[str, Field(pattern=r"^[^/?]+/[^/?]+/[^/?]+(\?.*)?$")]
-
-
-class _Kinds(BaseModel):
-    """What kind of value stands under the keys that are read; those that are missing, or of another use, may be."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class _Benchmark(_Kinds):
-    name: str = ""
-    description: str | None = None
-
-
-class _Model(_Kinds):
-    name: str | None = None
-    identity: dict[str, Any]
-
-
-class _Source(_Kinds):
-    kind: str | None = None
-    hub: str | None = None
-    files: dict[str, Any] | None = None
-    fingerprints: dict[str, Any] | None = None
-
-
-class _Task(_Kinds):
-    name: str = ""
-    population: Literal["id", "ood"] = "id"
-    shift: Shift = "none"
-    severity: int | None = None
-    family: str | None = None
-    evaluated: int = 0
-    rejects: int = 0
-    samples: dict[str, int] | None = None
-    carved: dict[str, str] | None = None
-    source: _Source | None = None
-    checks: list[Check] = []
-    known_flaws: list[str] | None = None
-
-
-class _Shard(_Kinds):
-    index: Annotated[int, Field(ge=0)]
-    count: Annotated[int, Field(ge=1)]
-    samples: int
-    of: int
-    digest: str
-
-
-class _Engine(_Kinds):
-    kind: str
-    why: str
-
-
-class _Spread(_Kinds):
-    tokens: int
-    largest: FiniteFloat
-    mean: FiniteFloat
-    sum: FiniteFloat = 0.0
-    closer_to_base: bool = False
-
-
-class _Canary(_Kinds):
-    samples: int
-    dtype: str | None
-    path: str | None
-    reason: str | None
-    differences: dict[str, _Spread]
-    noise: dict[str, _Spread]
-    answers: dict[str, dict[str, int]]
-
-
-class _Manifest(_Kinds):
-    status: str
-    config: dict[str, Any]
-    rescored: dict[str, Any] | None = None
-    benchmark: _Benchmark | None = None
-    models: dict[str, _Model] | None = None
-    tasks: list[_Task] | None = None
-    captures: list[Capture] | None = None
-    engine: _Engine | None = None
-    canary: _Canary | None = None
-    command: list[str] | None = None
-    started: str | None = None
-    versions: dict[str, Any] | None = None
-    hardware: dict[str, Any] | None = None
-    imported: dict[str, Any] | None = None
-    shard: _Shard | None = None
-    shards: list[dict[str, Any]] | None = None
 
 
 def read_manifest(folder: Path, name: str = RUN) -> dict[str, Any]:
     """A run folder's `run.json`, or a shard's `shard.json`.
 
     Raises:
-        ConfigError: the folder is no run (or no shard), or one that this version doesn't read.
+        ConfigError: the folder is no run, or no shard.
+        StoreError: it is damaged, or of a version that this one doesn't read.
     """
     path = folder / name
     try:
@@ -128,17 +41,17 @@ def read_manifest(folder: Path, name: str = RUN) -> dict[str, Any]:
     except OSError:
         raise _no_manifest(folder, name) from None
     except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON: {error}", hint=_remedy(path)) from None
+        raise StoreError(f"{path}: is not JSON: {error}", hint=_remedy(path)) from None
     except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply", hint=_remedy(path)) from None
+        raise StoreError(f"{path}: is nested too deeply", hint=_remedy(path)) from None
     if not isinstance(value, dict) or not {"schema_version", "config"} <= value.keys():
         raise ConfigError(f"{path}: was not written by llmood")
     if value["schema_version"] != VERSION:
-        raise ConfigError(f"{path}: schema version {value['schema_version']}, this llmood reads {VERSION}")
+        raise StoreError(f"{path}: schema version {value['schema_version']}, this llmood reads {VERSION}")
     for key in ("status", *(["shard"] if name == SHARD else [])):
         if value.get(key) is None:
-            raise ConfigError(f"{path}: is damaged: it lacks {key}", hint=_remedy(path))
-    _check(path, _Manifest, value)
+            raise StoreError(f"{path}: is damaged: it lacks {key}", hint=_remedy(path))
+    _check(path, ManifestKinds, value)
     return value
 
 
@@ -146,16 +59,17 @@ def read_canary(path: Path) -> dict[str, Any] | None:
     """What an examination found (`engines.canary`), as it is kept beside the store; None where no whole one is."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        _Canary.model_validate(value)
+        CanaryKinds.model_validate(value)
     except (OSError, ValueError, RecursionError):
         return None
     return dict(value)
 
 
 def _remedy(path: Path) -> str:
+    if not (path.parent / SHARD).is_file():
+        return DAMAGED
     # The run's folder holds all its shards: to remove it for one would be to lose the others.
-    own = f"remove {path.parent} and run that shard again: what the store holds of it is kept"
-    return own if path.name == SHARD else DAMAGED
+    return f"remove {path.parent} and run that shard again: what the store holds of it is kept"
 
 
 def _no_manifest(folder: Path, name: str) -> ConfigError:
@@ -169,15 +83,16 @@ def _no_manifest(folder: Path, name: str) -> ConfigError:
     return ConfigError(f"{folder}: is no run folder (it holds no {name})")
 
 
-def check_planned(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Make sure that a run's `run.json` says what was planned, as it does once the tasks are read.
+def check_planned(folder: Path, manifest: Mapping[str, Any], name: str = RUN) -> None:
+    """Make sure that a `run.json` or `shard.json` says what was planned, as it does once the tasks are read.
 
     Raises:
-        ConfigError: it lacks some of that.
+        StoreError: it lacks some of that.
     """
     missing = _missing(manifest)
     if missing:
-        raise ConfigError(f"{folder / 'run.json'}: is damaged: it lacks {missing}", hint=DAMAGED)
+        path = folder / name
+        raise StoreError(f"{path}: is damaged: it lacks {missing}", hint=_remedy(path))
 
 
 def _missing(manifest: Mapping[str, Any]) -> str | None:
@@ -194,8 +109,8 @@ def _missing(manifest: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_samples(folder: Path, manifest: Mapping[str, Any], samples: pa.Table) -> None:
-    """Make sure that `samples.parquet` holds the samples that a planned `run.json` counts.
+def check_samples(folder: Path, manifest: Mapping[str, Any], samples: pa.Table, name: str = RUN) -> None:
+    """Make sure that `samples.parquet` holds the samples that a planned `run.json` or `shard.json` counts.
 
     Raises:
         StoreError: it lacks some, or holds more.
@@ -206,8 +121,8 @@ def check_samples(folder: Path, manifest: Mapping[str, Any], samples: pa.Table) 
         if held[task["name"]] != task["evaluated"]:
             raise StoreError(
                 f"{folder / 'samples.parquet'}: is damaged: it holds {held[task['name']]} samples of "
-                f"{task['name']}, and run.json counts {task['evaluated']}",
-                hint=DAMAGED,
+                f"{task['name']}, and {name} counts {task['evaluated']}",
+                hint=_remedy(folder / name),
             )
 
 
@@ -218,7 +133,7 @@ def read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
         kind: the dataclass that they were written from.
 
     Raises:
-        ConfigError: the file can't be read, or holds something else.
+        StoreError: the file can't be read, or holds something else.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -229,9 +144,9 @@ def read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
         )
         records = _check(path, list[kind], found)  # type: ignore[valid-type]
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+        raise StoreError(f"{path}: can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not JSON: {error}", hint=DAMAGED) from None
+        raise StoreError(f"{path}: is not JSON: {error}", hint=_remedy(path)) from None
     return [asdict(record) | given for record, given in zip(records, found, strict=True)]
 
 
@@ -244,6 +159,4 @@ def _check(path: Path, kind: Any, found: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"{path}: is damaged: {place or 'it'}: {first['msg']}", hint=_remedy(path)
-        ) from None
+        raise StoreError(f"{path}: is damaged: {place or 'it'}: {first['msg']}", hint=_remedy(path)) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from llmood.config import RunConfig
+from llmood.config_file import recorded_config
 from llmood.engines.canary import worst
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
@@ -22,7 +22,6 @@ from llmood.runs import Run
 from llmood.scorers.choose import make_scorers
 from llmood.sharding import POSITION, SHARD_SAMPLES, outcomes, samples_digest
 from llmood.shards import FoundShard, find_shards
-from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, read_table, write_table
 
 SAMPLES_FILE, INDEX_FILE, REJECTS_FILE = "samples.parquet", "observations/index.parquet", "rejects.jsonl"
@@ -55,12 +54,14 @@ def merge(
     target = RunFolder(Path(run if output_dir is None else output_dir))
     shards = find_shards([Path(run), *map(Path, more)])
     made = shards[0].manifest
-    config = parse(RunConfig, made["config"], place=f"{shards[0].folder.path / SHARD}: config")
+    config = recorded_config(made["config"], place=f"{shards[0].folder.path / SHARD}: config")
     scorers = make_scorers(config)
     target.claim(config)
     progress.say("reading shards")
-    samples, store = _samples(shards), Store()
-    index = _index(shards, samples)
+    store = Store()
+    parts = [_part(shard) for shard in shards]
+    samples = _joined(shards, parts)
+    index = _index(shards, parts, samples)
     rejects = [Reject(**row) for row in read_records(shards[0].folder.file(REJECTS_FILE), Reject)]
     _bring(shards, store)
     with target.locked():
@@ -69,7 +70,7 @@ def merge(
         with target.ending(text=config.text):
             target.begin(config, str(made.get("name", target.path.name)), command)
             described = {key: made.get(key) for key in ("benchmark", "tasks", "models", "captures", "engine")}
-            canary = worst([shard.manifest.get("canary") for shard in shards])
+            canary = worst([shard.manifest.get("canary") for shard in shards if not shard.is_empty])
             origins = [shard.origin for shard in shards]
             target.write_manifest("running", **described, canary=canary, shards=origins)
             write_inputs(target, samples, rejects)
@@ -79,33 +80,38 @@ def merge(
     return Run(target.path)
 
 
-def _samples(shards: Sequence[FoundShard]) -> pa.Table:
+def _part(shard: FoundShard) -> pa.Table:
+    """The samples of one shard."""
+    part = _read(shard, SAMPLES_FILE, SHARD_SAMPLES)
+    if part.num_rows != shard.manifest["shard"]["samples"]:
+        raise _damaged(shard.folder.file(SAMPLES_FILE), f"it isn't what {SHARD} counts")
+    return part
+
+
+def _joined(shards: Sequence[FoundShard], parts: Sequence[pa.Table]) -> pa.Table:
     """The samples of the whole run, in its order."""
-    parts = []
-    for shard in shards:
-        part = _read(shard, SAMPLES_FILE, SHARD_SAMPLES)
-        if part.num_rows != shard.manifest["shard"]["samples"]:
-            raise _damaged(shard.folder.file(SAMPLES_FILE), f"it isn't what {SHARD} counts")
-        parts.append(part)
     joined = pa.concat_tables(parts)
     order = np.argsort(joined[POSITION].to_numpy(), kind="stable")
     samples = _as(SAMPLES, joined.take(pa.array(order)))
     first = shards[0]
     if samples_digest(samples) != first.manifest["shard"]["digest"]:
         raise _damaged(first.folder.path.parent, "the shards' samples together are not the run's")
-    check_samples(first.folder.path, first.manifest, samples)
+    check_samples(first.folder.path, first.manifest, samples, SHARD)
     return samples
 
 
-def _index(shards: Sequence[FoundShard], samples: pa.Table) -> pa.Table:
+def _index(shards: Sequence[FoundShard], parts: Sequence[pa.Table], samples: pa.Table) -> pa.Table:
     """Where the observations are, in the order of a run that was never cut: by capture, then by sample."""
-    parts = []
-    for shard in shards:
-        part = _read(shard, INDEX_FILE, INDEX)
-        if outcomes(part) != shard.manifest.get("observed"):
+    found = []
+    for shard, part in zip(shards, parts, strict=True):
+        own = _read(shard, INDEX_FILE, INDEX)
+        if outcomes(own) != shard.manifest.get("observed"):
             raise _damaged(shard.folder.file(INDEX_FILE), f"it isn't what {SHARD} counts")
-        parts.append(part)
-    joined = pa.concat_tables(parts)
+        # Shards may be alike in number.
+        if not set(own["sample_id"].to_pylist()) <= set(part["sample_id"].to_pylist()):
+            raise _damaged(shard.folder.file(INDEX_FILE), "it names samples that are not this shard's")
+        found.append(own)
+    joined = pa.concat_tables(found)
     captures = _places(shards[0].manifest["captures"], joined["capture"])
     positions = _places(samples["sample_id"].to_pylist(), joined["sample_id"])
     # Stable: the draws of a sample stay as they are.

@@ -107,8 +107,9 @@ def rescore(
     """
     folder = RunFolder(Path(run))
     manifest = folder.manifest
+    made = Run(run).config
     config = parse(RunConfig, apply_overrides(manifest["config"], overrides), place=f"{run}: configuration")
-    _check_rescorable(config, Run(run).config)
+    _check_rescorable(config, made)
     if folder.file("rejects.jsonl").is_file():
         Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
     chosen = make_scorers(config)

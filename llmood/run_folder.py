@@ -16,11 +16,11 @@ from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal
 
 from llmood.config import RunConfig
+from llmood.config_file import recorded_config
 from llmood.errors import ConfigError
 from llmood.identity import canonical_json
 from llmood.manifest import RUN, SHARD, SHARDS, VERSION, read_manifest
 from llmood.sameness import BESIDE, content_of, differing, short
-from llmood.strict import parse
 from llmood.tables import write_json
 
 RunStatus = Literal["running", "complete", "partial", "failed", "interrupted"]
@@ -95,9 +95,7 @@ class RunFolder:
             shard.claim(config)
         if self.begun:
             # Compared as configurations: a key that is new since then has its default in both.
-            made = parse(
-                RunConfig, self.manifest["config"], place=f"{self.path}/{self.manifest_name}: config"
-            )
+            made = recorded_config(self.manifest["config"], place=f"{self.path}/{self.manifest_name}: config")
             found = differing(made.model_dump(exclude=BESIDE), config.model_dump(exclude=BESIDE))
             if found:
                 said = "; ".join(f"{key} was {short(old)}, now {short(new)}" for key, old, new in found)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from llmood.config import RunConfig
+from llmood.config_file import recorded_config
 from llmood.errors import ConfigError
 from llmood.manifest import read_records
 from llmood.records import Check, MetricRecord, Reject
 from llmood.run_folder import RunFolder, ShardFolder
-from llmood.strict import parse
 from llmood.tables import SAMPLES, SCORES, read_table
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        return parse(
-            RunConfig, self.manifest["config"], place=f"{self.folder}/{self._kind.manifest_name}: config"
+        return recorded_config(
+            self.manifest["config"], place=f"{self.folder}/{self._kind.manifest_name}: config"
         )
 
     @property
@@ -55,7 +55,7 @@ class Run:
         changed = self.manifest.get("rescored")
         if changed is None:
             return self.config
-        return parse(RunConfig, changed, place=f"{self.folder}/run.json: rescored")
+        return recorded_config(changed, place=f"{self.folder}/run.json: rescored")
 
     def samples(self) -> pd.DataFrame:
         """One row a sample."""

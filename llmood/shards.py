@@ -23,7 +23,7 @@ class FoundShard:
     """A shard on disk, its `shard.json` read.
 
     Raises:
-        ConfigError: that is damaged.
+        StoreError: that is damaged.
     """
 
     def __init__(self, folder: ShardFolder) -> None:
@@ -41,6 +41,11 @@ class FoundShard:
         return self.manifest["status"] in FINISHED
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no sample fell to it: there may be more shards than prompts."""
+        return bool(self.manifest["shard"]["samples"] == 0)
+
+    @property
     def origin(self) -> dict[str, Any]:
         """What the run's `run.json` says of it."""
         known = {key: self.manifest[key] for key in OF_SHARD if key in self.manifest}
@@ -48,7 +53,7 @@ class FoundShard:
 
     def deciding(self) -> dict[str, Any]:
         """All that must be the same in every shard of a run."""
-        check_planned(self.folder.path, self.manifest)
+        check_planned(self.folder.path, self.manifest, SHARD)
         shard = self.manifest["shard"]
         return {**deciding(self.manifest), "shard": {key: shard[key] for key in ("of", "digest")}}
 

@@ -28,6 +28,7 @@ class CheckInput:
         models: each role's entry in `run.json`.
         observations: for the checks that look at tokens.
         canary: what `engines.canary.examine` found; None where nothing was examined.
+        canary_asked: whether the configuration asks for it (`engine.canary`).
     """
 
     scored: ScoredBenchmark
@@ -37,6 +38,7 @@ class CheckInput:
     models: Mapping[str, Mapping[str, Any]]
     observations: Observations
     canary: Mapping[str, Any] | None = None
+    canary_asked: bool = True
 
     def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
         """One metric's record, where there is one with a value."""

@@ -6,37 +6,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmood.checks.base import CheckInput, checks
+from llmood.checks.identities import is_fake
 from llmood.records import Check
 
 # What two right ways may differ by, a token: the largest difference, and the mean. In half precision each product is
 # rounded, and the rounding depends on how it was cut into blocks.
 TOLERANCES = {"float32": (1e-3, 1e-4)}
 HALF_TOLERANCE = (1.0, 0.1)
+UNPROVEN = "so nothing proves that the models were applied"
 
 
 @checks.register("canary")
 def canary(given: CheckInput) -> Iterator[Check]:
     """Some samples, scored a second way: whatever differs beyond rounding is a number of another model."""
     found = given.canary
+    why = _not_examined(given)
+    if why is not None:
+        yield Check("canary", "warning", "Not scored a second way", f"{why}.")
+        return
     if not found:
         return
-    if found["path"] is None:
-        yield Check(
-            "canary",
-            "warning",
-            "Not scored a second way",
-            f"No sample was scored a second way, so nothing proves that the models were applied: {found['reason']}.",
-        )
-        return
-    if not found["differences"]:
-        yield Check(
-            "canary",
-            "warning",
-            "Not scored a second way",
-            "None of the samples chosen for it has a log-probability to compare, so nothing proves that the models "
-            "were applied.",
-        )
-        return
+    without = found.get("shards_without", 0)
+    if without:
+        detail = f"In {without} of the run's shards no sample was scored a second way, {UNPROVEN} there."
+        yield Check("canary", "warning", "Shards not scored a second way", detail, values={"shards": without})
     largest, mean = TOLERANCES.get(str(found["dtype"]), HALF_TOLERANCE)
     for role, apart in found["differences"].items():
         astray = _astray(apart, largest, mean)
@@ -57,6 +50,19 @@ def canary(given: CheckInput) -> Iterator[Check]:
             f"differs by more than {worst:.1e} (allowed: {largest:g}).",
             values={"largest": worst, "allowed": largest},
         )
+
+
+def _not_examined(given: CheckInput) -> str | None:
+    """Why no sample was compared, where that is worth a warning: an engine without a model has nothing to prove."""
+    found = given.canary
+    if not found:
+        off = not given.canary_asked and not is_fake(given.models)
+        return f"engine.canary is 0: no sample was scored a second way, {UNPROVEN}" if off else None
+    if found["path"] is None:
+        return f"No sample was scored a second way, {UNPROVEN}: {found['reason']}"
+    if not found["differences"]:
+        return f"None of the samples chosen for it has a log-probability to compare, {UNPROVEN}"
+    return None
 
 
 @checks.register("noise_floor")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from llmood.checks.base import CheckInput, checks
 from llmood.records import Check
@@ -22,10 +23,15 @@ def unpinned(given: CheckInput) -> Iterator[Check]:
             )
 
 
+def is_fake(models: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the engine that runs no model answered for one of them."""
+    return any(model["identity"].get("engine") == "fake" for model in models.values())
+
+
 @checks.register("fake_engine")
 def fake_engine(given: CheckInput) -> Iterator[Check]:
     """Numbers that look like any others and come from no model."""
-    if any(model["identity"].get("engine") == "fake" for model in given.models.values()):
+    if is_fake(given.models):
         yield Check(
             code="fake_engine",
             severity="warning",

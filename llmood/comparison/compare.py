@@ -12,13 +12,13 @@ from llmood.comparison.checks import comparison_checks
 from llmood.comparison.contest import Contest, Settings, adjusted, results_of, tests_of
 from llmood.comparison.pairing import pair
 from llmood.comparison.sides import Side, shared_scorers, sides_of_runs, sides_of_scorers
-from llmood.config import BootstrapConfig, RunConfig
+from llmood.config import BootstrapConfig
+from llmood.config_file import recorded_config
 from llmood.errors import ConfigError
 from llmood.metrics import Metric, metrics_registry
 from llmood.questions.ood_detection import HEADLINE
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.report.comparison import FRAME_COLUMNS, frame_row, write_comparison
-from llmood.strict import parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,7 @@ def _metric(name: str) -> Metric:
 
 
 def _settings(first: Side) -> tuple[BootstrapConfig, int]:
-    config = parse(RunConfig, first.run.files.config, place=f"{first.run.folder}/run.json: config")
+    config = recorded_config(first.run.files.config, place=f"{first.run.folder}/run.json: config")
     return config.bootstrap, config.seed
 
 

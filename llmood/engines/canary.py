@@ -195,7 +195,10 @@ def _spread(rows: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
 
 
 def worst(found: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """What several examinations say together: the largest of each difference, over the samples of all."""
+    """What several examinations say together: the largest of each difference, over the samples of all.
+
+    `shards_without` counts those that examined nothing.
+    """
     made = [each for each in found if each]
     if not made:
         return None
@@ -212,6 +215,7 @@ def worst(found: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
         "path": without["path"],
         "reason": without["reason"],
         "differences": _worst_of([each["differences"] for each in made]),
+        "shards_without": len(found) - len(made),
     }
 
 

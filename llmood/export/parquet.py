@@ -38,7 +38,7 @@ def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
     `rejects.jsonl` what is missing.
 
     Raises:
-        ConfigError: the folder is no run, or its `run.json` is damaged.
+        ConfigError: the folder is no run.
         StoreError: the store no longer has what the run made, or the disk is full.
     """
     loaded = Run(run)

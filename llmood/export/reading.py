@@ -14,8 +14,7 @@ def read_run_tables(loaded: Run) -> tuple[pa.Table, pa.Table]:
     """The samples and the index of a run.
 
     Raises:
-        ConfigError: `run.json` is damaged.
-        StoreError: a table is missing, broken, or lacks what `run.json` says.
+        StoreError: `run.json` is damaged, or a table is missing, broken, or lacks what `run.json` says.
     """
     check_planned(loaded.folder, loaded.manifest)
     samples = read_table(loaded.folder / "samples.parquet", SAMPLES)

@@ -50,7 +50,8 @@ def read_folder(
         content: `digest_of` it.
 
     Raises:
-        ConfigError: the folder is no export, or is damaged.
+        ConfigError: the folder is no export.
+        StoreError: its `run.json` is damaged.
         DataError: one of its tables is.
     """
     manifest = read_manifest(folder)

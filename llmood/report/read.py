@@ -124,8 +124,8 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     """Read a run folder; `status` is how it ends, where `run.json` doesn't say so yet.
 
     Raises:
-        ConfigError: it holds no `run.json` that this version reads, or its records are damaged.
-        StoreError: one of its tables is broken.
+        ConfigError: it is no run.
+        StoreError: one of its files is damaged, or of another version.
     """
     manifest = read_manifest(folder)
     if manifest["status"] in ("complete", "partial") or manifest.get("tasks"):

@@ -58,7 +58,8 @@ def test_a_right_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_without_a_canary(world: World, tmp_path: Path) -> None:
     world.edit(engine={"kind": "transformers", "device": "cpu", "canary": 0})
     outcome, manifest, checks = run(world, tmp_path / "run")
-    assert (outcome.code, manifest["canary"], of(checks, "canary")) == (0, None, [])
+    assert (outcome.code, manifest["canary"], of(checks, "canary")) == (0, None, ["warning"])
+    assert "engine.canary is 0" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_adapter_that_is_left_out_fails_the_run(

@@ -437,6 +437,35 @@ def test_shards_that_were_swapped(small: World, tmp_path: Path, file: str) -> No
     assert "run that shard again" in outcome.err
 
 
+def test_an_index_of_another_shard_that_counts_alike(small: World, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    observe(small, run, 2)
+    one, two = (run / "shards" / f"{index}-of-2" for index in range(2))
+    shutil.copy(one / "observations/index.parquet", two / "observations/index.parquet")
+    theirs, ours = (json.loads((shard / "shard.json").read_text()) for shard in (one, two))
+    (two / "shard.json").write_text(json.dumps({**ours, "observed": theirs["observed"]}))
+    outcome = llmood("merge", run)
+    assert outcome.code == 1
+    assert (
+        "1-of-2/observations/index.parquet: is damaged: it names samples that are not this shard's"
+        in outcome.err
+    )
+
+
+def test_damage_is_told_of_the_file_that_a_shard_has(small: World, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    observe(small, run, 2)
+    shard = run / "shards" / "0-of-2"
+    made = json.loads((shard / "shard.json").read_text())
+    del made["tasks"]
+    (shard / "shard.json").write_text(json.dumps(made))
+    outcome = llmood("merge", run)
+    assert outcome.code == 1
+    assert "0-of-2/shard.json: is damaged: it lacks tasks" in outcome.err
+    assert f"remove {shard} and run that shard again" in outcome.err
+    assert "run.json" not in outcome.err
+
+
 def test_from_python(small: World, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shard = package.evaluate(small.config, output_dir=run, shard=(1, 2))

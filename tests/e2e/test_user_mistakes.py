@@ -187,12 +187,20 @@ def test_an_output_folder_that_holds_something_else(world: World, tmp_path: Path
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("text", ["[1]", "{}", '{"schema_version": 99, "config": {}}', "no json"])
-def test_an_output_folder_with_a_foreign_run_json(world: World, target: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("[1]", 2), ("{}", 2), ('{"schema_version": 99, "config": {}}', 1), ("no json", 1)],
+)
+def test_an_output_folder_with_a_foreign_run_json(world: World, target: Path, text: str, code: int) -> None:
+    """What no llmood wrote is a mistake in the command; what can't be read of a run is damage."""
     target.mkdir()
     (target / "run.json").write_text(text)
-    refused(llmood("run", world.config, "-o", target), "run.json")
-    refused(llmood("report", target), "run.json")
+    for command in (("run", world.config, "-o", target), ("report", target)):
+        outcome = llmood(*command)
+        assert (outcome.code, outcome.out) == (code, "")
+        assert outcome.err.startswith("llmood: ")
+        assert "run.json" in outcome.err
+        assert outcome.err.count("\n") == 1
     assert (target / "run.json").read_text() == text
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood
-from llmood.errors import ConfigError, StoreError
+from llmood.errors import StoreError
 from llmood.export import export_run
 from llmood.manifest import read_manifest, read_records
 from llmood.records import Check, MetricRecord, Reject
@@ -46,14 +46,14 @@ def test_a_key_that_came_later_has_its_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["garbage", "[{}]", "{}", "[1]", "null", "", "[" * 100_000, b"\xff"])
 def test_damaged_records_are_one_line(run: Path, name: str, text: str | bytes) -> None:
     (run / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ConfigError, match=rf"{name}: is .*'llmood run'") as caught:
+    with pytest.raises(StoreError, match=rf"{name}: is .*'llmood run'") as caught:
         render_report([run])
     assert "\n" not in str(caught.value)
 
 
 def test_damaged_rejects_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "rejects.jsonl").write_text("garbage\n")
-    with pytest.raises(ConfigError, match=r"rejects\.jsonl: is not JSON"):
+    with pytest.raises(StoreError, match=r"rejects\.jsonl: is not JSON"):
         read_records(tmp_path / "rejects.jsonl", Reject)
 
 
@@ -76,7 +76,7 @@ def test_a_damaged_manifest_is_one_line(run: Path, key: str, value: Any, said: s
         lambda: llmood.rescore(run),
         lambda: list(export_run(run, run / "export")),
     ):
-        with pytest.raises(ConfigError, match=rf"run\.json: is damaged: it {said}.*'llmood run'"):
+        with pytest.raises(StoreError, match=rf"run\.json: is damaged: it {said}.*'llmood run'"):
             use()
 
 
@@ -112,7 +112,7 @@ def test_a_value_of_another_kind_is_one_line(run: Path, key: str, value: Any, sa
         lambda: list(export_run(run, run / "export")),
     )
     for use in uses:
-        with pytest.raises(ConfigError, match=rf"run\.json: is damaged: {said}: .*'llmood run'") as caught:
+        with pytest.raises(StoreError, match=rf"run\.json: is damaged: {said}: .*'llmood run'") as caught:
             use()
         assert "\n" not in str(caught.value)
 
@@ -121,7 +121,7 @@ def test_a_seed_that_is_no_number_is_one_line(run: Path) -> None:
     manifest = json.loads((run / "run.json").read_text())
     manifest["config"]["seed"] = "x"
     (run / "run.json").write_text(json.dumps(manifest))
-    with pytest.raises(ConfigError, match=r"run\.json: config: seed: .*, not 'x'"):
+    with pytest.raises(StoreError, match=r"run\.json: config: seed: .*, not 'x'"):
         llmood.compare([run, run])
 
 
@@ -136,5 +136,5 @@ def test_scores_of_other_samples_are_one_line(run: Path) -> None:
 
 def test_a_manifest_that_is_nested_too_deeply(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[" * 100_000)
-    with pytest.raises(ConfigError, match=r"run\.json: is nested too deeply"):
+    with pytest.raises(StoreError, match=r"run\.json: is nested too deeply"):
         read_manifest(tmp_path)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmood.config import RunConfig
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, LlmoodError, StoreError
 from llmood.run_folder import RunFolder, config_hash, default_folder
 from llmood.strict import parse
 
@@ -91,19 +91,19 @@ def test_what_is_no_run_is_not_claimed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "kind", "message"),
     [
-        ("{", "is not JSON"),
-        ("[]", "was not written by llmood"),
-        ("{}", "was not written by llmood"),
-        ('{"schema_version": 1}', "was not written by llmood"),
-        ('{"schema_version": 2, "config": {}}', "schema version 2, this llmood reads 1"),
+        ("{", StoreError, "is not JSON"),
+        ("[]", ConfigError, "was not written by llmood"),
+        ("{}", ConfigError, "was not written by llmood"),
+        ('{"schema_version": 1}', ConfigError, "was not written by llmood"),
+        ('{"schema_version": 2, "config": {}}', StoreError, "schema version 2, this llmood reads 1"),
     ],
 )
-def test_a_foreign_manifest(tmp_path: Path, text: str, message: str) -> None:
+def test_a_foreign_manifest(tmp_path: Path, text: str, kind: type[LlmoodError], message: str) -> None:
     (tmp_path / "run.json").write_text(text)
     for read in (lambda: RunFolder(tmp_path).manifest, lambda: RunFolder(tmp_path).claim(config())):
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(kind, match=message):
             read()
 
 
@@ -221,5 +221,5 @@ def test_a_damaged_shard(tmp_path: Path, shard: object) -> None:
     folder.begin(config(), "b", None, shard=SHARD)
     known = json.loads(folder.file("shard.json").read_text())
     folder.file("shard.json").write_text(json.dumps({**known, "shard": shard}))
-    with pytest.raises(ConfigError, match=r"shard\.json: is damaged: .*shard"):
+    with pytest.raises(StoreError, match=r"shard\.json: is damaged: .*shard"):
         _ = folder.manifest

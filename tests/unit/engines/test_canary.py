@@ -233,8 +233,32 @@ def test_several_examinations_are_as_bad_as_the_worst() -> None:
         assert both["differences"][role]["largest"] == other["differences"][role]["largest"]
         tokens = [each["differences"][role]["tokens"] for each in (one, other, both)]
         assert tokens[2] == tokens[0] + tokens[1]
-    assert [check.severity for check in said(both)] == ["error", "error"]
+    assert [check.severity for check in said(both)] == ["warning", "error", "error"]  # one examined nothing
     without = worst([one, examined(Seen(second=False), TUNED)])
     assert without is not None
     assert (without["path"], without["reason"]) == (None, "no such architecture")
     assert worst([None]) is None
+    assert both["shards_without"] == 1
+    assert without["shards_without"] == 0
+
+
+def test_a_shard_without_an_examination_is_remarked_on() -> None:
+    one = examined(Seen(), TUNED, BASE)
+    found = worst([one, None, None])
+    assert found is not None
+    warning, info = said(found)
+    assert (warning.severity, info.severity) == ("warning", "info")
+    assert "In 2 of the run's shards no sample was scored a second way" in warning.detail
+    assert len(said(worst([one]) or {})) == 1
+
+
+def test_what_was_switched_off_is_said_where_there_is_a_model() -> None:
+    def off(engine: str, *, asked: bool) -> list[Check]:
+        models = {"base": {"identity": {"engine": engine}}}
+        return list(canary(CheckInput(None, [], [], [], models, None, None, canary_asked=asked)))  # type: ignore[arg-type]
+
+    (check,) = off("transformers", asked=False)
+    assert check.severity == "warning"
+    assert check.detail.startswith("engine.canary is 0: no sample was scored a second way")
+    assert off("transformers", asked=True) == []
+    assert off("fake", asked=False) == []
