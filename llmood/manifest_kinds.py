@@ -81,6 +81,7 @@ class CanaryKinds(_Kinds):
     noise: dict[str, _Spread]
     answers: dict[str, dict[str, int]]
     shards_without: int = 0
+    observations: list[str] = []
 
 
 class ManifestKinds(_Kinds):

@@ -17,12 +17,13 @@ app = typer.Typer(help="Look at, check, thin out or export the observation store
 @app.command("ls")
 @handled
 def ls(as_json: options.AsJson = False) -> None:
-    """What the store holds: one line for each model, engine, capture and its settings."""
+    """What the store holds: a line for each model, engine, capture and its settings; one each for what lies beside."""
     from llmood.cli.terminal import print_json, print_table, say
+    from llmood.engines.beside import Beside
     from llmood.engines.store import Store
 
     store = Store()
-    summaries = list(store.summaries())
+    summaries = [*store.summaries(), *Beside(store).summaries()]
     if as_json:
         print_json([summary.to_json() for summary in summaries])
         return
@@ -48,13 +49,14 @@ def ls(as_json: options.AsJson = False) -> None:
 @app.command("verify")
 @handled
 def verify(as_json: options.AsJson = False) -> None:
-    """Read every shard and compare it with the digest in its name; exit 1 if one is damaged."""
+    """Read every shard and compare it with the digest in its name, and what lies beside; exit 1 if one is damaged."""
     from llmood.cli.terminal import print_json, say
+    from llmood.engines.beside import Beside
     from llmood.engines.store import Store
 
     store = Store()
     shards = len(store.shards())
-    broken = list(store.broken())
+    broken = [*store.broken(), *Beside(store).broken()]
     if as_json:
         print_json(
             {"shards": shards, "broken": [{"file": str(path), "reason": reason} for path, reason in broken]}
@@ -82,15 +84,18 @@ def prune(
 ) -> None:
     """Remove observations. Runs keep their scores; scoring them again needs the observations."""
     from llmood.cli.terminal import print_json, say
+    from llmood.engines.beside import Beside
     from llmood.engines.store import Store
 
     if not (older_than is not None or broken or everything):
         raise ConfigError("cache prune: say what to remove", hint="--older-than DAYS, --broken or --all")
-    store = Store()
-    chosen = [path for path, _ in store.broken()] if broken else []
-    if everything or older_than is not None:
-        chosen += store.older_than(0.0 if everything or older_than is None else older_than)
-    chosen = sorted(set(chosen))
+    store, beside = Store(), Beside(Store())
+    chosen = [path for path, _ in (*store.broken(), *beside.broken())] if broken else []
+    if everything:
+        chosen += store.shards() + beside.everything()
+    elif older_than is not None:
+        chosen += store.older_than(older_than) + beside.older_than(older_than)
+    chosen = sorted({*chosen, *beside.orphans(chosen)})
     size = sum(path.stat().st_size for path in chosen)
     if not dry_run:
         store.remove(chosen)

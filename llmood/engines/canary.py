@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.beside import CANARIES, OBSERVATIONS
 from llmood.engines.store import Location, Store
 from llmood.errors import EngineError, StoreError
 from llmood.identity import digest
@@ -62,10 +63,10 @@ def examine(engine: Engine, store: Store, watched: Sequence[Watched]) -> dict[st
     """
     if not watched or not engine.has_model:
         return None
-    path = cache_root() / "canaries" / f"{_key(engine, watched)}.json"
+    path = cache_root() / CANARIES / f"{_key(engine, watched)}.json"
     stored = read_canary(path)
     if stored is not None:
-        return stored
+        return {key: value for key, value in stored.items() if key != OBSERVATIONS}
     observed = [found for each in watched if (found := _observed(store, each)) is not None]
     result = {
         "samples": len({each.sample_id for each in watched}),
@@ -74,7 +75,7 @@ def examine(engine: Engine, store: Store, watched: Sequence[Watched]) -> dict[st
     result |= _again(engine, observed)
     engine.close()
     result |= _second_way(engine, observed)
-    write_json(path, result)
+    write_json(path, {**result, OBSERVATIONS: sorted({each.location.shard for each in watched})})
     return result
 
 

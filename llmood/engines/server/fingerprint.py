@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from llmood.engines.beside import SERVERS
 from llmood.identity import digest
 from llmood.paths import cache_root
 from llmood.tables import write_json
@@ -86,7 +87,7 @@ class Register:
 
     def __init__(self, name: Mapping[str, Any]) -> None:
         self._name = dict(name)
-        self._path = cache_root() / "servers" / f"{digest(self._name)}.json"
+        self._path = cache_root() / SERVERS / f"{digest(self._name)}.json"
 
     @property
     def path(self) -> Path:
