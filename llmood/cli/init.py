@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
+from llmood.cli import init_options as own
 from llmood.cli import options
 from llmood.cli.errors import reader_may_leave
 from llmood.cli.terminal import print_json, print_table, say
@@ -25,94 +24,28 @@ EPILOG = """Examples:
 On a terminal it asks for what no option says; elsewhere, and with --yes, it guesses, and prints what it guessed.
 """
 PROMPT_CHARACTERS = 2000
-DATA, ROWS, MODEL = "Your files", "What their columns are", "Models"
-
-
-def _column(what: str) -> Any:
-    return typer.Option(metavar="NAME", help=what, rich_help_panel=ROWS)
-
-
-def _split(name: str) -> Any:
-    return typer.Option(metavar="FILE", help=f"The file of the split '{name}'.", rich_help_panel=DATA)
 
 
 def command(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            help="JSONL, CSV or Parquet: one file, a name with {split} in it, or a folder with a file a split."
-        ),
-    ] = None,
-    ood: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ood",
-            metavar="[SHIFT:]FILE|TASK",
-            help="OOD questions, 'near:', 'far:' or 'covariate:' before a file or a task. May be repeated.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    train: Annotated[Path | None, _split("train")] = None,
-    validation: Annotated[Path | None, _split("validation")] = None,
-    test: Annotated[Path | None, _split("test")] = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt",
-            metavar="TEMPLATE",
-            help="What the model reads: 'Q: {{ question }}\\nA:', where \\n is a new line.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    text_column: Annotated[str | None, _column("The column that the model reads, as it stands.")] = None,
-    reference_column: Annotated[str | None, _column("Of the accepted answers; none: there are none.")] = None,
-    label_column: Annotated[str | None, _column("Of what kind a question is, or none.")] = None,
-    group_column: Annotated[
-        str | None, _column("Of what rows belong to (a document, a person), or none.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option("--base", help="The base model: hub name or folder.", rich_help_panel=MODEL)
-    ] = None,
-    adapter: Annotated[
-        str | None,
-        typer.Option(
-            "--adapter",
-            help="An adapter that is there; else `llmood finetune` makes one.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    adapters: Annotated[
-        int | None,
-        typer.Option("--adapters", min=1, help="Tune so many, a seed each.", rich_help_panel=MODEL),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option("--profile", metavar="small|default", help="How to tune.", rich_help_panel=MODEL),
-    ] = None,
-    scorers: Annotated[
-        str | None,
-        typer.Option("--scorers", metavar="A,B", help="Scorers to run.", rich_help_panel=options.INPUT),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name", help="Of task and benchmark, by default the file's.", rich_help_panel=options.INPUT
-        ),
-    ] = None,
-    output_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--output-dir",
-            "-o",
-            help="The folder to write, by default the name's.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Replace files that are there.", rich_help_panel=options.OUTPUT),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the guesses.")] = False,
+    file: own.File = None,
+    ood: own.Ood = None,
+    train: own.Train = None,
+    validation: own.Validation = None,
+    test: own.Test = None,
+    prompt: own.Prompt = None,
+    text_column: own.TextColumn = None,
+    reference_column: own.ReferenceColumn = None,
+    label_column: own.LabelColumn = None,
+    group_column: own.GroupColumn = None,
+    base: own.Base = None,
+    adapter: own.Adapter = None,
+    adapters: own.Adapters = None,
+    profile: own.Profile = None,
+    scorers: own.Scorers = None,
+    name: own.Name = None,
+    output_dir: own.OutputDir = None,
+    force: own.Force = False,
+    yes: own.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Write a task, a benchmark and a configuration for your own data and model."""
@@ -142,26 +75,28 @@ def command(
     asking = Asking(silent=yes or as_json or not on_terminal())
     draft, prompt = decide(given, asking)
     written = write(draft, force=force)
-    config = written[-1]
-    commands = [f"llmood {verb} {_shell(config)}" for verb in ("validate", "finetune", "run")]
+    commands = [f"llmood {verb} {_shell(written[-1])}" for verb in ("validate", "finetune", "run")]
     if not draft.seeds:
         del commands[1]
     with reader_may_leave():
         if as_json:
-            print_json(
-                {
-                    "folder": str(draft.folder),
-                    "files": [str(path) for path in written],
-                    "decisions": [
-                        dict(zip(("what", "value", "why"), row, strict=True)) for row in asking.decisions
-                    ],
-                    "notes": asking.notes,
-                    "prompt": prompt,
-                    "commands": commands,
-                }
-            )
+            _print_json(asking, prompt, written, commands)
         else:
             _print(asking, prompt, written, commands)
+
+
+def _print_json(asking: Asking, prompt: str | None, files: list[Path], commands: list[str]) -> None:
+    decisions = [dict(zip(("what", "value", "why"), row, strict=True)) for row in asking.decisions]
+    print_json(
+        {
+            "folder": str(files[-1].parent),
+            "files": [str(path) for path in files],
+            "decisions": decisions,
+            "notes": asking.notes,
+            "prompt": prompt,
+            "commands": commands,
+        }
+    )
 
 
 def _print(asking: Asking, prompt: str | None, files: list[Path], commands: list[str]) -> None:

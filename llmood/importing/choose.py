@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from llmood.config import RunConfig
 from llmood.errors import ConfigError
@@ -19,6 +19,10 @@ PROMPT_LOGPROBS = (
     "prompt_logprobs, the log-probability of each prompt token (log it where the model runs: vLLM has "
     "prompt_logprobs, completions APIs echo with logprobs; a column of another name is given by --field "
     "prompt_logprobs=COLUMN)"
+)
+ANSWER_LOGPROBS = (
+    "for scorers of the answers, response_alone_logprobs, or response_logprobs beside prompt_logprobs "
+    "(prompt_response_logprobs: both in one list)"
 )
 
 
@@ -43,11 +47,12 @@ def default_scorers(
     return sorted(found, key=_order) or ["length"]
 
 
-def no_scorer(task: str, *, text: bool) -> Check:
+def no_scorer(task: str, captures: Sequence[str], *, text: bool) -> Check:
     """What is to be said where `default_scorers` found none.
 
     Args:
         task: the ID task.
+        captures: the ids of what there is, which is not enough.
         text: as there.
     """
     made = {name: entry.make() for name, entry in scorers if "." not in name}  # without variants
@@ -56,12 +61,13 @@ def no_scorer(task: str, *, text: bool) -> Check:
         for name, scorer in made.items()
         if scorer.fitted_on == "train" and not scorer.needs and (text or not scorer.reads_text)
     ]
-    ways = [PROMPT_LOGPROBS]
+    ways = [PROMPT_LOGPROBS, ANSWER_LOGPROBS]
     if learning:
         ways.append(f"rows of {task} to learn from, of split train, for {', '.join(learning)} (--train FILE)")
+    alone = f" What was read ({', '.join(captures)}) feeds none by itself." if captures else ""
     detail = (
         "No scorer could be made of these rows: there are only the baselines (length, random, constant), which tell "
-        f"nothing. Missing: {'; or '.join(ways)}."
+        f"nothing.{alone} Missing: {'; or '.join(ways)}."
     )
     return Check("no_scorer", "warning", "No scorer", detail, task)
 

@@ -65,36 +65,26 @@ def read_files(
     index = captures.index(ids)
     roles = _roles(captures)
     stem = stem_of(files[0][0])
-    settings: dict[str, Any] = {
-        "benchmark": _benchmark(stem, tasks),
+    benchmark, specs = _benchmark(stem, tasks), [spec.id for spec in captures.specs]
+    digests = FileDigests()
+    sources = {name: digests.of(path) for (path, _), name in zip(files, names, strict=True)}
+    made = list(scorers) or default_scorers(specs, roles, tasks[0].rows, text=text)
+    settings = {
+        "benchmark": benchmark,
         "models": _models(roles, content),
         "engine": {"kind": ENGINE},
         "text": text,
-        "scorers": list(scorers),
+        "scorers": made,
     }
-    specs = [spec.id for spec in captures.specs]
-    if not scorers:
-        settings["scorers"] = default_scorers(specs, roles, tasks[0].rows, text=text)
     config = parse(RunConfig, apply_overrides(settings, overrides), place="import")
-    made = (*settings["scorers"], *config.scorers)
-    none_made = not scorers and all(name in BASELINES for name in made)
-    said = [no_scorer(tasks[0].name, text=text)] if none_made else []
-    digests = FileDigests()
-    sources = {name: digests.of(path) for (path, _), name in zip(files, names, strict=True)}
+    none_made = not scorers and all(name in BASELINES for name in (*made, *config.scorers))
+    said = [no_scorer(tasks[0].name, specs, text=text)] if none_made else []
     described = {
-        "benchmark": settings["benchmark"],
+        "benchmark": benchmark,
         "tasks": [
             _describe(task, traffic, sources, content, said if task is tasks[0] else []) for task in tasks
         ],
-        "models": {
-            role: {
-                "name": ENGINE,
-                "files": list(sources),
-                "identity": identity_of(content, role),
-                "tokenizer": None,
-            }
-            for role in roles
-        },
+        "models": {role: _described_model(role, list(sources), content) for role in roles},
         "captures": specs,
         "imported": {
             "digest": content,
@@ -122,6 +112,10 @@ def _models(roles: Sequence[str], content: str) -> dict[str, Any]:
     found: dict[str, Any] = {"base": name} if "base" in roles else {}
     several = [{"adapter": f"{name}:{place}"} for place in range(len(tuned))]
     return found | {"tuned": name if len(tuned) == 1 else several}
+
+
+def _described_model(role: str, files: list[str], content: str) -> dict[str, Any]:
+    return {"name": ENGINE, "files": files, "identity": identity_of(content, role), "tokenizer": None}
 
 
 def _benchmark(name: str, tasks: Sequence[Task]) -> dict[str, Any]:

@@ -97,7 +97,13 @@ def test_prompts_and_answers_alone(tmp_path: Path) -> None:
     assert run.manifest["captures"] == ["response/tuned/prompt"]
     (check,) = [check for check in run.checks() if check["code"] == "no_scorer"]
     assert (check["severity"], check["task"]) == ("warning", "traffic")
-    wanted = ("prompt_logprobs", "--train FILE", "gzip_knn, ngram_ratio, tfidf_knn")
+    assert "What was read (response/tuned/prompt) feeds none by itself." in check["detail"]
+    wanted = (
+        "prompt_logprobs",
+        "response_alone_logprobs",
+        "--train FILE",
+        "gzip_knn, ngram_ratio, tfidf_knn",
+    )
     assert [word for word in wanted if word not in check["detail"]] == []
     # It is said of the run, so also after it is scored again.
     assert [check] == [c for c in llmood.rescore(run.folder).checks() if c["code"] == "no_scorer"]
