@@ -9,7 +9,8 @@ from typing import Any
 
 from llmood.config import Adapter, RunConfig
 from llmood.config_file import load_config
-from llmood.engines.folders import check_adapter, resolve_adapter
+from llmood.engines.adapter_fit import check_adapter
+from llmood.engines.folders import resolve_adapter
 from llmood.progress import Progress
 from llmood.records import Reject
 from llmood.tokenise import without_values

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from tests.stub_server import Stub
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"real": ROOT / "tests" / "real", "gpu": ROOT / "tests" / "gpu"}
@@ -110,6 +115,18 @@ def vllm() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """A server that answers as the fake engine does, while the test runs; who is told to ask again does so at once."""
+    from tests.stub_http import serving
+    from tests.stub_server import Stub, no_waiting
+
+    no_waiting(monkeypatch)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving(Stub()) as running:
+        yield running
 
 
 @pytest.fixture

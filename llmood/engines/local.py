@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.config import Adapter, FullModel
+from llmood.engines.adapter_fit import check_adapter
 from llmood.engines.base import Engine
-from llmood.engines.folders import ModelFolder, check_adapter, resolve_adapter, resolve_model
+from llmood.engines.folders import ModelFolder, resolve_adapter, resolve_model
 from llmood.engines.states import HIDDEN_STATES, States, depth_of, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError

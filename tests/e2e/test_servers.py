@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from llmood.engines.fake import BEGIN, FIRST_BYTE
 from llmood.engines.server.probe import TEXT
 from llmood.identity import digest_bytes
 from tests.stub_http import port_of, serving
-from tests.stub_server import COMPLETIONS, Asked, Fault, Stub, no_waiting
-from tests.worlds import World, llmood, no_report, refused, spawn, tree, write_world
+from tests.stub_server import COMPLETIONS, Asked, Fault, Stub
+from tests.worlds import World, llmood, refused, spawn, tree, write_world
 
 TUNED = "fake-tuned:bank card travel"
 SCORERS = ["likelihood_ratio", "likelihood.mean", "likelihood_ratio.response"]
@@ -26,16 +25,14 @@ ROUGH: tuple[Fault, ...] = (429, 500, "drop", "truncate", {"status": 429, "heade
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, fresh_cache: Path) -> None:
-    no_waiting(monkeypatch)
-    no_report(monkeypatch)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+def _surroundings(fresh_cache: Path, no_report: None) -> None:
+    """An empty store, and no pages."""
 
 
 @pytest.fixture
-def stub() -> Iterator[Stub]:
-    with serving(Stub(models=("fake", TUNED))) as running:
-        yield running
+def stub(stub: Stub) -> Stub:
+    stub.models = ("fake", TUNED)
+    return stub
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,17 @@ import pytest
 
 from llmood.engines.base import engines
 from llmood.scorers.base import scorers
-from tests.stub_http import serving
-from tests.stub_server import Stub, no_waiting
+from tests.stub_server import Stub
 from tests.worlds import Outcome, llmood, no_model_runs, refused, write_world
+
+pytestmark = pytest.mark.usefixtures("stub")
 
 PROMPT, MOMENTS = "prompt_logprobs/prompt", "prompt_moments/prompt"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_waiting(monkeypatch)
+def _no_model_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     no_model_runs(monkeypatch)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with serving(Stub()) as running:
-        yield running
 
 
 def served(outcome: Outcome, table: str = "captures") -> dict[str, bool]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,8 +16,7 @@ from llmood.engines.openai import OpenAIEngine
 from llmood.engines.server.wire import WireTokenizer, messages_of
 from llmood.errors import ConfigError, EngineError
 from llmood.records import CaptureSpec, Message
-from tests.stub_http import serving
-from tests.stub_server import CHAT, COMPLETIONS, MODELS, Stub, no_waiting
+from tests.stub_server import CHAT, COMPLETIONS, MODELS, Stub
 
 # What OpenAI's own servers take; anything else is refused with 400.
 OPENAI_COMPLETIONS = frozenset("model prompt max_tokens temperature n logprobs echo".split())
@@ -35,31 +33,7 @@ TEXTS = ["a", "bc", "", "defghij", "k" * 20, "lm ✓", "n" * 9]
 
 Make = Callable[..., OpenAIEngine]
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_waiting(monkeypatch)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with serving(Stub()) as running:
-        yield running
-
-
-@pytest.fixture
-def make(stub: Stub, fake_tokenizer: Path) -> Make:
-    def engine(
-        *, base: Any = "base", tuned: Any = "tuned", config: Any = None, **server: Any
-    ) -> OpenAIEngine:
-        section = {"url": stub.url, "tokenizer": str(fake_tokenizer), "retries": 2, **server}
-        return OpenAIEngine(
-            EngineConfig.model_validate({"kind": "openai", "server": section, **(config or {})}),
-            Models.model_validate({"base": base, "tuned": tuned}),
-        )
-
-    return engine
+pytestmark = pytest.mark.usefixtures("stub")
 
 
 def fake() -> FakeEngine:

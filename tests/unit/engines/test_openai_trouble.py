@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from llmood.errors import EngineError
 from llmood.records import CaptureSpec
 from llmood.server_config import ServerConfig
 from tests.stub_http import port_of, serving
-from tests.stub_server import Asked, Fault, Stub, no_waiting
+from tests.stub_server import Asked, Fault, Stub
 
 PROMPT = CaptureSpec.of("prompt_logprobs", "tuned")
 RESPONSE = CaptureSpec.of("response", "tuned", max_new_tokens=6)
@@ -30,29 +29,15 @@ POISON = list(REQUESTS[4].token_ids)
 
 Make = Callable[..., OpenAIEngine]
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_waiting(monkeypatch)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+pytestmark = pytest.mark.usefixtures("stub")
 
 
 @pytest.fixture
-def stub() -> Iterator[Stub]:
-    with serving(Stub()) as running:
-        yield running
-
-
-@pytest.fixture
-def make(stub: Stub, fake_tokenizer: Path) -> Make:
+def make(make: Make, stub: Stub) -> Make:
     """An engine that knows its server already; what is asked from then on is what a test looks at."""
 
     def engine(**server: Any) -> OpenAIEngine:
-        section = {"url": stub.url, "tokenizer": str(fake_tokenizer), "retries": 3, **server}
-        made = OpenAIEngine(
-            EngineConfig.model_validate({"kind": "openai", "server": section}),
-            Models.model_validate({"base": "base", "tuned": "tuned"}),
-        )
+        made = make(**{"retries": 3, **server})
         assert made.supports(PROMPT)
         assert made.identity("tuned")
         stub.forget()
