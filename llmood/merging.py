@@ -61,9 +61,10 @@ def merge(
     store = Store()
     parts = [_part(shard) for shard in shards]
     samples = _joined(shards, parts)
-    index = _index(shards, parts, samples)
+    indexes = [_own_index(shard, part) for shard, part in zip(shards, parts, strict=True)]
+    index = _index(indexes, samples, shards[0].manifest["captures"])
     rejects = [Reject(**row) for row in read_records(shards[0].folder.file(REJECTS_FILE), Reject)]
-    _bring(shards, store)
+    _bring(shards, indexes, store)
     with target.locked():
         target.claim(config)  # again: another run may have ended here since
         target.claim_content(made)
@@ -100,19 +101,21 @@ def _joined(shards: Sequence[FoundShard], parts: Sequence[pa.Table]) -> pa.Table
     return samples
 
 
-def _index(shards: Sequence[FoundShard], parts: Sequence[pa.Table], samples: pa.Table) -> pa.Table:
+def _own_index(shard: FoundShard, samples: pa.Table) -> pa.Table:
+    """Where the observations of one shard are."""
+    index = _read(shard, INDEX_FILE, INDEX)
+    if outcomes(index) != shard.manifest.get("observed"):
+        raise _damaged(shard.folder.file(INDEX_FILE), f"it isn't what {SHARD} counts")
+    # Shards may be alike in number.
+    if not set(index["sample_id"].to_pylist()) <= set(samples["sample_id"].to_pylist()):
+        raise _damaged(shard.folder.file(INDEX_FILE), "it names samples that are not this shard's")
+    return index
+
+
+def _index(indexes: Sequence[pa.Table], samples: pa.Table, order_of_captures: Sequence[str]) -> pa.Table:
     """Where the observations are, in the order of a run that was never cut: by capture, then by sample."""
-    found = []
-    for shard, part in zip(shards, parts, strict=True):
-        own = _read(shard, INDEX_FILE, INDEX)
-        if outcomes(own) != shard.manifest.get("observed"):
-            raise _damaged(shard.folder.file(INDEX_FILE), f"it isn't what {SHARD} counts")
-        # Shards may be alike in number.
-        if not set(own["sample_id"].to_pylist()) <= set(part["sample_id"].to_pylist()):
-            raise _damaged(shard.folder.file(INDEX_FILE), "it names samples that are not this shard's")
-        found.append(own)
-    joined = pa.concat_tables(found)
-    captures = _places(shards[0].manifest["captures"], joined["capture"])
+    joined = pa.concat_tables(indexes)
+    captures = _places(order_of_captures, joined["capture"])
     positions = _places(samples["sample_id"].to_pylist(), joined["sample_id"])
     # Stable: the draws of a sample stay as they are.
     order = pa.array(np.lexsort((positions, captures)))
@@ -141,10 +144,9 @@ def _places(names: Sequence[str], column: pa.ChunkedArray) -> np.ndarray[tuple[i
     return np.array([place.get(name, -1) for name in column.to_pylist()], dtype=np.int64)
 
 
-def _bring(shards: Sequence[FoundShard], store: Store) -> None:
+def _bring(shards: Sequence[FoundShard], indexes: Sequence[pa.Table], store: Store) -> None:
     """Make sure that the store holds what the shards observed. What one carries with it is copied there."""
-    for shard in shards:
-        index = _read(shard, INDEX_FILE, INDEX)
+    for shard, index in zip(shards, indexes, strict=True):
         names = set(index["shard"].drop_null().to_pylist())
         lacking = store.take(Store(shard.folder.file(INDEX_FILE).parent), names)
         if lacking:

@@ -10,10 +10,9 @@ from llmood.config import EngineConfig
 from llmood.engines.base import engines
 from llmood.engines.decoding import needs_logits, why_unusable
 from llmood.engines.local import choose_device
+from llmood.engines.requests import ANSWERS
 from llmood.engines.vllm_build import shows_logits
 from llmood.records import CaptureSpec
-
-DECODED = ("response", "generations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def choose_engine(config: EngineConfig, captures: Iterable[CaptureSpec]) -> Choi
     if config.server is not None:
         return Choice("openai", "engine.server names a server")
     wanted = list(captures)
-    decoded = next((spec for spec in wanted if spec.kind in DECODED), None)
+    decoded = next((spec for spec in wanted if spec.kind in ANSWERS), None)
     if decoded is None:
         return Choice("transformers", "no answer has to be decoded")
     if not choose_device(config.device).startswith("cuda"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,12 +19,10 @@ from llmood.importing.imported import Imported
 from llmood.importing.placing import ID_ROWS, OOD_ROWS, TRAIN_ROWS
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
-from llmood.report import write_report
-from llmood.results import write_results
-from llmood.run import RESCORABLE, WRITING_REPORT
+from llmood.run import RESCORABLE, conclude, write_inputs
 from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.runs import Run
-from llmood.tables import SAMPLES, write_table, write_text
+from llmood.tables import SAMPLES, write_table
 from llmood.tokenise import without_text, without_values
 
 KEPT_IN_META = ("confidence", "correct")  # numbers of the model's, no words of anybody's
@@ -179,15 +176,11 @@ def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStat
     target.write_manifest("running", **imported.described)
     private = not imported.config.text
     samples = _without_text(imported.samples) if private else imported.samples
-    write_table(target.file("samples.parquet"), samples)
     rejects = [without_values(reject) for reject in imported.rejects] if private else imported.rejects
-    write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
+    write_inputs(target, samples, rejects)
     write_table(target.file("observations/index.parquet"), imported.index)
     observations = Observations(imported.samples, imported.index, Store())
-    status = write_results(target, imported.config, observations, imported.scorers, progress)
-    progress.say(WRITING_REPORT)
-    write_report([target.path], target.file("report.html"), status=status)
-    return status
+    return conclude(target, imported.config, observations, imported.scorers, progress)
 
 
 def _without_text(samples: pa.Table) -> pa.Table:

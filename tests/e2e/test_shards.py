@@ -346,7 +346,7 @@ def test_a_merged_run_is_a_run(small: World, tmp_path: Path, monkeypatch: pytest
     before = tree(run)
     with monkeypatch.context() as patch:
         no_model_runs(patch)
-        patch.setattr("llmood.importing.run.write_report", lambda *_, **__: None)
+        patch.setattr("llmood.run.write_report", lambda *_, **__: None)
         assert llmood("rescore", run, "--set", "scorers=[likelihood.base]").code == 0
         assert llmood("rescore", run).code == 0
         assert llmood("report", run).code == 0

@@ -24,9 +24,7 @@ from tests.worlds import no_report, write_world
 @pytest.fixture(autouse=True)
 def plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
     no_report(monkeypatch)
-    monkeypatch.setattr(
-        "llmood.importing.run.write_report", lambda runs, path, status=None: path.write_text("")
-    )
+    monkeypatch.setattr("llmood.run.write_report", lambda runs, path, status=None: path.write_text(""))
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,18 +84,25 @@ def look_again(
 
 
 async def _survey(server: ServerConfig, names: Mapping[str, str], tokenizer: Tokenizer) -> Served:
-    try:
-        async with Client(server, first_contact=True) as client:
-            found = Served(await _cards(client, server.url), {})
-            if found.cards is not None:
-                _check_names(server.url, names, found.cards)
-            abilities = {
-                name: await _abilities(client, server, found, name, tokenizer)
-                for name in dict.fromkeys(names.values())
-            }
-    except RequestError as problem:
-        raise complaint(problem, server.url, before=True) from None
+    async with _client(server, before=True) as client:
+        found = Served(await _cards(client, server.url), {})
+        if found.cards is not None:
+            _check_names(server.url, names, found.cards)
+        abilities = {
+            name: await _abilities(client, server, found, name, tokenizer)
+            for name in dict.fromkeys(names.values())
+        }
     return Served(found.cards, abilities)
+
+
+@asynccontextmanager
+async def _client(server: ServerConfig, *, before: bool) -> AsyncIterator[Client]:
+    """A connection whose problems are told to the user; `before` anything was asked in earnest, as of a set-up."""
+    try:
+        async with Client(server, first_contact=before) as client:
+            yield client
+    except RequestError as problem:
+        raise complaint(problem, server.url, before=before) from None
 
 
 async def _abilities(
@@ -107,11 +115,8 @@ async def _abilities(
 
 
 async def _listed(server: ServerConfig) -> dict[str, Mapping[str, Any]] | None:
-    try:
-        async with Client(server, first_contact=True) as client:
-            return await _cards(client, server.url)
-    except RequestError as problem:
-        raise complaint(problem, server.url, before=True) from None
+    async with _client(server, before=True) as client:
+        return await _cards(client, server.url)
 
 
 async def _cards(client: Client, url: str) -> dict[str, Mapping[str, Any]] | None:
@@ -130,11 +135,8 @@ async def _cards(client: Client, url: str) -> dict[str, Mapping[str, Any]] | Non
 
 
 async def _look_again(server: ServerConfig, abilities: Abilities, ids: tuple[int, ...]) -> Seen | None:
-    try:
-        async with Client(server) as client:
-            return await probe_again(client, abilities, ids)
-    except RequestError as problem:
-        raise complaint(problem, server.url, before=False) from None
+    async with _client(server, before=False) as client:
+        return await probe_again(client, abilities, ids)
 
 
 def _check_names(url: str, names: Mapping[str, str], cards: Mapping[str, Any]) -> None:

@@ -30,9 +30,7 @@ from tests.worlds import no_report, write_world
 @pytest.fixture(autouse=True)
 def plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
     no_report(monkeypatch)
-    monkeypatch.setattr(
-        "llmood.importing.run.write_report", lambda runs, path, status=None: path.write_text("")
-    )
+    monkeypatch.setattr("llmood.run.write_report", lambda runs, path, status=None: path.write_text(""))
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -362,7 +360,7 @@ def test_broken_off_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("llmood.importing.run.write_results", killed)
+        patch.setattr("llmood.run.write_results", killed)
         with pytest.raises(KeyboardInterrupt):
             run_of(tmp_path, [row(1), ood(2)])
     assert llmood.Run(tmp_path / "run").status == "interrupted"
