@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks import scoring
 from benchmarks.agreement import compared
 from benchmarks.context import Context
+from benchmarks.one_at_a_time import one_at_a_time
 from benchmarks.record import Record, Skip
 from benchmarks.timing import alternate
 
@@ -80,19 +81,6 @@ def read_texts(path: Path) -> list[str]:
         raise Skip(f"{path} is missing; set LLMOOD_DATA")
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         return [json.loads(line)["text"] for line in stream]
-
-
-def one_at_a_time(model: Any, rows: Sequence[tuple[int, ...]]) -> np.ndarray:
-    """Sums as a simple script makes them."""
-    import torch
-
-    found = []
-    with torch.inference_mode():
-        for row in rows:
-            ids = torch.tensor([row])
-            logprobs = model(ids).logits[0, :-1].log_softmax(-1)
-            found.append(logprobs.gather(1, ids[0, 1:, None]).double().sum().item())
-    return np.array(found)
 
 
 def sorted_batches(model: Any, rows: Sequence[tuple[int, ...]]) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import random_llama, scoring
 from benchmarks.agreement import compared
@@ -59,18 +60,19 @@ def load(folders: random_llama.Folders, *, dtype: str, device: str) -> Any:
 
 def loop(model: Any, rows: Sequence[tuple[int, ...]]) -> scoring.Sums:
     """Sums as a simple script makes them."""
+    with model.disable_adapter():
+        base = one_at_a_time(model, rows)
+    return {"base": base, "tuned": one_at_a_time(model, rows)}
+
+
+def one_at_a_time(model: Any, rows: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
+    """Each text's log-likelihood, text after text."""
     import torch
 
-    found: dict[str, list[float]] = {"base": [], "tuned": []}
+    found = []
     with torch.inference_mode():
         for row in rows:
             ids = torch.tensor([row], device=model.device)
-            found["tuned"].append(_sum(model(ids).logits, ids))
-            with model.disable_adapter():
-                found["base"].append(_sum(model(ids).logits, ids))
-    return {role: np.array(values) for role, values in found.items()}
-
-
-def _sum(logits: Any, ids: Any) -> float:
-    logprobs = logits[0, :-1].float().log_softmax(-1)
-    return float(logprobs.gather(1, ids[0, 1:, None]).double().sum())
+            logprobs = model(ids).logits[0, :-1].float().log_softmax(-1)
+            found.append(float(logprobs.gather(1, ids[0, 1:, None]).double().sum()))
+    return np.array(found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from benchmarks.record import Record, Skip
 MIB, GIB = 1 << 20, 1 << 30
 SMALL = Shape(64, 2, 176, 4, 4, 32_000)
 GROWING = tuple(Shape(256, 2, 704, 4, 4, words) for words in (32_000, 128_000))
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,7 @@ def peak(folder: Path, shape: Shape, samples: int, tokens: int) -> float:
         "samples": samples,
         "tokens": tokens,
     }
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    with Peer(Path(sys.executable), "peak_memory", task, environment={"PYTHONPATH": path}) as process:
+    with Peer.of_llmood("peak_memory", task) as process:
         return float(process.run()["peak"])
 
 

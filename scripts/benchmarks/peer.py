@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any, Self
 from benchmarks.record import Skip
 
 SCRIPTS = Path(__file__).resolve().parent / "peers"
+ROOT = SCRIPTS.parents[1].parent
 MARK = "bench-peer: "
 
 
@@ -49,6 +51,12 @@ class Peer:
         except Skip:
             self.close()
             raise
+
+    @classmethod
+    def of_llmood(cls, script: str, task: Mapping[str, Any]) -> Self:
+        """One in this environment, which imports llmood from here."""
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        return cls(Path(sys.executable), script, task, environment={"PYTHONPATH": path})
 
     def run(self) -> dict[str, Any]:
         """One pass: `seconds`, and what the script gives.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,7 +17,6 @@ from benchmarks.record import Record, Skip
 from benchmarks.scoring import ROLES
 from benchmarks.timing import alternate
 
-ROOT = Path(__file__).resolve().parents[2]
 TARGET = 1 / 1.1  # at most a tenth more
 
 
@@ -46,11 +44,9 @@ class VllmOverhead:
             "memory_share": 0.45,  # of a GPU: both are loaded at once
             "rows": random_llama.token_ids(texts),
         }
-        python = Path(sys.executable)
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         with (
-            Peer(python, "llmood_vllm", task, environment={"PYTHONPATH": path}) as ours,
-            Peer(python, "bare_vllm", task) as bare,
+            Peer.of_llmood("llmood_vllm", task) as ours,
+            Peer(Path(sys.executable), "bare_vllm", task) as bare,
         ):
             for peer in (ours, bare):
                 peer.run()  # warms up

@@ -49,6 +49,10 @@ def stand_ins(scripts: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> dict
             json.dumps(task)
             self.answer = answers[script]
 
+        @classmethod
+        def of_llmood(cls, script: str, task: dict[str, Any]) -> Self:
+            return cls(Path(sys.executable), script, task)
+
         def run(self) -> dict[str, Any]:
             return {"seconds": 0.5, **self.answer}
 

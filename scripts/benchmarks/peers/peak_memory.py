@@ -5,13 +5,13 @@ import re
 import sys
 from pathlib import Path
 
+from serving import serve
+
 from llmood.config import EngineConfig, Models
 from llmood.engines.observe import Observer, Prompt
 from llmood.engines.store import Store
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
-
-MARK = "bench-peer: "
 
 task = json.loads(sys.argv[1])
 engine = TransformersEngine(
@@ -28,10 +28,15 @@ prompts = [
     for index in range(task["samples"])
 ]
 observer = Observer(engine, prompts, Store(Path(task["store"])), private=False)
-print(MARK + "{}", flush=True)
-for _ in sys.stdin:
+
+
+def run():
+    """Both models, one after the other."""
     for role in ("base", "tuned"):
         observer.run(CaptureSpec.of("prompt_logprobs", role))
     status = Path("/proc/self/status").read_text(encoding="ascii")
     kilobytes = re.search(r"VmHWM:\s+(\d+)", status)
-    print(MARK + json.dumps({"peak": int(kilobytes[1]) * 1024 if kilobytes else 0}), flush=True)
+    return {"peak": int(kilobytes[1]) * 1024 if kilobytes else 0}
+
+
+serve(run)
