@@ -13,6 +13,7 @@ from llmood.tasks.row_errors import RowError
 
 if TYPE_CHECKING:
     from jinja2 import Environment, nodes
+    from jinja2.compiler import CodeGenerator
 
 MAX_TEXT = 1_000_000  # characters of one cell, and of one prompt
 MAX_STEPS = 100_000  # of all loops, calls of macros and lists that are made for one row
@@ -41,35 +42,32 @@ def sandbox(*, lenient: bool = False) -> Environment:
     Args:
         lenient: print numbers and null too, as Jinja alone does.
     """
-    # Made on first use: `llmood ls` needs no Jinja.
-    from jinja2 import StrictUndefined, nodes
-    from jinja2.compiler import CodeGenerator, Frame, MacroRef
+    # Made on first use, as its classes are: `llmood ls` needs no Jinja.
+    from jinja2 import StrictUndefined
+
+    environment = _sandbox_class()(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+        finalize=None if lenient else _only_text,
+    )
+    # A prompt is the same every time (no `random`, no `lipsum`), and no text doubles itself in a `namespace`.
+    environment.globals = {"range": _range, "dict": dict}
+    kept = {name: one for name, one in environment.filters.items() if name not in REFUSED_FILTERS}
+    kept["replace"] = _replaced
+    if lenient:
+        kept["regex_replace"] = _regex_replaced
+    environment.filters = {name: _with_small_numbers(one) for name, one in kept.items()}
+    return environment
+
+
+def _sandbox_class() -> type[Environment]:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generator(CodeGenerator):
-        """Joins with `~` as blocks and macros do, and counts what is done again and again."""
-
-        def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
-            self.write("environment.concat(map(str, (")
-            for part in node.nodes:
-                self.visit(part, frame)
-                self.write(", ")
-            self.write(")))")
-
-        def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802
-            node.body.insert(0, _counted(node))
-            if node.test is not None:  # what it leaves out is looked at too
-                node.test = nodes.And(_count_of(node), node.test, lineno=node.lineno)
-            super().visit_For(node, frame)
-
-        def macro_body(self, node: nodes.Macro | nodes.CallBlock, frame: Frame) -> tuple[Frame, MacroRef]:
-            node.body.insert(0, _counted(node))
-            return super().macro_body(node, frame)
 
     class Sandbox(ImmutableSandboxedEnvironment):
         """Also stops `'x' * 10**9` and texts that double, which the bound on the output would see too late."""
 
-        code_generator_class = Generator
+        code_generator_class = _generator_class()
         concat = staticmethod(_joined)
         step = staticmethod(_step)
         intercepted_binops = frozenset(["+", "*", "**", "%"])
@@ -91,20 +89,34 @@ def sandbox(*, lenient: bool = False) -> Environment:
             _refuse_large(operator, left, right)
             return super().call_binop(context, operator, left, right)
 
-    environment = Sandbox(
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,
-        finalize=None if lenient else _only_text,
-    )
-    # A prompt is the same every time (no `random`, no `lipsum`), and no text doubles itself in a `namespace`.
-    environment.globals = {"range": _range, "dict": dict}
-    kept = {name: one for name, one in environment.filters.items() if name not in REFUSED_FILTERS}
-    kept["replace"] = _replaced
-    if lenient:
-        kept["regex_replace"] = _regex_replaced
-    environment.filters = {name: _with_small_numbers(one) for name, one in kept.items()}
-    return environment
+    return Sandbox
+
+
+def _generator_class() -> type[CodeGenerator]:
+    from jinja2 import nodes
+    from jinja2.compiler import CodeGenerator, Frame, MacroRef
+
+    class Generator(CodeGenerator):
+        """Joins with `~` as blocks and macros do, and counts what is done again and again."""
+
+        def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            self.write("environment.concat(map(str, (")
+            for part in node.nodes:
+                self.visit(part, frame)
+                self.write(", ")
+            self.write(")))")
+
+        def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802
+            node.body.insert(0, _counted(node))
+            if node.test is not None:  # what it leaves out is looked at too
+                node.test = nodes.And(_count_of(node), node.test, lineno=node.lineno)
+            super().visit_For(node, frame)
+
+        def macro_body(self, node: nodes.Macro | nodes.CallBlock, frame: Frame) -> tuple[Frame, MacroRef]:
+            node.body.insert(0, _counted(node))
+            return super().macro_body(node, frame)
+
+    return Generator
 
 
 def _count_of(node: nodes.Node) -> nodes.Call:

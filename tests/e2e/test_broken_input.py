@@ -266,6 +266,6 @@ def test_a_damaged_run_folder_is_one_line(tmp_path: Path, name: str, content: st
     (tmp_path / "run" / name).write_text(content)
     verb = ["rescore"] if name == "rejects.jsonl" else ["report"]
     outcome = llmood(*verb, tmp_path / "run", "--gate", "auroc >= 0")
-    assert outcome.code == 2
+    assert outcome.code == 1
     assert len(outcome.err.strip().splitlines()) == 1
     assert name in outcome.err
