@@ -17,6 +17,8 @@ from llmood.engines.base import Request
 from llmood.engines.models import causal_lm, head, memory, packing
 from llmood.engines.models.layout import packed, padded
 from llmood.engines.models.of_logits import own_logprobs, own_logprobs_of_tiles
+from llmood.engines.transformers import TransformersEngine
+from llmood.records import CaptureSpec
 from tests import tiny_models
 from tests.tiny_models import (
     ARCHITECTURES,
@@ -200,6 +202,24 @@ def test_an_adapter_over_packed_texts(llama: Path, adapter: Path, packs: Callabl
     assert engine._model("base")._packing is not None
 
 
+def test_states_of_packed_texts(llama: Path, adapter: Path, packs: Callable[[Any], None]) -> None:
+    positions = "prompt+0,last_prompt,mean_prompt"
+    specs = [
+        CaptureSpec.of("hidden_states", role, layers="all", positions=positions) for role in ("base", "tuned")
+    ]
+    requests = [Request(row, (("prompt", 0, len(row)),)) for row in ROWS]
+
+    def states(engine: TransformersEngine) -> list[Any]:
+        return [result.states for spec in specs for result in engine.capture(spec, requests)]
+
+    padded_ = states(engine_of(llama, {"adapter": str(adapter)}))
+    packs(kernel)
+    engine = engine_of(llama, {"adapter": str(adapter)})
+    for ours, theirs in zip(states(engine), padded_, strict=True):
+        assert np.abs(ours - theirs).max() < TOLERANCE
+    assert engine._model("base")._packing is not None
+
+
 def blind(*args: Any, **kwargs: Any) -> torch.Tensor:
     """Lets texts see each other."""
     starts = torch.tensor([0, len(args[0])])
@@ -246,6 +266,8 @@ def test_a_packed_model_goes_when_it_is_closed(llama: Path, packs: Callable[[Any
     packs(kernel)
     engine = engine_of(llama)
     captured(engine, BASE, ROWS)
+    states = CaptureSpec.of("hidden_states", "base", layers="0,1", positions="last_prompt")
+    engine.capture(states, [Request(row, (("prompt", 0, len(row)),)) for row in ROWS])
     model = weakref.ref(engine._model("base").model)
     engine.close()
     gc.collect()

@@ -127,6 +127,15 @@ def test_half_precision_is_what_is_stored(tmp_path: Path) -> None:
         assert np.array_equal(one, other.astype(np.float16))
 
 
+def test_a_model_in_half_precision(tmp_path: Path) -> None:
+    folder = tiny_models.save_model(tmp_path)
+    engine = engine_of(folder, dtype="bfloat16")
+    model = plain_model(folder).to(torch.bfloat16)
+    for row, ours in zip(LONG, states_of(engine, spec_of(), LONG), strict=True):
+        assert ours.dtype == np.float32
+        assert cosine(ours, expected(plain_states(model, row))) > 0.999
+
+
 def test_nothing_is_kept_that_nobody_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of(tiny_models.save_model(tmp_path))
     states_of(engine, spec_of(layers="1"), LONG)
