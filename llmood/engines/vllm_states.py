@@ -17,7 +17,10 @@ def capture_states(
     model: VllmModel, states: States, requests: Sequence[Request], adapters: Sequence[str | None]
 ) -> list[Captured]:
     """Run a window of requests; results in their order."""
-    found = model.states(
+    from llmood.engines.models.vllm_states import states_of_rows
+
+    found = states_of_rows(
+        model,
         [request.token_ids for request in requests],
         adapters,
         states.layers,

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from vllm import LLM, SamplingParams, TokensPrompt
 from vllm.lora.request import LoRARequest
 
-from llmood.engines.models.vllm_states import Watch, once
 from llmood.errors import EngineError
 
 GIB = 1 << 30
@@ -147,21 +146,6 @@ class VllmModel:
         for index, output in zip(asked, outputs, strict=True):
             found[index] = _own_logprobs(output, rows[index])
         return found
-
-    def states(
-        self,
-        rows: Sequence[Sequence[int]],
-        adapters: Sequence[str | None],
-        layers: Sequence[int],
-        ranges: Sequence[Sequence[tuple[int, int]]],
-        *,
-        depth: int,
-    ) -> list[NDArray[np.float32] | str]:
-        """Of each row the means over ranges of its tokens (layers, ranges, size), or why there are none."""
-        watch = Watch(self.llm, depth, layers, ranges)
-        with watch.on():
-            self.generate(rows, [once(row) for row in range(len(rows))], adapters)
-        return watch.found()
 
     def generate(self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]) -> Any:
         """VLLM's outputs of rows, under one setting or one each."""

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,9 +21,32 @@ from vllm import SamplingParams
 from llmood.engines.models.pooling import Pooling, argument, blocks_of
 from llmood.errors import EngineError
 
+if TYPE_CHECKING:
+    from llmood.engines.models.vllm_model import VllmModel
+
 ROW = "llmood_row"  # how a request says which row it is
 NEEDED = ("input_batch", "query_start_loc", "requests", "get_model")
 INCOMPLETE = "vLLM ran without showing the states of all of its tokens"
+
+
+def states_of_rows(
+    model: VllmModel,
+    rows: Sequence[Sequence[int]],
+    adapters: Sequence[str | None],
+    layers: Sequence[int],
+    ranges: Sequence[Sequence[tuple[int, int]]],
+    *,
+    depth: int,
+) -> list[NDArray[np.float32] | str]:
+    """Of each row the means over ranges of its tokens, float32 (layers, ranges, size), or why there are none.
+
+    Args:
+        adapters: the role of each row's adapter; None: the model itself. They may be mixed.
+    """
+    watch = Watch(model.llm, depth, layers, ranges)
+    with watch.on():
+        model.generate(rows, [once(row) for row in range(len(rows))], adapters)
+    return watch.found()
 
 
 def once(row: int) -> SamplingParams:

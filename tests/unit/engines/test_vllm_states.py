@@ -84,12 +84,16 @@ def test_a_prompt_that_was_seen_before_is_run_again(engine: VllmEngine) -> None:
 
 
 def test_base_and_adapter_mixed_in_one_batch(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    from llmood.engines.models.vllm_states import states_of_rows
+
     states_of(engine, spec_of("tuned"), requests_of(ROWS[:1]))
     model = engine._loaded
     assert model is not None
     names = [None, "tuned"] * 3
     row = ROWS[4]
-    mixed = model.states([row] * 6, names, range(DEPTH + 1), [[(3, 4), (0, len(row))]] * 6, depth=DEPTH)
+    mixed = states_of_rows(
+        model, [row] * 6, names, range(DEPTH + 1), [[(3, 4), (0, len(row))]] * 6, depth=DEPTH
+    )
     for name, ours in zip(names, mixed, strict=True):
         theirs = plain_states(plain_model(folders["base"], folders["tuned"] if name else None), row)
         assert not isinstance(ours, str)
