@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
+from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
 from llmood.finetune_config import FinetuneConfig
 from llmood.server_config import ServerConfig
 from llmood.strict import Strict, not_empty
@@ -61,7 +62,8 @@ class Models(Strict):
     """The model roles. Each is optional; a scorer that needs a missing one is refused.
 
     `tuned` may be a list of adapters, of several seeds say: the first is the role `tuned`, whose numbers are the
-    run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run.
+    run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run. `nli` tells
+    which answers say the same (`equivalence`).
     """
 
     base: (
@@ -76,10 +78,13 @@ class Models(Strict):
         ]
         | None
     ) = None
+    nli: (
+        Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
+    ) = None
 
     @property
     def by_role(self) -> dict[str, Adapter | FullModel]:
-        """The configured roles, in their order."""
+        """The configured roles that an engine runs, in their order."""
         tuned = self.tuned if isinstance(self.tuned, tuple) else (self.tuned,)
         named = {"base": self.base} | {f"tuned:{i}" if i else "tuned": model for i, model in enumerate(tuned)}
         return {role: model for role, model in named.items() if model is not None}
@@ -204,6 +209,8 @@ class RunConfig(Strict):
         "likelihood",
     )
     response: ResponseConfig = ResponseConfig()
+    generations: GenerationsConfig = GenerationsConfig()
+    equivalence: EquivalenceConfig = EquivalenceConfig()
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     chat: bool | None = None

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.engines.base import Engine, engines
-from llmood.engines.captures import capture_splits, required_captures
+from llmood.engines.captures import capture_splits, required_captures, required_comparisons
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
+from llmood.judging.equivalence.nli_model import NliModel
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
@@ -39,6 +40,8 @@ class Plan:
     splits: Mapping[CaptureSpec, frozenset[Split]]
     samples: pa.Table
     prompts: tuple[Prompt, ...]
+    comparisons: list[CaptureSpec]
+    nli: NliModel | None
 
     @property
     def rejects(self) -> list[Reject]:
@@ -82,7 +85,10 @@ class Plan:
             "benchmark": self.benchmark.model_dump(mode="json"),
             "tasks": [_describe_task(task) for task in self.tasks],
             "models": {role: _describe_model(self.engine, role) for role in self.engine.roles},
-            "captures": [spec.id for spec in self.captures],
+            "captures": [spec.id for spec in (*self.captures, *self.comparisons)],
+            "nli": None
+            if self.nli is None
+            else {"name": self.nli.weights.name, "identity": self.nli.identity},
             "engine": {"kind": self.engine.kind, "why": self.engine_why},
         }
 
@@ -100,6 +106,8 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     chosen = make_scorers(config)
     response = {"max_new_tokens": config.response.max_new_tokens}
     captures = required_captures(chosen.values(), response)
+    comparisons = required_comparisons(chosen.values())
+    nli = _make_nli(config, folder, comparisons)
     choice = choose_engine(config.engine, captures)
     engine = make_engine(config, folder, choice.kind)
     _check_captures(engine, chosen, captures)
@@ -112,8 +120,37 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     prompts, samples = tokenise(tasks, engine, config)
     splits = capture_splits(chosen.values(), response, EVALUATED)
     return Plan(
-        config, folder, benchmark, tasks, engine, choice.why, chosen, captures, splits, samples, prompts
+        config,
+        folder,
+        benchmark,
+        tasks,
+        engine,
+        choice.why,
+        chosen,
+        captures,
+        splits,
+        samples,
+        prompts,
+        comparisons,
+        nli,
     )
+
+
+def _make_nli(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> NliModel | None:
+    """The model that compares answers, where one is asked to; it is found and checked, not loaded."""
+    if comparisons and not config.text:
+        raise ConfigError(
+            f"scorers: {comparisons[0].id} reads the answers' words, and this run keeps none (--no-text)",
+            hint="leave out the scorers that compare answers, or keep the text",
+        )
+    if all(dict(spec.params)["rule"] != "nli" for spec in comparisons):
+        return None
+    if config.models.nli is None:
+        raise ConfigError(
+            "equivalence.rule: nli needs models.nli, which the configuration lacks",
+            hint="name a natural-language-inference model there, or take rule: exact",
+        )
+    return NliModel(config.models.nli, config.engine, folder=folder)
 
 
 def make_engine(config: RunConfig, folder: Path | None, kind: str) -> Engine:

@@ -18,6 +18,7 @@ from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
+from llmood.judging.equivalence.compare import compare_all
 from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
@@ -198,6 +199,11 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
     interrupts.check()
     target.write_manifest("running", canary=canary)
     index = observer.index()
+    if plan.comparisons:
+        observed = Observations(plan.samples, index, store)
+        compared, counts = compare_all(plan.comparisons, observed, store, plan.nli, progress)
+        target.write_manifest("running", compared=counts)
+        index = pa.concat_tables([index, compared])
     write_table(target.file("observations/index.parquet"), index)
     return index
 

@@ -43,6 +43,8 @@ def content_of(manifest: Mapping[str, Any]) -> str:
         role: [model["identity"].get(key) for key in ("weights", "adapter", "model")]
         for role, model in manifest.get("models", {}).items()
     }
+    if manifest.get("nli"):
+        models["nli"] = [manifest["nli"]["identity"]["weights"]]
     return canonical_json([models, [task["source"] for task in manifest.get("tasks", [])]])
 
 
@@ -55,6 +57,7 @@ def deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
             role: {"identity": model["identity"], "tokenizer": model.get("tokenizer")}
             for role, model in manifest["models"].items()
         },
+        "nli": (manifest.get("nli") or {}).get("identity"),
         "captures": manifest["captures"],
         "tasks": {
             task["name"]: {key: task[key] for key in ("source", "samples", "rejects")}

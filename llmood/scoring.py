@@ -30,6 +30,7 @@ class ScorerColumn:
     status: NDArray[np.object_]
     reasons: NDArray[np.object_]
     fitted_on: str | None
+    definition: str | None = None
 
 
 def fit_all(scorers: Mapping[str, Scorer], observations: Observations) -> None:
@@ -75,6 +76,7 @@ def scores_table(columns: list[ScorerColumn], sample_ids: list[str]) -> pa.Table
                 "status": pa.array(column.status, pa.string()),
                 "reason": pa.array(column.reasons, pa.string()),
                 "fitted_on": pa.array([column.fitted_on] * len(sample_ids), pa.string()),
+                "definition": pa.array([column.definition] * len(sample_ids), pa.string()),
             }
         ).cast(SCORES)
         for column in columns
@@ -89,6 +91,7 @@ def _empty(name: str, scorer: Scorer, total: int) -> ScorerColumn:
         np.full(total, UNSCORED, object),
         np.full(total, None, object),
         scorer.fitted_on,
+        scorer.definition,
     )
 
 

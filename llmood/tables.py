@@ -56,6 +56,8 @@ SCORES = _schema(
     ("status", pa.string()),
     ("reason", pa.string()),
     ("fitted_on", pa.string()),
+    # What decides a scorer's numbers and its name leaves open: when two answers say the same, say.
+    ("definition", pa.string()),
 )
 
 INDEX = _schema(
@@ -143,6 +145,18 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("dim", pa.int32()),
         ("dtype", pa.string()),
     ),
+    # Of a sample's draws: the number of the cluster that each is in (null: it says nothing); and, where all pairs were
+    # compared, how far each (row) contradicts or entails each (column), draws × draws.
+    "equivalence": _schema(
+        "equivalence",
+        1,
+        *_OUTCOME,
+        ("cluster", pa.list_(pa.int16())),
+        ("contradiction", pa.list_(pa.float32())),
+        ("entailment", pa.list_(pa.float32())),
+    ),
+    # What an inference model said of a pair of texts: contradiction, neutral, entailment.
+    "nli": _schema("nli", 1, *_OUTCOME, ("probabilities", pa.list_(pa.float32(), 3))),
 }
 
 # The kinds of which a sample may have several rows, told apart by the index's `draw`.

@@ -9,12 +9,15 @@ import pyarrow as pa
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
+from llmood.engines.captures import EQUIVALENCE, given_for
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.requests import Prompt
 from llmood.engines.store import Store
 from llmood.identity import digest
+from llmood.judging.equivalence.compare import compare_all
+from llmood.progress import Progress
 from llmood.records import CaptureSpec
 from llmood.tables import SAMPLES
 
@@ -80,9 +83,12 @@ def observe(
     """Capture specs of texts and join them."""
     prompts = prompts_of(texts)
     observer = Observer(engine or Spy(), prompts, Store(), private=private)
-    for spec in specs:
+    compared = [spec for spec in specs if spec.kind == EQUIVALENCE]
+    for spec in given_for(specs):
         observer.run(spec)
-    return observer, Observations(samples_of(prompts), observer.index(), observer.store)
+    samples, index, store = samples_of(prompts), observer.index(), observer.store
+    further, _ = compare_all(compared, Observations(samples, index, store), store, None, Progress())
+    return observer, Observations(samples, pa.concat_tables([index, further]), store)
 
 
 def observe_train(
@@ -92,4 +98,4 @@ def observe_train(
     observer, observed = observe(texts, specs)
     rows = observed.samples.to_pylist()
     rows = [row | {"split": "train", "label": label} for row, label in zip(rows, labels, strict=True)]
-    return Observations(pa.Table.from_pylist(rows, schema=SAMPLES), observer.index(), observer.store)
+    return Observations(pa.Table.from_pylist(rows, schema=SAMPLES), observed._index, observer.store)

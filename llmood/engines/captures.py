@@ -24,13 +24,35 @@ def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> 
     return CaptureSpec.of("response", spec.responder, **response_params)
 
 
+EQUIVALENCE = "equivalence"
+"""Which of a sample's draws say the same: observed of other observations, after them."""
+COMPARING = frozenset({"rule", "mode", "question", "pairs"})
+"""Its own parameters; the others are those of the draws."""
+
+
+def compared_answers(spec: CaptureSpec) -> CaptureSpec:
+    """The draws that an `equivalence` compares."""
+    params = {name: value for name, value in spec.params if name not in COMPARING}
+    return CaptureSpec.of("generations", spec.model, spec.target, **params)
+
+
+def required_comparisons(scorers: Iterable[Needs]) -> list[CaptureSpec]:
+    """What has to be compared once the models have said what they say."""
+    return sorted({spec for scorer in scorers for spec in scorer.needs if spec.kind == EQUIVALENCE})
+
+
+def given_for(needs: Iterable[CaptureSpec]) -> list[CaptureSpec]:
+    """What an engine, or a file, has to give for these."""
+    return list(dict.fromkeys(compared_answers(spec) if spec.kind == EQUIVALENCE else spec for spec in needs))
+
+
 def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> list[CaptureSpec]:
-    """The union of what scorers need, and what that needs in turn, in the order to run it.
+    """The union of what scorers need of engines, and what that needs in turn, in the order to run it.
 
     Responses come before what scores them; within that, one role's captures stand together, so that two full models
     load one after the other and each once.
     """
-    needed = {spec for scorer in scorers for spec in scorer.needs}
+    needed = set(given_for(spec for scorer in scorers for spec in scorer.needs))
     before = {spec: required_response(spec, response_params) for spec in needed if spec.needs_response}
     needed |= set(before.values())
     graph = {spec: {before[spec]} if spec in before else set() for spec in needed}
@@ -56,7 +78,7 @@ def capture_splits(
     found: dict[CaptureSpec, set[Split]] = {}
     for scorer in scorers:
         splits = {evaluated} | ({scorer.fitted_on} if scorer.fitted_on else set())
-        for spec in scorer.needs:
+        for spec in given_for(scorer.needs):
             found.setdefault(spec, set()).update(splits)
             if spec.needs_response:
                 found.setdefault(required_response(spec, response_params), set()).update(splits)

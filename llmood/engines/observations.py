@@ -116,6 +116,11 @@ class Observations:
     def has(self, spec: CaptureSpec) -> bool:
         return spec.id in self._places
 
+    def having(self, spec: CaptureSpec) -> Observations:
+        """Those of the samples that a capture was made of, whatever came of it."""
+        made = pa.array([place is not NOWHERE for place in self._placed(spec)], pa.bool_())
+        return Observations(self.samples.filter(made), self._index, self._store)
+
     def of(self, split: Split) -> Observations:
         """Those of the samples of one split."""
         return Observations(

@@ -170,19 +170,24 @@ class Context:
         A shard that can't be read is passed over: its observations are made anew (`cache verify` names it).
         """
         found: dict[str, Location] = {}
-        for path in sorted(self.folder.glob("*.parquet")):
-            shard = f"{self.kind}/{self.digest}/{path.name}"
-            try:
-                table = self.store.read(shard, ["key", "status"])
-            except StoreError:
-                continue
-            if self.kind == HIDDEN_STATES and fault_of(path) is not None:
+        for shard, table in self.tables(["key", "status"]):
+            if self.kind == HIDDEN_STATES and fault_of(self.store.root / shard) is not None:
                 continue
             rows = zip(table["key"].to_pylist(), table["status"].to_pylist(), strict=True)
             for row, (key, status) in enumerate(rows):
                 if status != FAILED and key in keys:
                     found.setdefault(key, Location(shard, row))
         return found
+
+    def tables(self, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+        """Every shard that can be read, with its name."""
+        for path in sorted(self.folder.glob("*.parquet")):
+            shard = f"{self.kind}/{self.digest}/{path.name}"
+            try:
+                table = self.store.read(shard, columns)
+            except StoreError:
+                continue
+            yield shard, table
 
     def rate(self) -> float | None:
         """Tokens a second of the last capture in this context, for forecasts."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from llmood.config import RunConfig
+from llmood.engines.captures import given_for
 from llmood.errors import ConfigError
 from llmood.records import Check
 from llmood.scorers.base import Scorer, scorers
@@ -14,6 +16,8 @@ from llmood.scorers.on_adapter import reads_adapter
 
 # The first that is there is the report's headline.
 FIRST = ("likelihood_ratio", "likelihood", "perplexity")
+
+SETTINGS: Mapping[str, Any] = {"generations": {}}  # of draws that were made somehow
 
 PROMPT_LOGPROBS = (
     "prompt_logprobs, the log-probability of each prompt token (log it where the model runs: vLLM has "
@@ -39,7 +43,7 @@ def default_scorers(
     """
     found = []
     for name, entry in scorers:
-        scorer = entry.make()
+        scorer = entry.make(**SETTINGS)
         fitted = scorer.fitted_on is None or scorer.fitted_on in splits
         wanted = name not in BASELINES and fitted and (text or not scorer.reads_text)
         if wanted and not _missing(scorer, captures, roles):
@@ -55,7 +59,7 @@ def no_scorer(task: str, captures: Sequence[str], *, text: bool) -> Check:
         captures: the ids of what there is, which is not enough.
         text: as there.
     """
-    made = {name: entry.make() for name, entry in scorers if "." not in name}  # without variants
+    made = {name: entry.make(**SETTINGS) for name, entry in scorers if "." not in name}  # without variants
     learning = [
         name
         for name, scorer in made.items()
@@ -80,7 +84,7 @@ def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> 
     """
     chosen = make_scorers(config)
     for name, scorer in chosen.items():
-        missing = [spec.id for spec in scorer.needs if spec.id not in captures]
+        missing = [spec.id for spec in given_for(scorer.needs) if spec.id not in captures]
         if missing:
             raise ConfigError(f"scorers: {name} needs {missing[0]}, and nothing in {source} gives it")
     return chosen
@@ -88,7 +92,7 @@ def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> 
 
 def _missing(scorer: Scorer, captures: Collection[str], roles: Collection[str]) -> list[str]:
     adapters = [role for role in roles if role.startswith("tuned:")] if reads_adapter(scorer) else []
-    needed = [spec.on_adapter(role).id for role in ("tuned", *adapters) for spec in scorer.needs]
+    needed = [spec.on_adapter(role).id for role in ("tuned", *adapters) for spec in given_for(scorer.needs)]
     return [capture for capture in needed if capture not in captures]
 
 

@@ -16,6 +16,12 @@ class Verdict(IntEnum):
     ENTAILMENT = 2
 
 
+def undecided(forward: NDArray[np.integer], *, strict: bool = True) -> NDArray[np.bool_]:
+    """Where the verdict on (b, a) still decides whether two texts are `equivalent`, given that on (a, b)."""
+    one = np.asarray(forward)
+    return np.asarray(one == Verdict.ENTAILMENT if strict else one != Verdict.CONTRADICTION)
+
+
 def equivalent(
     forward: NDArray[np.integer], backward: NDArray[np.integer], *, strict: bool = True
 ) -> NDArray[np.bool_]:

@@ -38,6 +38,11 @@ class Scorer(ABC):
         """The captures that it reads."""
         return ()
 
+    @property
+    def definition(self) -> str | None:
+        """What decides its numbers and its name leaves open (a rule of equivalence); written beside every score."""
+        return None
+
     def check_train(self, texts: Sequence[str]) -> None:  # noqa: B027 - nothing to refuse by default
         """Refuse, before any model loads, what `fit` couldn't learn from; by default nothing.
 
@@ -66,11 +71,12 @@ class ScorerEntry:
     arguments: Mapping[str, Any]
     summary: str
 
-    def make(self, arguments: Mapping[str, Any] | None = None, *, seed: int = 0) -> Scorer:
+    def make(self, arguments: Mapping[str, Any] | None = None, *, seed: int = 0, **settings: Any) -> Scorer:
         """The scorer itself; one that draws takes the run's seed.
 
         Args:
             arguments: the constructor's, on top of the variant's own.
+            settings: further ones of the run, for the constructors that know them.
 
         Raises:
             ConfigError: the constructor has no such argument, or refuses its value.
@@ -82,9 +88,9 @@ class ScorerEntry:
                 raise ConfigError(f"{self.id} has no argument '{name}'", hint=suggest(name, known))
             if name in self.arguments:
                 raise ConfigError(f"{self.id}: '{name}' is what its name says: {self.arguments[name]!r}")
-        drawn = {"seed": seed} if "seed" in known else {}
+        run = {name: value for name, value in {"seed": seed, **settings}.items() if name in known}
         try:
-            return self.factory(**{**drawn, **self.arguments, **given})
+            return self.factory(**{**run, **self.arguments, **given})
         except ValueError as error:
             raise ConfigError(f"{self.id}: {error}") from None
 

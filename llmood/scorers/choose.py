@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llmood.config import RunConfig
 from llmood.errors import ConfigError
 from llmood.scorers.base import Scorer, scorers
@@ -15,6 +17,7 @@ def make_scorers(config: RunConfig) -> dict[str, Scorer]:
     Raises:
         ConfigError: there is no such scorer, it takes no such argument, or it is asked for twice with two arguments.
     """
+    settings = _settings(config)
     chosen: dict[str, Scorer] = {}
     arguments: dict[str, object] = {}
     for position, choice in enumerate(config.scorers):
@@ -25,13 +28,34 @@ def make_scorers(config: RunConfig) -> dict[str, Scorer]:
                 f"scorers[{position}]: {name} stands there twice, with other arguments",
                 hint="make a run of each, and 'llmood compare' them",
             )
-        chosen[name] = entry.make(given, seed=config.seed)
+        chosen[name] = entry.make(given, **settings)
     for name in BASELINES:
-        chosen.setdefault(name, scorers.get(name).make(seed=config.seed))
+        chosen.setdefault(name, scorers.get(name).make(**settings))
     others = [role for role in config.models.by_role if role.startswith("tuned:")]
     reading = {name: scorer for name, scorer in chosen.items() if reads_adapter(scorer)}
     return chosen | {
         name_on(name, role): OnAdapter(scorer=scorer, role=role)
         for role in others
         for name, scorer in reading.items()
+    }
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What a run's configuration says of scorers that ask for it by name."""
+    drawn = config.generations
+    generations = {
+        "n": drawn.n,
+        "temperature": drawn.temperature,
+        "top_p": drawn.top_p,
+        "max_new_tokens": drawn.max_new_tokens or config.response.max_new_tokens,
+        "top": drawn.top,
+        "seed": config.seed,
+    }
+    imported = config.engine.kind == "imported"  # its draws were made however they were made
+    rule = config.equivalence.rule or ("nli" if config.models.nli else "exact")
+    reading = {"mode": config.equivalence.mode, "question": config.equivalence.question}
+    return {
+        "seed": config.seed,
+        "generations": {} if imported else generations,
+        "equivalence": {"rule": rule, **(reading if rule == "nli" else {})},
     }

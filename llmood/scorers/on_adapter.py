@@ -43,6 +43,10 @@ class OnAdapter(Scorer):
         self.fitted_on: Split | None = scorer.fitted_on  # type: ignore[misc]
 
     @property
+    def definition(self) -> str | None:
+        return self.scorer.definition
+
+    @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         return tuple(spec.on_adapter(self.role) for spec in self.scorer.needs)
 

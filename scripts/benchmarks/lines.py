@@ -13,6 +13,7 @@ from benchmarks.one_at_a_time import AgainstOneAtATime
 from benchmarks.peak_memory import MemoryOfSamples, MemoryOfVocabulary
 from benchmarks.random_llama import EIGHT_BILLION, NARROW
 from benchmarks.ratio_scoring import RatioScoring
+from benchmarks.semantic_clusters import SemanticClusters
 from benchmarks.store_rates import StoreRates
 from benchmarks.vllm_overhead import VllmOverhead
 
@@ -33,6 +34,7 @@ def lines_for(device: str) -> Sequence[Line]:
         AgainstOneAtATime(),
         AgainstLmEval(),
         AgainstLmPolygraph(),
+        SemanticClusters(),
         VllmOverhead(),
         MemoryOfSamples(),
         MemoryOfVocabulary(),

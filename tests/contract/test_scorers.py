@@ -17,6 +17,7 @@ import scipy.sparse
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import engines
+from llmood.engines.captures import given_for
 from llmood.engines.observations import Block, Observations
 from llmood.errors import UnknownNameError
 from llmood.records import SPLITS, CaptureSpec
@@ -106,6 +107,17 @@ def _missing(known: list[CaptureSpec]) -> list[CaptureSpec]:
 
 def blocks_of(observations: Observations, scorer: Scorer, size: int) -> list[Block]:
     return list(observations.blocks(sorted(set(scorer.needs)), size=size))
+
+
+def in_order(table: pa.Table, order: np.ndarray) -> pa.Table:
+    """A block's capture with its samples in another order; of a kind with several rows a sample, all of each."""
+    if "row" not in table.column_names:
+        return table.take(pa.array(order))
+    owner = table["row"].to_numpy()
+    places = [np.flatnonzero(owner == row) for row in order]
+    taken = table.take(pa.array(np.concatenate(places)))
+    new = np.repeat(np.arange(len(order)), [len(own) for own in places])
+    return taken.set_column(taken.schema.get_field_index("row"), "row", pa.array(new, pa.int64()))
 
 
 def scored(blocks: Sequence[Block], scorer: Scorer) -> dict[int, tuple[float, str | None]]:
@@ -205,11 +217,12 @@ def test_needs_are_frozen_and_can_be_captured(entry: ScorerEntry) -> None:
     engine = engines.get("fake")(config, models)
     for spec in scorer.needs:
         assert spec.kind in CAPTURE_SCHEMAS
-        assert engine.supports(spec), spec.id
         assert CaptureSpec.from_id(spec.id).id == spec.id
         assert set(scorer.columns.get(spec.kind, [])) <= set(CAPTURE_SCHEMAS[spec.kind].names)
         with pytest.raises(FrozenInstanceError):
             spec.kind = "other"  # type: ignore[misc]
+    for spec in given_for(scorer.needs):
+        assert engine.supports(spec), spec.id
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -325,7 +338,7 @@ def test_it_scores_row_by_row(
     permuted = Block(
         whole.positions[order],
         whole.samples.take(pa.array(order)),
-        {spec: table.take(pa.array(order)) for spec, table in whole.captures.items()},
+        {spec: in_order(table, order) for spec, table in whole.captures.items()},
     )
     assert same(scored([permuted], scorer), expected)
 

@@ -31,13 +31,25 @@ LOADING_ERRORS = (
 
 
 def load_model(folder: Path, *, dtype: str, trust_remote_code: bool = False) -> Any:
-    """A causal language model of a folder, all of its weights read from safetensors.
+    """A causal language model of a folder.
+
+    Raises:
+        EngineError: the files are no such model, or lack weights that its configuration asks for.
+    """
+    what = "a causal language model"
+    return load_checked(
+        AutoModelForCausalLM, folder, what=what, dtype=dtype, trust_remote_code=trust_remote_code
+    )
+
+
+def load_checked(kind: Any, folder: Path, *, what: str, dtype: str, trust_remote_code: bool = False) -> Any:
+    """A model of one of transformers' automatic classes, all of its weights read from safetensors.
 
     Raises:
         EngineError: the files are no such model, or lack weights that its configuration asks for.
     """
     try:
-        model, loaded = AutoModelForCausalLM.from_pretrained(
+        model, loaded = kind.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
@@ -46,9 +58,7 @@ def load_model(folder: Path, *, dtype: str, trust_remote_code: bool = False) -> 
             output_loading_info=True,
         )
     except LOADING_ERRORS as error:
-        raise EngineError(
-            f"{folder} can't be loaded as a causal language model: {_first_line(error)}"
-        ) from error
+        raise EngineError(f"{folder} can't be loaded as {what}: {_first_line(error)}") from error
     _check_loaded(folder, model, loaded)
     return model
 

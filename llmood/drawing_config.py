@@ -1,0 +1,37 @@
+"""Further answers to each prompt, and when two of them say the same: `generations` and `equivalence`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, StrictInt
+
+from llmood.strict import Strict
+
+
+class GenerationsConfig(Strict):
+    """How further answers are drawn, for the scorers that compare them.
+
+    `n` of them a prompt, at `temperature` from the likeliest words that make up `top_p`. `max_new_tokens`: by default
+    as many as `response` has. `top`: how many alternatives of each token are kept.
+    """
+
+    n: StrictInt = Field(default=10, ge=1, le=1000)
+    temperature: float = Field(default=1.0, gt=0, le=10)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: StrictInt | None = Field(default=None, ge=1)
+    top: StrictInt = Field(default=0, ge=0, le=100)
+
+
+class EquivalenceConfig(Strict):
+    """When two answers to one question say the same.
+
+    `exact`: the same words but for case, punctuation, articles and spacing. `nli`: `models.nli` finds that each follows
+    from the other (`strict`), or that they don't contradict each other (`lax`: no contradiction either way, and not
+    neutral both ways). By default `nli` where `models.nli` is configured, else `exact`. `question`: whether an answer
+    is read behind its question.
+    """
+
+    rule: Literal["exact", "nli"] | None = None
+    mode: Literal["strict", "lax"] = "strict"
+    question: bool = True

@@ -1,0 +1,71 @@
+"""What an inference model said of pairs of texts: each pair is asked once, in this run and in those to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.engines.store import Store
+from llmood.records import OK
+
+TextPair = tuple[str, str]
+"""Premise and hypothesis."""
+Ask = Callable[[Sequence[TextPair]], NDArray[np.float32]]
+"""Probabilities (n, 3), in the order of `measures.nli.Verdict`."""
+
+KIND = "nli"
+SHARD_ROWS = 4096
+
+
+class Verdicts:
+    """Verdicts by content, from memory, from the store, and last from the model.
+
+    Args:
+        ask: the model; it is called for what nobody knows yet.
+        identity: all that decides its verdicts.
+    """
+
+    def __init__(self, ask: Ask, identity: Mapping[str, Any], store: Store) -> None:
+        self.identity = dict(identity)
+        self.asked = 0
+        self._ask = ask
+        described = {"engine": self.identity, "target": "pair", "params": {}}
+        self._context = store.context(KIND, described)
+        self._known: dict[str, NDArray[np.float32]] | None = None
+        self._pending: list[dict[str, Any]] = []
+
+    def of(self, pairs: Sequence[TextPair]) -> NDArray[np.float32]:
+        """Probabilities (n, 3), in the order of the pairs."""
+        known = self._all_known()
+        keys = [self._context.key(f"{len(first)}:{first}{second}") for first, second in pairs]
+        new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
+        if new:
+            self.asked += len(new)
+            for key, verdict in zip(new, self._ask(list(new.values())), strict=True):
+                known[key] = verdict
+                self._pending.append(
+                    {"key": key, "status": OK, "reason": None, "probabilities": verdict.tolist()}
+                )
+            if len(self._pending) >= SHARD_ROWS:
+                self.flush()
+        return np.array([known[key] for key in keys], dtype=np.float32).reshape(-1, 3)
+
+    def flush(self) -> None:
+        """Store what was said since the last time."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self._context.append(pending)
+
+    def _all_known(self) -> dict[str, NDArray[np.float32]]:
+        if self._known is None:
+            self._known = {
+                key: np.array(verdict, dtype=np.float32)
+                for _, table in self._context.tables(["key", "probabilities"])
+                for key, verdict in zip(
+                    table["key"].to_pylist(), table["probabilities"].to_pylist(), strict=True
+                )
+            }
+        return self._known

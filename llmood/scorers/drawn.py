@@ -1,0 +1,192 @@
+"""What the scorers of several drawn answers share: their captures, and a block's draws as flat arrays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from llmood.engines.captures import EQUIVALENCE
+from llmood.engines.observations import Block
+from llmood.measures.token_statistics import Floats, Integers, sum_scored_tokens
+from llmood.records import OK, CaptureSpec, Scores
+from llmood.scorers.base import Scorer
+from llmood.scorers.spans import token_column
+
+Params = Mapping[str, str | int | float | bool]
+TEN_DRAWS: Params = {"n": 10, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 64, "top": 0, "seed": 0}
+"""As a configuration has them that says nothing of it. Draws that were imported have no parameters."""
+SAME_WORDS: Params = {"rule": "exact"}
+
+EMPTY = "every draw is empty"
+ONE_ANSWER = "one answer: nothing to compare"
+NO_LOGPROBS = "some draws have no log-probabilities"
+UNDEFINED = "not defined for these answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The draws of n samples that say something, m in all, those of a sample behind each other.
+
+    Attributes:
+        offsets: int64 (n + 1,): which draws are a sample's.
+        texts: m.
+        log_likelihoods: float64 (m,), a sum over a draw's tokens; NaN where it has no log-probabilities.
+        tokens: int64 (m,), how many tokens that is a sum of.
+        sequences: int64 (m,), equal for equal token ids (for equal words, where there are no ids).
+        clusters: int64 (m,), the number of each draw's cluster in its sample; empty where nothing was compared.
+        contradiction, entailment: for each sample, how far each draw (row) contradicts and entails each (column),
+            float64 (K, K); empty where not all pairs were compared.
+    """
+
+    offsets: Integers
+    texts: Sequence[str]
+    log_likelihoods: Floats
+    tokens: Integers
+    sequences: Integers
+    clusters: Integers
+    contradiction: Sequence[Floats] = ()
+    entailment: Sequence[Floats] = ()
+
+
+class FromDraws(Scorer):
+    """A scorer of what the answers to one prompt have in common.
+
+    Args:
+        generations: how they were drawn (the run's `generations`).
+        equivalence: when two of them say the same (the run's `equivalence`).
+    """
+
+    reads_logprobs: ClassVar[bool] = False
+    """Whether it needs each draw's log-likelihood."""
+    compared: ClassVar[Literal["openers", "all"] | None] = "openers"
+    """Which pairs have to be compared: those that clusters need, all of them, or none."""
+
+    columns: ClassVar[Mapping[str, list[str]]] = {
+        "generations": ["text", "token_ids", "logprobs"],
+        "equivalence": ["cluster", "contradiction", "entailment"],
+    }
+
+    def __init__(self, *, generations: Params = TEN_DRAWS, equivalence: Params = SAME_WORDS) -> None:
+        self.generations = generations
+        self.equivalence = equivalence
+
+    @property
+    def draws(self) -> CaptureSpec:
+        """The capture of the draws."""
+        return CaptureSpec.of("generations", "tuned", "prompt", **self.generations)
+
+    @property
+    def comparison(self) -> CaptureSpec | None:
+        """The capture of which of them say the same."""
+        if self.compared is None:
+            return None
+        params = {**self.generations, **self.equivalence, "pairs": self.compared}
+        return CaptureSpec.of(EQUIVALENCE, "tuned", "prompt", **params)
+
+    @property
+    def definition(self) -> str | None:
+        if self.comparison is None:
+            return None
+        return "equivalence: " + ", ".join(f"{name}={value}" for name, value in self.equivalence.items())
+
+    @property
+    def needs(self) -> tuple[CaptureSpec, ...]:
+        return (self.draws,) if self.comparison is None else (self.draws, self.comparison)
+
+    @abstractmethod
+    def uncertainty(self, drawn: Drawn) -> Floats:
+        """Of samples with at least two draws each, (n,); higher = more uncertain. NaN where it isn't defined."""
+
+    def score(self, block: Block) -> Scores:
+        table, offsets = block.many(self.draws)
+        kept, reasons = self._kept(table, offsets)
+        values = np.full(len(block), np.nan)
+        rows = np.flatnonzero([reason is None for reason in reasons])
+        if len(rows):
+            values[rows] = self.uncertainty(self._drawn(block, table, offsets, kept, rows))
+        for row in rows[np.isnan(values[rows])]:
+            reasons[row] = UNDEFINED
+        return Scores(values, reasons)
+
+    def _kept(self, table: pa.Table, offsets: Integers) -> tuple[NDArray[np.bool_], list[str | None]]:
+        """Which draws say something, and of each sample why it can't be scored."""
+        status, why, texts = (table[name].to_pylist() for name in ("status", "reason", "text"))
+        kept = np.array([bool((text or "").strip()) for text in texts], dtype=np.bool_)
+        known = np.ones(len(kept), dtype=np.bool_)
+        if self.reads_logprobs:
+            logprobs, bounds = token_column(table, "logprobs")
+            known = (np.diff(bounds) > 0) & ~_any_missing(logprobs, bounds)
+        reasons: list[str | None] = []
+        for first, last in pairwise(offsets.tolist()):
+            own = slice(first, last)
+            missing = next((at for at in range(first, last) if status[at] != OK), None)
+            said = int(kept[own].sum())
+            if missing is not None:
+                reasons.append(why[missing] or status[missing])
+            elif said < 2:
+                reasons.append(ONE_ANSWER if said else EMPTY)
+            else:
+                reasons.append(None if known[own][kept[own]].all() else NO_LOGPROBS)
+        return kept, reasons
+
+    def _drawn(
+        self,
+        block: Block,
+        table: pa.Table,
+        offsets: Integers,
+        kept: NDArray[np.bool_],
+        rows: NDArray[np.intp],
+    ) -> Drawn:
+        """The draws of some rows as arrays."""
+        places = np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in rows])
+        places = places[kept[places]]
+        counts = [int(kept[offsets[row] : offsets[row + 1]].sum()) for row in rows]
+        own = table.take(pa.array(places))
+        texts = [text.strip() for text in own["text"].to_pylist()]
+        logprobs, bounds = token_column(own, "logprobs")
+        sums, tokens = sum_scored_tokens(logprobs, bounds)
+        sums[(tokens == 0) | _any_missing(logprobs, bounds)] = np.nan
+        said = [
+            tuple(ids) if ids else text for ids, text in zip(own["token_ids"].to_pylist(), texts, strict=True)
+        ]
+        number: dict[Any, int] = {}
+        return Drawn(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            texts,
+            sums,
+            tokens,
+            np.array([number.setdefault(each, len(number)) for each in said], np.int64),
+            **self._compared(block, rows),
+        )
+
+    def _compared(self, block: Block, rows: NDArray[np.intp]) -> dict[str, Any]:
+        """Clusters and matrices of the draws that say something."""
+        if self.comparison is None:
+            return {"clusters": np.zeros(0, np.int64)}
+        table = block[self.comparison].take(pa.array(rows))
+        clusters = table["cluster"].to_pylist()
+        said = [[place for place, number in enumerate(own) if number is not None] for own in clusters]
+        found: dict[str, Any] = {
+            "clusters": np.array(
+                [number for own in clusters for number in own if number is not None], np.int64
+            )
+        }
+        for name in ("contradiction", "entailment") if self.compared == "all" else ():
+            found[name] = [
+                np.array(values, np.float64).reshape(len(own), len(own))[np.ix_(kept, kept)]
+                for values, own, kept in zip(table[name].to_pylist(), clusters, said, strict=True)
+            ]
+        return found
+
+
+def _any_missing(values: NDArray[np.floating], offsets: Integers) -> NDArray[np.bool_]:
+    """Which rows have a token without a value."""
+    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return np.bincount(row, np.isnan(values), len(offsets) - 1) > 0

@@ -1,0 +1,124 @@
+"""Scorers of several draws, by hand, through observations as a run makes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from llmood.engines.observations import Observations
+from llmood.engines.observe import Observer
+from llmood.engines.store import Store
+from llmood.judging.equivalence.compare import compare_all
+from llmood.progress import Progress
+from llmood.records import FAILED, CaptureSpec
+from llmood.scorers.base import Scorer, scorers
+from llmood.scoring import ScorerColumn, score_all
+from tests.observing import Captured, Spy, prompts_of, samples_of
+
+Answer = tuple[str, Sequence[float] | None]
+"""A draw's words and its tokens' log-probabilities."""
+HALF, QUARTER = math.log(0.5), math.log(0.25)
+NAMES = [name for name, entry in scorers if any(spec.kind == "generations" for spec in entry.make().needs)]
+
+
+def column_of(name: str, samples: Sequence[Sequence[Answer] | None], **arguments: Any) -> ScorerColumn:
+    """One scorer's scores of samples with such draws; None: their engine failed."""
+    longest = max((len(own) for own in samples if own is not None), default=1)
+    scorer = scorers.get(name).make(arguments, generations={"n": longest, "seed": 0})
+    engine = Spy(batch_tokens=100_000)
+    prompts = prompts_of([f"question {number}" for number in range(len(samples))])
+    by_ids = {prompt.token_ids: own for prompt, own in zip(prompts, samples, strict=True)}
+    engine.before = lambda spec, requests: [_captured(by_ids[request.token_ids]) for request in requests]
+    observer = Observer(engine, prompts, Store(), private=False)
+    observer.run(CaptureSpec.of("generations", "tuned", n=longest, seed=0))
+    return score_all(_compared(observer, prompts, scorer), {name: scorer})[0]
+
+
+def _captured(own: Sequence[Answer] | None) -> Captured:
+    if own is None:
+        return Captured(status=FAILED, reason="broke")
+    return Captured(
+        draws=[
+            {
+                "text": text,
+                "token_ids": list(range(len(logprobs or ()))),
+                "logprobs": logprobs,
+                "finish": "stop",
+            }
+            for text, logprobs in own
+        ]
+    )
+
+
+def _compared(observer: Observer, prompts: Sequence[Any], scorer: Scorer) -> Observations:
+    samples, index, store = samples_of(prompts), observer.index(), observer.store
+    specs = [spec for spec in scorer.needs if spec.kind == "equivalence"]
+    further, _ = compare_all(specs, Observations(samples, index, store), store, None, Progress())
+    return Observations(samples, pa.concat_tables([index, further]), store)
+
+
+A: Answer = ("red", [HALF])
+B: Answer = ("blue", [QUARTER])
+C: Answer = ("green", [QUARTER])
+HAND: Mapping[str, tuple[float, float, float]] = {
+    # All four the same; two and two; four that differ, one of them twice as likely.
+    "semantic_entropy.discrete": (0.0, math.log(2), 1.5 * math.log(2)),
+    # Shares of the likelihood: {1/2, 1/2} : {1/4, 1/4} are 2/3 and 1/3; 2 · 1/2, 1/4, 1/4 are 2/3, 1/6, 1/6.
+    "semantic_entropy": (
+        0.0,
+        -(2 / 3) * math.log(2 / 3) - (1 / 3) * math.log(1 / 3),
+        -(2 / 3) * math.log(2 / 3) - 2 * (1 / 6) * math.log(1 / 6),
+    ),
+    "semantic_entropy.monte_carlo": (-HALF, -(HALF + QUARTER) / 2, -(HALF + 2 * QUARTER) / 3),
+    "semantic_sets": (1.0, 2.0, 3.0),
+    "self_consistency": (0.0, 0.5, 0.5),
+    "sequence_entropy": (-HALF, -(HALF + QUARTER) / 2, -(HALF + QUARTER) / 2),
+    "sequence_entropy.mean": (-HALF, -(HALF + QUARTER) / 2, -(HALF + QUARTER) / 2),
+    "lexical_similarity": (0.0, 4 / 6, 5 / 6),
+    "degree_matrix": (0.0, 8 / 16, 10 / 16),
+    "eigenvalue_laplacian": (1.0, 2.0, 3.0),
+}
+
+
+@pytest.mark.parametrize("name", HAND)
+def test_by_hand(name: str) -> None:
+    column = column_of(name, [[A, A, A, A], [A, A, B, B], [A, A, B, C]])
+    assert np.allclose(column.values, HAND[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_meanings_are_more_uncertain(name: str) -> None:
+    alike, apart = column_of(name, [[A, A, A, A], [A, B, C, ("white", [QUARTER])]]).values
+    assert alike < apart
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_has_no_draws_to_compare_says_why(name: str) -> None:
+    empty: Answer = ("  ", [HALF])
+    column = column_of(name, [None, [empty, empty, empty], [A, empty, empty], [A, empty, B]])
+    assert list(column.status) == ["failed", "unscored", "unscored", "ok"]
+    assert list(column.reasons) == ["broke", "every draw is empty", "one answer: nothing to compare", None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_log_probabilities_matter_to_those_that_read_them(name: str) -> None:
+    column = column_of(name, [[A, ("blue", None), B]])
+    reads = scorers.get(name).factory.reads_logprobs  # type: ignore[attr-defined]
+    assert column.reasons[0] == ("some draws have no log-probabilities" if reads else None)
+
+
+def test_an_empty_draw_is_left_out() -> None:
+    with_empty = column_of("semantic_entropy.discrete", [[A, ("", []), B], [A, A, B]]).values
+    assert with_empty.tolist() == pytest.approx(
+        [math.log(2), -2 / 3 * math.log(2 / 3) - 1 / 3 * math.log(1 / 3)]
+    )
+
+
+def test_the_rule_stands_beside_every_score() -> None:
+    assert column_of("semantic_entropy", [[A, B]]).definition == "equivalence: rule=exact"
+    assert column_of("sequence_entropy", [[A, B]]).definition is None
