@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from benchmarks.context import Context
 from benchmarks.random_llama import Folders
@@ -25,8 +26,9 @@ from llmood.engines.requests import Prompt
 from llmood.engines.store import Store
 from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.equivalence.nli_model import NliModel
-from llmood.judging.equivalence.openers import opener_clusters, side_by_side
-from llmood.measures.entailment import equivalent
+from llmood.measures.clustering import opener_clusters
+from llmood.measures.nli import equivalent
+from llmood.measures.token_statistics import Integers
 from llmood.progress import Progress
 from llmood.records import CaptureSpec
 from llmood.tables import SAMPLES
@@ -190,15 +192,15 @@ Texts = dict[str, list[str]]
 def _pair_after_pair(texts: Texts, asked: _Asked) -> Clusters:
     """The same rule over all draws, one pair of texts at a time."""
 
-    def same(own: Sequence[str], first: int, second: int) -> bool:
-        there, back = asked.label(own[first], own[second]), asked.label(own[second], own[first])
-        return bool(equivalent(np.array([there]), np.array([back]), "strict")[0])
+    def clusters(own: Sequence[str]) -> list[int]:
+        def same(_: Integers, opener: Integers, answer: Integers) -> NDArray[np.bool_]:
+            pairs = [(own[first], own[second]) for first, second in zip(opener, answer, strict=True)]
+            there = np.array([asked.label(*pair) for pair in pairs])
+            return equivalent(there, np.array([asked.label(*pair[::-1]) for pair in pairs]))
 
-    found: Clusters = {}
-    for name, own in texts.items():
-        walk = opener_clusters(len(own))
-        found[name] = side_by_side([walk], lambda pairs, own=own: [same(own, *pair) for _, pair in pairs])[0]
-    return found
+        return [int(number) for number in opener_clusters(np.array([len(own)]), same)]
+
+    return {name: clusters(own) for name, own in texts.items()}
 
 
 def _complete(texts: Texts, nli: NliModel) -> Clusters:
