@@ -140,7 +140,7 @@ def _right(run: Run) -> list[bool]:
         columns = (block.samples["population"], block.samples["references"], block[specs[0]]["text"])
         for population, references, answer in zip(*(column.to_pylist() for column in columns), strict=True):
             if population == "id" and answer is not None:
-                found.append(exact_match(answer, references))
+                found.append(exact_match(answer, references).correct)
     return [right for right in found if right is not None]
 
 

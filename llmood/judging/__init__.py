@@ -1,1 +1,1 @@
-"""Whether an answer is right. One rule a file."""
+"""Whether an answer is right, as a step of its own with a record of its own. One rule a file."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Sequence
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.normalise import normalise
 
 
-def normalise(text: str) -> str:
-    """Lower case, without punctuation and English articles, runs of spaces as one.
+@register()
+def exact_match(answer: str, references: Sequence[str]) -> Judgement:
+    """The answer is one of the references after `normalise`.
 
-    Source: the official evaluation script of SQuAD (Rajpurkar et al., EMNLP 2016).
-    """
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
-
-
-def exact_match(answer: str, references: Sequence[str]) -> bool | None:
-    """Whether the answer is one of the references after `normalise`; None where there is no reference.
-
-    What normalises to nothing ("+", "the") is compared as it stands: an answer of nothing is never right.
+    What normalises to nothing ("+", "the") is compared as it stands: an answer of nothing is wrong.
     """
     if not references:
-        return None
+        return Judgement.undefined(NO_REFERENCE)
+    if not answer.strip():
+        return Judgement.of(False, EMPTY)
     words = normalise(answer)
     if not words:
-        return bool(answer.strip()) and answer.strip() in {reference.strip() for reference in references}
-    return words in {normalise(reference) for reference in references}
+        return Judgement.of(answer.strip() in {reference.strip() for reference in references})
+    return Judgement.of(words in {normalise(reference) for reference in references})

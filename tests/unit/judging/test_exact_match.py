@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from llmood.judging.exact_match import exact_match, normalise
+from llmood.judging.base import EMPTY, NO_REFERENCE
+from llmood.judging.exact_match import exact_match
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("answer", "references", "correct"),
     [
-        ("The  Eiffel-Tower!", "eiffeltower"),  # punctuation goes before words are told apart
-        ("a cat and an owl", "cat and owl"),
-        ("Theatre", "theatre"),  # an article is a whole word
-        (" ,. ", ""),
+        (" The Hague.", ["Paris", "hague"], True),
+        ("The Hague, Netherlands", ["hague"], False),
+        ("МОСКВА!", ["Москва"], True),
+        ("Москва", ["Киев"], False),
+        ("東京。", ["東京"], True),
+        ("北京", ["東京"], False),
+        # What normalises to nothing is compared as it stands.
+        ("...", ["+"], False),
+        (" + ", ["+"], True),
+        ("the", ["the "], True),
+        ("the", ["a"], False),
     ],
 )
-def test_normalise(text: str, expected: str) -> None:
-    assert normalise(text) == expected
+def test_exact_match(answer: str, references: list[str], correct: bool) -> None:
+    assert exact_match(answer, references) == (correct, float(correct), None)
 
 
-def test_exact_match() -> None:
-    assert exact_match(" The Hague.", ["Paris", "hague"]) is True
-    assert exact_match("The Hague, Netherlands", ["hague"]) is False
-    assert exact_match("anything", []) is None
+def test_without_a_reference_it_is_undefined() -> None:
+    assert exact_match("anything", []) == (None, None, NO_REFERENCE)
 
 
-def test_what_normalises_to_nothing_is_compared_as_it_stands() -> None:
-    assert exact_match("", ["the"]) is False
-    assert exact_match("...", ["+"]) is False
-    assert exact_match(" + ", ["+"]) is True
-    assert exact_match("", [""]) is False
+@pytest.mark.parametrize("answer", ["", "  ", "\n\u2003"])
+def test_an_empty_answer_is_wrong(answer: str) -> None:
+    assert exact_match(answer, ["the"]) == exact_match(answer, [""]) == (False, 0.0, EMPTY)
