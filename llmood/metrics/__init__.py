@@ -18,8 +18,10 @@ from llmood.metrics.coverage import accuracy_at_coverage, aurac
 from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
+from llmood.metrics.loss import mean_interval, mean_loss, metric_loss
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.pooled import PooledResamples, resamples_for
+from llmood.metrics.rank_interval import spearman_interval
 from llmood.metrics.resample import Resamples, metric_draws, resample_weights
 from llmood.metrics.selective import (
     ERROR_DETECTION,
@@ -55,7 +57,10 @@ __all__ = [
     "error_detection_metrics",
     "fpr_at_tpr",
     "holm",
+    "mean_interval",
+    "mean_loss",
     "metric_draws",
+    "metric_loss",
     "metrics_registry",
     "paired_difference",
     "precision_at_prevalence",
@@ -70,4 +75,5 @@ __all__ = [
     "score_shift_interval",
     "smallest_detectable_difference",
     "spearman",
+    "spearman_interval",
 ]
