@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
+from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
 from llmood.finetune_config import FinetuneConfig
 from llmood.server_config import ServerConfig
@@ -193,12 +194,21 @@ def _scorer_choice(value: Any) -> Any:
 ScorerChoice = Annotated[
     str | dict[str, dict[str, str | StrictInt | float | bool | None]], BeforeValidator(_scorer_choice)
 ]
+CorrectnessChoice = Annotated[
+    str | dict[str, str | dict[str, StrictInt | float]],
+    BeforeValidator(correctness_choice(labels=True)),
+]
 
 
 class RunConfig(Strict):
     """All that decides a run's numbers. `folder` (where relative paths start) is not part of it.
 
     `finetune` decides none of them: it says how `llmood finetune` makes the adapters that `models.tuned` names.
+
+    `correctness` is how answers are judged right or wrong, for error detection. Left out, the answers that a scorer
+    needs anyway are judged, each task's by its own rule. `task` asks for that of any run, and so has the model answer;
+    a rule (`f1`, `{f1: {threshold: 0.6}}`) is for all tasks; `{labels: FILE}` is people's own verdicts by sample id;
+    `none` judges nothing.
     """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(_name_or_benchmark)]
@@ -211,6 +221,7 @@ class RunConfig(Strict):
     response: ResponseConfig = ResponseConfig()
     generations: GenerationsConfig = GenerationsConfig()
     equivalence: EquivalenceConfig = EquivalenceConfig()
+    correctness: CorrectnessChoice | None = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     chat: bool | None = None

@@ -102,4 +102,5 @@ class ManifestKinds(_Kinds):
     hardware: dict[str, Any] | None = None
     imported: dict[str, Any] | None = None
     shard: _Shard | None = None
+    judged: int | None = None
     shards: list[dict[str, Any]] | None = None

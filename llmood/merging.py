@@ -22,7 +22,7 @@ from llmood.runs import Run
 from llmood.scorers.choose import make_scorers
 from llmood.sharding import POSITION, SHARD_SAMPLES, outcomes, samples_digest
 from llmood.shards import FoundShard, find_shards
-from llmood.tables import INDEX, SAMPLES, read_table, write_table
+from llmood.tables import CORRECTNESS, INDEX, JUDGED, SAMPLES, read_table, write_table
 
 SAMPLES_FILE, INDEX_FILE, REJECTS_FILE = "samples.parquet", "observations/index.parquet", "rejects.jsonl"
 
@@ -63,6 +63,7 @@ def merge(
     samples = _joined(shards, parts)
     indexes = [_own_index(shard, part) for shard, part in zip(shards, parts, strict=True)]
     index = _index(indexes, samples, shards[0].manifest["captures"])
+    judged = _judged(shards, samples)
     rejects = [Reject(**row) for row in read_records(shards[0].folder.file(REJECTS_FILE), Reject)]
     _bring(shards, indexes, store)
     with target.locked():
@@ -76,7 +77,8 @@ def merge(
             target.write_manifest("running", **described, canary=canary, shards=origins)
             write_inputs(target, samples, rejects)
             write_table(target.file(INDEX_FILE), index)
-            status = conclude(target, config, Observations(samples, index, store), scorers, progress)
+            observations = Observations(samples, index, store)
+            status = conclude(target, config, observations, scorers, progress, judged=judged)
         target.write_manifest(status)
     return Run(target.path)
 
@@ -120,6 +122,21 @@ def _index(indexes: Sequence[pa.Table], samples: pa.Table, order_of_captures: Se
     # Stable: the draws of a sample stay as they are.
     order = pa.array(np.lexsort((positions, captures)))
     return _as(INDEX, joined.take(order))
+
+
+def _judged(shards: Sequence[FoundShard], samples: pa.Table) -> pa.Table | None:
+    """The verdicts of all shards, in the samples' order; each was given where the words were."""
+    if all(shard.manifest.get("judged") is None for shard in shards):
+        return None
+    parts = []
+    for shard in shards:
+        part = _read(shard, JUDGED, CORRECTNESS)
+        if part.num_rows != shard.manifest.get("judged"):
+            raise _damaged(shard.folder.file(JUDGED), f"it isn't what {SHARD} counts")
+        parts.append(part)
+    joined = pa.concat_tables(parts)
+    positions = _places(samples["sample_id"].to_pylist(), joined["sample_id"])
+    return _as(CORRECTNESS, joined.take(pa.array(np.argsort(positions, kind="stable"))))
 
 
 def _read(shard: FoundShard, name: str, schema: pa.Schema) -> pa.Table:

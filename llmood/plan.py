@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
+from llmood.correctness_choice import asks_for_answers
 from llmood.engines.base import Engine, engines
-from llmood.engines.captures import capture_splits, required_captures, required_comparisons
+from llmood.engines.captures import Needs, capture_splits, required_captures, required_comparisons
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
+from llmood.judging.choose import Judging, make_judging
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
@@ -42,6 +44,7 @@ class Plan:
     prompts: tuple[Prompt, ...]
     comparisons: list[CaptureSpec]
     nli: NliModel | None
+    judging: Judging | None = None
 
     @property
     def rejects(self) -> list[Reject]:
@@ -105,7 +108,8 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     """
     chosen = make_scorers(config)
     response = {"max_new_tokens": config.response.max_new_tokens}
-    captures = required_captures(chosen.values(), response)
+    needing: list[Needs] = [*chosen.values(), *_answers(config)]
+    captures = required_captures(needing, response)
     comparisons = required_comparisons(chosen.values())
     nli = _make_nli(config, folder, comparisons)
     choice = choose_engine(config.engine, captures)
@@ -118,7 +122,13 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     )
     tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include)
     prompts, samples = tokenise(tasks, engine, config)
-    splits = capture_splits(chosen.values(), response, EVALUATED)
+    splits = capture_splits(needing, response, EVALUATED)
+    judging = make_judging(
+        config.correctness,
+        [{"name": task.name, "correctness": task.loaded.spec.correctness} for task in tasks],
+        samples,
+        relative_to=folder,
+    )
     return Plan(
         config,
         folder,
@@ -133,7 +143,25 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         prompts,
         comparisons,
         nli,
+        judging,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What asks for the answers that are to be judged, whatever the scorers need."""
+
+    needs: tuple[CaptureSpec, ...]
+    fitted_on: Split | None = None
+
+
+def _answers(config: RunConfig) -> list[_Answers]:
+    """Whether correctness is asked for: then the tuned model answers, also where no scorer needs that."""
+    if not asks_for_answers(config.correctness):
+        return []
+    if "tuned" not in config.models.by_role:
+        raise ConfigError("correctness: judges the tuned model's answers, and models.tuned is missing")
+    return [_Answers((CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens),))]
 
 
 def _make_nli(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> NliModel | None:
@@ -174,11 +202,16 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
         lacking = engine.lacks(spec)
         if lacking is not None:
             needed_by = next(
-                (name for name, scorer in chosen.items() if spec in scorer.needs), "a response scorer"
+                (f"scorers: {name}" for name, scorer in chosen.items() if spec in scorer.needs),
+                "scorers: a response scorer",
             )
+            if spec.kind == "response" and not any(
+                need.needs_response for scorer in chosen.values() for need in scorer.needs
+            ):
+                needed_by = "correctness:"
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(
-                f"scorers: {needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
+                f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
                 hint=f"engines that can: {others or 'none'}",
             )
         engine.check(spec)
@@ -191,6 +224,7 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
         "version": spec.version,
         "description": spec.description,
         "homepage": spec.homepage,
+        "correctness": spec.correctness,
         "population": task.population,
         "shift": task.shift,
         "severity": task.severity,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.checks import CheckInput, run_checks
@@ -16,6 +17,8 @@ from llmood.lineage import group_keys
 from llmood.manifest import check_planned
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
+from llmood.questions.error_detection import error_detection, steps_of
+from llmood.questions.judgements import Judgements, read_judgements
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
 from llmood.questions.populations import Population, ScoredBenchmark
@@ -24,7 +27,7 @@ from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
 from llmood.scorers.base import Scorer
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
-from llmood.tables import write_json, write_table
+from llmood.tables import JUDGED, write_json, write_table
 
 
 def write_results(
@@ -33,10 +36,15 @@ def write_results(
     observations: Observations,
     scorers: Mapping[str, Scorer],
     progress: Progress,
+    *,
+    judged: pa.Table | None = None,
 ) -> RunStatus:
-    """Write `scores.parquet`, `metrics.json` and `checks.json`, and say how the run ended.
+    """Write `scores.parquet`, `correctness.parquet`, `metrics.json` and `checks.json`, and say how the run ended.
 
     What the benchmark, the tasks and the models are is read from the folder's `run.json`.
+
+    Args:
+        judged: which answers are right (`tables.CORRECTNESS`); None where nothing was judged.
     """
     manifest = folder.manifest
     check_planned(folder.path, manifest)
@@ -45,7 +53,8 @@ def write_results(
     observations = observations.of(EVALUATED)
     columns = score_all(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
-    records = [asdict(record) for record in _measure(scored, config, progress)]
+    judgements = None if judged is None else read_judgements(judged, observations.samples)
+    records = [asdict(record) for record in _measure(scored, judgements, config, progress)]
     given = CheckInput(
         scored,
         columns,
@@ -62,6 +71,7 @@ def write_results(
     folder.write_manifest("running")
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
+    write_judged(folder, judged)
     write_json(folder.file("metrics.json"), records)
     write_json(folder.file("checks.json"), [asdict(check) for check in found])
     if any(check.severity == "error" for check in found):
@@ -70,12 +80,29 @@ def write_results(
     return "partial" if incomplete else "complete"
 
 
-def _measure(scored: ScoredBenchmark, config: RunConfig, progress: Progress) -> list[MetricRecord]:
+def write_judged(folder: RunFolder, judged: pa.Table | None) -> None:
+    """Write `correctness.parquet`; where nothing was judged, none is left of an earlier scoring."""
+    if judged is None:
+        folder.file(JUDGED).unlink(missing_ok=True)
+    else:
+        write_table(folder.file(JUDGED), judged)
+
+
+def _measure(
+    scored: ScoredBenchmark, judgements: Judgements | None, config: RunConfig, progress: Progress
+) -> list[MetricRecord]:
     steps = len(scored.ood) * (len(scored.scores) + 1) + len(families(scored)) * len(scored.scores)
+    if judgements is not None:
+        steps += steps_of(scored, judgements)
     with progress.track("metrics and intervals", steps, unit="tables") as advance:
         detection = list(ood_detection(scored, config.bootstrap, config.seed, lambda: advance(1)))
         graded = list(severity(scored, config.bootstrap, config.seed, lambda: advance(1)))
-    return [*detection, *graded, *over_adapters(detection), *length_confound(scored)]
+        errors = (
+            []
+            if judgements is None
+            else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
+        )
+    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *errors]
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:

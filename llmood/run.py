@@ -13,29 +13,32 @@ import pyarrow as pa
 from llmood import interrupts
 from llmood.config import RunConfig
 from llmood.config_file import load_config
+from llmood.correctness_choice import asks_for_answers
 from llmood.engines.canary import examine
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
+from llmood.judging.choose import make_judging
 from llmood.judging.equivalence.compare import compare_all
+from llmood.judging.judge import answers_spec, judge_answers
 from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
 from llmood.records import FAILED, Reject
 from llmood.report import write_report
-from llmood.results import write_results
+from llmood.results import write_judged, write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.runs import Run, ShardRun, read_there
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
 from llmood.sharding import Cut, Shard, cut, outcomes
 from llmood.strict import parse
-from llmood.tables import INDEX, SAMPLES, write_table, write_text
+from llmood.tables import CORRECTNESS, INDEX, JUDGED, SAMPLES, read_table, write_table, write_text
 from llmood.yaml_files import apply_overrides
 
 WRITING_REPORT = "writing the report"
-RESCORABLE = ("scorers", "bootstrap", "seed")
+RESCORABLE = ("scorers", "bootstrap", "seed", "correctness")
 
 
 def evaluate(
@@ -123,7 +126,8 @@ def rescore(
         index = read_there(folder.file("observations/index.parquet"), INDEX)
         observations = Observations(samples, index, Store())
         _check_captured(chosen, observations, folder)
-        status = write_results(folder, config, observations, chosen, progress)
+        judged = _judged_again(folder, config, Run(run).scored_config, observations)
+        status = write_results(folder, config, observations, chosen, progress, judged=judged)
         changed = config.model_dump(mode="json") if overrides else None
         folder.write_manifest(status, error=None, rescored=changed)
         progress.say(WRITING_REPORT)
@@ -137,9 +141,11 @@ def conclude(
     observations: Observations,
     scorers: Mapping[str, Scorer],
     progress: Progress,
+    *,
+    judged: pa.Table | None = None,
 ) -> RunStatus:
     """Write all that follows the observations, and say how the run ended."""
-    status = write_results(target, config, observations, scorers, progress)
+    status = write_results(target, config, observations, scorers, progress, judged=judged)
     progress.say(WRITING_REPORT)
     # Before `run.json` says how the run ended: a folder that is complete holds its report.
     write_report([target.path], target.file("report.html"), status=status)
@@ -150,23 +156,29 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     target.write_manifest("running", **plan.describe(), shards=None)
     write_inputs(target, plan.kept_samples, plan.kept_rejects)
     store = Store()
-    index = _observe(plan, target, store, progress)
+    index, answers = _observe(plan, target, store, progress)
     # With the words that a scorer may read, also where no file keeps them.
-    return conclude(target, plan.config, Observations(plan.samples, index, store), plan.scorers, progress)
+    observations = Observations(plan.samples, index, store)
+    judged = judge_answers(plan.judging, observations, answers)
+    return conclude(target, plan.config, observations, plan.scorers, progress, judged=judged)
 
 
 def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bool) -> RunStatus:
     target.write_manifest("running", **own.plan.describe())
     write_inputs(target, own.samples, own.plan.kept_rejects)
     store = Store()
-    index = _observe(own.plan, target, store, progress)
+    index, answers = _observe(own.plan, target, store, progress)
+    # Here, where the words still are: the merge may find none.
+    judged = judge_answers(own.plan.judging, Observations(own.plan.samples, index, store), answers)
+    write_judged(target, judged)
     if carry:
         gone = Store(target.file("observations")).take(store, set(index["shard"].drop_null().to_pylist()))
         if gone:
             raise StoreError(
                 f"observations are missing from the store: {gone[0]}", hint="run the shard again"
             )
-    target.write_manifest("running", observed=outcomes(index), carried=carry)
+    rows = None if judged is None else judged.num_rows
+    target.write_manifest("running", observed=outcomes(index), carried=carry, judged=rows)
     # Rows that can't be read are the whole run's: the merge says them, and no shard fails for them.
     return "partial" if FAILED in index["status"].to_pylist() else "complete"
 
@@ -177,8 +189,10 @@ def write_inputs(target: RunFolder, samples: pa.Table, rejects: Sequence[Reject]
     write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
 
 
-def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> pa.Table:
-    """Capture what the scorers need, and write and return where it is."""
+def _observe(
+    plan: Plan, target: RunFolder, store: Store, progress: Progress
+) -> tuple[pa.Table, Mapping[str, str]]:
+    """Capture what the scorers need; write and return where it is, and what the tuned model answered."""
     private = not plan.config.text
     observer = Observer(
         plan.engine,
@@ -205,7 +219,31 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         target.write_manifest("running", compared=counts)
         index = pa.concat_tables([index, compared])
     write_table(target.file("observations/index.parquet"), index)
-    return index
+    return index, observer.answers("tuned")
+
+
+def _judged_again(
+    folder: RunFolder, config: RunConfig, before: RunConfig, observations: Observations
+) -> pa.Table | None:
+    """The verdicts of a run that is scored again: as they stand, unless others are asked for or there are none."""
+    path = folder.file(JUDGED)
+    if path.is_file() and config.correctness == before.correctness:
+        return read_table(path, CORRECTNESS)
+    manifest = folder.manifest
+    if not config.text and config.correctness != before.correctness and asks_for_answers(config.correctness):
+        raise ConfigError(
+            "--set correctness: answers are judged by their text, and this run kept none (--no-text)",
+            hint="'llmood run' judges them while it has the text",
+        )
+    judging = make_judging(
+        config.correctness, manifest["tasks"], observations.samples, imported=bool(manifest.get("imported"))
+    )
+    if judging is not None and judging.asked and answers_spec(observations) is None:
+        raise ConfigError(
+            f"--set correctness: {folder.path} captured no answers",
+            hint="'llmood run' with that in the configuration captures them",
+        )
+    return judge_answers(judging, observations)
 
 
 def _check_rescorable(config: RunConfig, made: RunConfig) -> None:

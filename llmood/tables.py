@@ -60,6 +60,22 @@ SCORES = _schema(
     ("definition", pa.string()),
 )
 
+JUDGED = "correctness.parquet"
+# Whether the tuned model's answers are right. `response` is the answer's key in the store, `draw` −1 the greedy one.
+CORRECTNESS = _schema(
+    "correctness",
+    1,
+    ("sample_id", pa.string()),
+    ("rule", pa.string()),
+    ("correct", pa.bool_()),
+    ("quality", pa.float64()),
+    ("status", pa.string()),
+    ("reason", pa.string()),
+    ("response", pa.string()),
+    ("draw", pa.int16()),
+    ("finish", pa.string()),
+)
+
 INDEX = _schema(
     "observation_index",
     1,

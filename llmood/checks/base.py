@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.observations import Observations
+from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.questions.populations import ScoredBenchmark
 from llmood.records import Check
 from llmood.registry import Registry
@@ -41,9 +42,10 @@ class CheckInput:
     canary_asked: bool = True
 
     def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
-        """One metric's record, where there is one with a value."""
+        """One metric's record of OOD detection, where there is one with a value."""
         for record in self.records:
-            if (record["metric"], record["scorer"], record["ood_task"]) == (metric, scorer, ood_task):
+            own = (record["question"], record["metric"], record["scorer"], record["ood_task"])
+            if own == (DETECTION, metric, scorer, ood_task):
                 return None if record["value"] is None else record
         return None
 

@@ -113,6 +113,11 @@ class Observations:
         else:
             self._more.setdefault(capture, {}).setdefault(row, []).append(place)
 
+    @property
+    def captures(self) -> list[str]:
+        """The ids of what was captured."""
+        return list(self._places)
+
     def has(self, spec: CaptureSpec) -> bool:
         return spec.id in self._places
 
@@ -120,6 +125,11 @@ class Observations:
         """Those of the samples that a capture was made of, whatever came of it."""
         made = pa.array([place is not NOWHERE for place in self._placed(spec)], pa.bool_())
         return Observations(self.samples.filter(made), self._index, self._store)
+
+    def keys(self, spec: CaptureSpec) -> dict[str, str | None]:
+        """The key of each sample that a capture was to be made of; None where there is no observation."""
+        own = self._index.filter(pc.equal(self._index["capture"], spec.id))
+        return dict(zip(own["sample_id"].to_pylist(), own["key"].to_pylist(), strict=True))
 
     def of(self, split: Split) -> Observations:
         """Those of the samples of one split."""

@@ -150,6 +150,14 @@ class Observer:
         if spec.kind == "response":
             self._load_responses(wanted, located)
 
+    def answers(self, role: str) -> dict[str, str]:
+        """What a model responded to each sample that has a response, also where the store keeps no text."""
+        return {
+            sample_id: response["text"]
+            for (model, sample_id), response in self._responses.items()
+            if model == role and not isinstance(response, Unmade) and response["text"] is not None
+        }
+
     def index(self) -> pa.Table:
         """Where each sample's observation of each capture is."""
         return pa.Table.from_pylist(self._rows, schema=INDEX)

@@ -20,8 +20,11 @@ from llmood.records import OK, CaptureSpec
 from llmood.runs import Run
 from llmood.tables import (
     CAPTURE_SCHEMAS,
+    CORRECTNESS,
+    JUDGED,
     SEVERAL_ROWS,
     atomic,
+    read_table,
     write_json,
     write_table,
     write_text,
@@ -56,6 +59,10 @@ def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:
     rejects = loaded.folder / "rejects.jsonl"
     if rejects.is_file():
         write_text(target / "rejects.jsonl", rejects.read_text(encoding="utf-8"))
+    if (loaded.folder / JUDGED).is_file():
+        judged = read_table(loaded.folder / JUDGED, CORRECTNESS)
+        write_table(target / JUDGED, judged)
+        yield target / JUDGED, judged.num_rows
     known = {key: loaded.manifest[key] for key in EXTRACT if key in loaded.manifest}
     extract = {
         "schema_version": VERSION,

@@ -72,6 +72,7 @@ class Captures:
         self._private = private
         self._captures: dict[CaptureSpec, _Capture] = {}
         self._empty: set[int] = set()  # positions whose answer says nothing
+        self.answers: dict[int, str] = {}  # by position; only where the store keeps none
 
     @property
     def specs(self) -> list[CaptureSpec]:
@@ -101,6 +102,8 @@ class Captures:
             else:
                 self.add(spec, position, _scored_row(scored))
         if record.response is not None:
+            if self._private:
+                self.answers[position] = record.response.text
             self.add(RESPONSE, position, _answer_row(record.response))
         for draw, answer in enumerate(record.draws):
             self.add(GENERATIONS, position, _answer_row(answer), draw)

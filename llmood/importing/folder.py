@@ -21,7 +21,7 @@ from llmood.importing.states import ExportedStates
 from llmood.manifest import check_planned, check_samples, read_manifest, read_records
 from llmood.records import CaptureSpec, Reject
 from llmood.strict import parse
-from llmood.tables import CAPTURE_SCHEMAS, SAMPLES, read_table
+from llmood.tables import CAPTURE_SCHEMAS, CORRECTNESS, JUDGED, SAMPLES, read_table
 from llmood.yaml_files import apply_overrides
 
 ANEW = "'llmood cache export' writes it anew"
@@ -81,7 +81,19 @@ def read_folder(
     }
     index = captures.index(dict(enumerate(ids)), complete=False)
     chosen = check_scorers(config, specs, str(folder))
-    return Imported(config, str(manifest["benchmark"]["name"]), samples, index, rejects, described, chosen)
+    name = str(manifest["benchmark"]["name"])
+    judged = _judged(folder / JUDGED, positions)
+    return Imported(config, name, samples, index, rejects, described, chosen, judged=judged)
+
+
+def _judged(path: Path, positions: Mapping[str, int]) -> pa.Table | None:
+    """The verdicts that were exported, as they stand."""
+    if not path.is_file():
+        return None
+    table = read_table(path, CORRECTNESS)
+    if not set(table["sample_id"].to_pylist()) <= positions.keys():
+        raise DataError(f"{path}: has a sample that samples.parquet lacks", hint=ANEW)
+    return table
 
 
 def _files(folder: Path) -> dict[str, str]:

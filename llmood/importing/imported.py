@@ -19,6 +19,8 @@ class Imported:
 
     Attributes:
         samples: with their text, also where the run is to keep none.
+        answers: sample id → what was answered, where the store keeps no text.
+        judged: which of them are right, where that was read too.
         described: what `run.json` says of it.
         name: what the run folder is called after.
     """
@@ -30,3 +32,5 @@ class Imported:
     rejects: list[Reject]
     described: Mapping[str, Any]
     scorers: dict[str, Scorer]
+    answers: Mapping[str, str] | None = None
+    judged: pa.Table | None = None

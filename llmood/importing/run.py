@@ -17,6 +17,8 @@ from llmood.importing import table
 from llmood.importing.columns import named_columns
 from llmood.importing.imported import Imported
 from llmood.importing.placing import ID_ROWS, OOD_ROWS, TRAIN_ROWS
+from llmood.judging.choose import make_judging
+from llmood.judging.judge import answers_spec, judge_answers
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
 from llmood.run import RESCORABLE, conclude, write_inputs
@@ -180,7 +182,19 @@ def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStat
     write_inputs(target, samples, rejects)
     write_table(target.file("observations/index.parquet"), imported.index)
     observations = Observations(imported.samples, imported.index, Store())
-    return conclude(target, imported.config, observations, imported.scorers, progress)
+    judged = _judged(imported, observations)
+    return conclude(target, imported.config, observations, imported.scorers, progress, judged=judged)
+
+
+def _judged(imported: Imported, observations: Observations) -> pa.Table | None:
+    """Which answers are right: as was read, else by a rule."""
+    if imported.judged is not None:
+        return imported.judged
+    choice, tasks = imported.config.correctness, imported.described["tasks"]
+    judging = make_judging(choice, tasks, imported.samples, imported=True)
+    if judging is not None and judging.asked and answers_spec(observations) is None:
+        raise ConfigError(f"correctness: nothing in {imported.name} gives an answer to judge")
+    return judge_answers(judging, observations, imported.answers)
 
 
 def _without_text(samples: pa.Table) -> pa.Table:

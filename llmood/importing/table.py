@@ -94,7 +94,8 @@ def read_files(
         },
     }
     chosen = check_scorers(config, specs, " and ".join(sources))
-    return Imported(config, stem, samples, index, traffic.rejects, described, chosen)
+    answers = {ids[position]: text for position, text in captures.answers.items()} if not text else None
+    return Imported(config, stem, samples, index, traffic.rejects, described, chosen, answers)
 
 
 def _roles(captures: Captures) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llmood.metrics.base import Metric
-from llmood.metrics.counts import Ranking
+from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.exact import zero_rate_bound
 from llmood.metrics.inputs import BoolArray, FloatArray, UndefinedMetric, check_values
 from llmood.metrics.interval import Interval, check_level, percentile_ends
@@ -75,14 +75,15 @@ def metric_loss(
         ValueError: NaN, wrong shapes, or a metric without a vectorised form.
         UndefinedMetric: a population has no wrong or no right answer.
     """
-    if metric.vectorised is None:
+    vectorised = metric.vectorised
+    if vectorised is None:
         raise ValueError(f"{metric.id} has no vectorised form")
     rankings = [Ranking(scores, wrong) for scores, wrong in (first, second)]
     values = [float(metric(scores, wrong)) for scores, wrong in (first, second)]
 
     def each(weights: WeightArray, split: int) -> FloatArray:
         parts = zip(rankings, (weights[:, :split], weights[:, split:]), strict=True)
-        return np.array([_drawn(metric, ranking, part) for ranking, part in parts])
+        return np.array([_drawn(vectorised, ranking, part) for ranking, part in parts])
 
     sizes = (len(rankings[0].scores), len(rankings[1].scores))
     return _interval(values, sizes, each, groups=groups, draws=draws, level=level, seed=seed)
@@ -142,11 +143,10 @@ def _interval(
     return Interval(value, low, high, level, "percentile", len(defined))
 
 
-def _drawn(metric: Metric, ranking: Ranking, weights: WeightArray) -> FloatArray:
+def _drawn(vectorised: Callable[[Counts], FloatArray], ranking: Ranking, weights: WeightArray) -> FloatArray:
     """The metric in each resample, NaN where there is no wrong or no right answer."""
     counts = ranking.counts(weights)
     defined: BoolArray = (counts.positives > 0) & (counts.negatives > 0)
     values = np.full(len(weights), np.nan)
-    if metric.vectorised is not None and defined.any():
-        values[defined] = metric.vectorised(ranking.counts(weights[defined]))
+    values[defined] = vectorised(Counts(tp=counts.tp[defined], fp=counts.fp[defined]))
     return values

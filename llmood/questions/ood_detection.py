@@ -141,7 +141,7 @@ def _comparison(
     leader = next((name for name, place in places.items() if place.leads), "")
     for name in asked:
         if name in places:
-            entries = _behind(places[name], leader)
+            entries = behind_entries(places[name], leader)
         else:
             entries = {"value": None, "reason": reason if name in compared else TOO_FEW}
         yield _record(
@@ -188,7 +188,8 @@ def _ranked(
     return places, None
 
 
-def _behind(place: Ranked, leader: str) -> dict[str, Any]:
+def behind_entries(place: Ranked, leader: str) -> dict[str, Any]:
+    """How far a scorer is behind the best, as a record says it."""
     difference = place.difference
     if difference is None:
         return {"value": 0.0, "params": {"best": leader, "ties_with_best": True}}

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from llmood.correctness_choice import correctness_choice
 from llmood.records import Split
 from llmood.strict import Strict, not_empty, parse
 from llmood.yaml_files import read_yaml
@@ -196,6 +197,9 @@ class TaskSpec(Strict):
 
     The prompt is one template (`prompt`), a template a chat turn (`messages`), or a column that holds the turns
     (`messages_column`): a list of {role, content}, whose last turn, where it is the assistant's, is the reference.
+
+    `correctness` is the rule by which an answer is judged: `numeric_match`, or `{f1: {threshold: 0.6}}`. Left out,
+    `multiple_choice` where the samples have choices, else `exact_match`.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -214,6 +218,12 @@ class TaskSpec(Strict):
     prompt: str | None = Field(default=None, min_length=1)
     messages: Annotated[tuple[MessageTemplate, ...], AfterValidator(not_empty)] | None = None
     messages_column: str | None = Field(default=None, min_length=1)
+    correctness: (
+        Annotated[
+            str | dict[str, dict[str, StrictInt | float]], BeforeValidator(correctness_choice(labels=False))
+        ]
+        | None
+    ) = None
     overlap: Literal["refuse", "leave_train"] = "refuse"
     shared_groups: bool = False  # whether rows of one group are meant to stand in several splits
     _file: Path = PrivateAttr(default=Path("task.yaml"))

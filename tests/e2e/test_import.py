@@ -155,7 +155,7 @@ def write_config(folder: Path, run: Path) -> Path:
 @pytest.mark.slow
 def test_killed_while_it_scores(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "t.jsonl", [*rows(1, 6), *rows(20, 6, shift="near")])
-    patch = "import time, llmood.importing.run as r; r.write_results = lambda *a: time.sleep(60)"
+    patch = "import time, llmood.importing.run as r; r.write_results = lambda *a, **k: time.sleep(60)"
     command = ("import", path, "-o", tmp_path / "run", *FEW)
     with spawn(*command, cwd=tmp_path, patch=patch) as process:
         deadline = time.monotonic() + 60

@@ -56,6 +56,7 @@ class Given:
         defaults = {"likelihood_ratio": 0.85, "length": 0.6, "random": 0.5, "constant": 0.5}
         records = [
             {
+                "question": "ood_detection",
                 "metric": "auroc",
                 "scorer": scorer,
                 "ood_task": task,

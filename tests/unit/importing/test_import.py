@@ -356,7 +356,7 @@ def test_the_same_import_again_and_another(tmp_path: Path) -> None:
 
 
 def test_broken_off_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -159,6 +159,8 @@ class TestRegistered:
             "aurac": True,
             "accuracy_at_50pct_coverage": True,
             "accuracy_at_80pct_coverage": True,
+            "accuracy_at_90pct_coverage": True,
+            "aupr_wrong": True,
         }
         for metric in error_detection_metrics():
             assert (metric.question, metric.positive_class, metric.pooled) == (ERROR_DETECTION, "wrong", True)
@@ -303,6 +305,8 @@ TRUTHS = {
     "aurac": 0.7,
     "accuracy_at_50pct_coverage": 0.7,
     "accuracy_at_80pct_coverage": 0.7,
+    "accuracy_at_90pct_coverage": 0.7,
+    "aupr_wrong": 0.3,
 }
 
 
