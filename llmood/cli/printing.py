@@ -9,10 +9,11 @@ import typer
 
 from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 from llmood.cli.gating import judge_gates
+from llmood.cli.printing_errors import print_errors
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult
 from llmood.questions.adapters import OVER_ADAPTERS
-from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
+from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.report.text import number
 from llmood.runs import Run
 from llmood.scorers.baselines import BASELINES
@@ -49,6 +50,7 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
         )
         return
     _print_auroc(run)
+    print_errors(run)
     for check in run.checks():
         if check["severity"] != "info":
             say(f"{check['severity']}: {check['detail']}")
@@ -59,12 +61,11 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
 
 def _print_auroc(run: Run) -> None:
     records = run.records()
-    table = {
-        (r["scorer"], r["ood_task"]): r for r in records if r["metric"] == HEADLINE and r["slice"] is None
-    }
+    detection = [r for r in records if r["question"] == QUESTION and r["slice"] is None]
+    table = {(r["scorer"], r["ood_task"]): r for r in detection if r["metric"] == HEADLINE}
     best = {
         (r["scorer"], r["ood_task"]): r["params"].get("ties_with_best", False)
-        for r in records
+        for r in detection
         if r["metric"] == BEHIND_BEST
     }
     tasks = [task for task in run.manifest["tasks"] if task["population"] == "ood"]
@@ -157,7 +158,7 @@ def _gate_detail(result: GateResult) -> str:
         return f" ({count}{of_first})"
     first = result.missed[0]
     shown = "undefined" if first["value"] is None else f"{first['value']:.4f}"
-    example = f"{first['scorer']} on {first['ood_task']}: {shown}"
+    example = f"{first['scorer'] or first['metric']} on {first['ood_task'] or first['id_task']}: {shown}"
     verb = "misses" if len(result.missed) == 1 else "miss"
     return f" ({len(result.missed)} of {count}{of_first} {verb} it; {example})"
 

@@ -3,8 +3,17 @@
 from llmood.displays.auroc_intervals import AurocIntervals
 from llmood.displays.base import Display
 from llmood.displays.differences import Differences
+from llmood.displays.errors_by_shift import ErrorsByShift
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
 
-__all__ = ["AurocIntervals", "Differences", "Display", "RocCurves", "ScoreDistribution", "SeverityCurve"]
+__all__ = [
+    "AurocIntervals",
+    "Differences",
+    "Display",
+    "ErrorsByShift",
+    "RocCurves",
+    "ScoreDistribution",
+    "SeverityCurve",
+]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmood.displays.style import BLUE, GREY, INK, MUTED, VERMILION, label, new_figure, styled
+from llmood.questions.ood_detection import QUESTION
 from llmood.scorers.baselines import BASELINES
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ class AurocIntervals:
 
     def __init__(self, records: Sequence[Mapping[str, Any]], *, ood_task: str) -> None:
         self.ood_task = ood_task
-        own = [record for record in records if record["ood_task"] == ood_task and record["slice"] is None]
+        own = [
+            record
+            for record in records
+            if record["question"] == QUESTION and record["ood_task"] == ood_task and record["slice"] is None
+        ]
         self.auroc = [record for record in own if record["metric"] == "auroc"]
         self.behind = {record["scorer"]: record for record in own if record["metric"] == "auroc_behind_best"}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmood.displays.style import DASHES, LINES, MUTED, label, legend_below, new_figure, styled
+from llmood.questions.ood_detection import QUESTION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,10 @@ class SeverityCurve:
         self.auroc = {
             (record["scorer"], record["ood_task"]): record
             for record in records
-            if record["metric"] == "auroc" and record["slice"] is None and record["ood_task"] in grades
+            if record["question"] == QUESTION
+            and record["metric"] == "auroc"
+            and record["slice"] is None
+            and record["ood_task"] in grades
         }
 
     def frame(self) -> pd.DataFrame:

@@ -14,8 +14,10 @@ from markupsafe import Markup
 
 from llmood.clean import clean
 from llmood.metrics import metrics_registry
+from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
+from llmood.report.errors import errors_part
 from llmood.report.examples import Example, false_alarms, misses
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
@@ -115,6 +117,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "adapters": adapters_table(run),
         "adapter_count": adapter_count(run),
         "severity": severity_parts(run, prefix),
+        "errors": errors_part(run, prefix),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),
         "length": length_table(run) if run.records else None,
@@ -147,7 +150,7 @@ def _metrics(run: RunFiles) -> list[Metric]:
     known = {metric.id: metric for _, metric in metrics_registry}
     found = []
     for name in detection_metrics(run):
-        record = next(record for record in run.records if record["metric"] == name)
+        record = next(r for r in run.records if r["question"] == DETECTION and r["metric"] == name)
         better = {True: "higher is better", False: "lower is better"}.get(record["higher_is_better"], "")
         description = known[name].description if name in known else ""
         found.append(Metric(name, text.metric_name(name), description, better, metric_table(run, name)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from llmood.errors import StoreError
 from llmood.manifest import check_planned, read_manifest, read_records
+from llmood.questions.errors import QUESTION as ERRORS
 from llmood.records import EVALUATED, SHIFTS, Check, MetricRecord
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
@@ -103,13 +104,17 @@ class RunFiles:
         return np.concatenate([id_rows, ood_rows]), np.repeat([False, True], [len(id_rows), len(ood_rows)])
 
     def find(self, metric: str, scorer: str, ood_task: str | None) -> Record | None:
-        """The unsliced record of one metric."""
-        return self._index.get((metric, scorer, ood_task))
+        """The unsliced record of one metric that tells populations apart."""
+        return self._index.get((False, metric, scorer, ood_task))
+
+    def find_error(self, metric: str, scorer: str | None, ood_task: str | None) -> Record | None:
+        """The unsliced record of one metric of error detection; of the ID population where no OOD task is named."""
+        return self._index.get((True, metric, scorer, ood_task))
 
     @cached_property
-    def _index(self) -> Mapping[tuple[str, str, str | None], Record]:
+    def _index(self) -> Mapping[tuple[bool, str, str | None, str | None], Record]:
         return {
-            (record["metric"], record["scorer"], record["ood_task"]): record
+            (record["question"] == ERRORS, record["metric"], record["scorer"], record["ood_task"]): record
             for record in self.records
             if record["slice"] is None
         }

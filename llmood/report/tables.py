@@ -11,6 +11,7 @@ from llmood.displays.auroc_intervals import side_of_chance
 from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
 from llmood.questions.adapters import OVER_ADAPTERS
+from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
@@ -26,7 +27,7 @@ class Cell:
 
     Attributes:
         text: the value, or None where it is undefined; then `reason` says why.
-        mark: `best`, `tie`, `backwards`, `chance` or `strong`, said in words beside the value; or empty.
+        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted` or `loses`, said in words beside it; or empty.
     """
 
     text: str | None
@@ -128,7 +129,8 @@ def other_records(run: RunFiles) -> list[Record]:
     return [
         r
         for r in run.records
-        if r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS)
+        if r["question"] != ERRORS
+        and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 
 

@@ -94,7 +94,7 @@ def test_strange_scores_can_be_drawn(scores: np.ndarray) -> None:
 
 
 def test_auroc_intervals_read_the_records() -> None:
-    common = {"ood_task": "o", "slice": None, "reason": None}
+    common = {"question": "ood_detection", "ood_task": "o", "slice": None, "reason": None}
     rows: list[dict[str, Any]] = [
         {**common, "metric": "auroc", "scorer": "a", "value": 0.9, "ci_low": 0.8, "ci_high": 0.95},
         {**common, "metric": "auroc", "scorer": "b", "value": None, "ci_low": None, "ci_high": None},
@@ -134,7 +134,7 @@ def test_auroc_intervals_read_the_records() -> None:
 def test_only_what_is_above_chance_is_marked_best(
     value: float | None, low: float | None, expected: bool
 ) -> None:
-    common = {"ood_task": "o", "slice": None, "scorer": "a"}
+    common = {"question": "ood_detection", "ood_task": "o", "slice": None, "scorer": "a"}
     high = None if low is None else 0.9
     rows: list[dict[str, Any]] = [
         {**common, "metric": "auroc", "value": value, "ci_low": low, "ci_high": high},
@@ -181,6 +181,7 @@ def test_no_legend_lies_on_the_curves(many: int, name: str) -> None:
     assert not covers(RocCurves(scores, IS_OOD, ood_task="o").plot())
     records = [
         {
+            "question": "ood_detection",
             "metric": "auroc",
             "slice": None,
             "scorer": scorer,
@@ -237,7 +238,7 @@ def test_each_row_of_a_forest_plot_keeps_its_scorer_whole() -> None:
 def test_an_interval_that_holds_a_half_is_chance(
     value: float | None, low: float | None, high: float | None, expected: str | None
 ) -> None:
-    record = {"metric": "auroc", "value": value, "ci_low": low, "ci_high": high}
+    record = {"question": "ood_detection", "metric": "auroc", "value": value, "ci_low": low, "ci_high": high}
     assert side_of_chance(record) == expected
     frame = AurocIntervals([{**record, "ood_task": "o", "slice": None, "scorer": "a"}], ood_task="o").frame()
     assert frame["side"].tolist() == [expected]

@@ -15,7 +15,13 @@ GRADES = {"t.2": 2, "t.1": 1}
 
 def auroc(scorer: str, task: str, value: float | None, **more: Any) -> dict[str, Any]:
     ends = (None, None) if value is None else (value - 0.1, value + 0.1)
-    common = {"metric": "auroc", "slice": None, "ci_low": ends[0], "ci_high": ends[1]}
+    common = {
+        "question": "ood_detection",
+        "metric": "auroc",
+        "slice": None,
+        "ci_low": ends[0],
+        "ci_high": ends[1],
+    }
     return {**common, "scorer": scorer, "ood_task": task, "value": value, **more}
 
 

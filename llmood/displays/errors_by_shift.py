@@ -1,0 +1,96 @@
+"""How well scorers find wrong answers, from ID to near to far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmood.displays.style import DASHES, LINES, MUTED, label, legend_below, new_figure, styled
+from llmood.questions.error_loss import LOSS
+from llmood.questions.errors import QUESTION
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+METRIC = "auroc"
+NUMBERS = ("auroc", "ci_low", "ci_high", "loss", "loss_low", "loss_high")
+
+
+class ErrorsByShift:
+    """A line a scorer: its AUROC of errors in each population, with its interval; what it falls by is what it loses.
+
+    Args:
+        records: records of `metrics.json`.
+        populations: (task, shift) in the order of the axis, ID first.
+        scorers: which to draw; those beyond the sixth are in `frame()` alone.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        populations: Sequence[tuple[str, str]],
+        *,
+        scorers: Sequence[str],
+    ) -> None:
+        self.populations = populations
+        self.scorers = scorers
+        self.records = {
+            (record["metric"], record["scorer"], record["ood_task"] or record["id_task"]): record
+            for record in records
+            if record["question"] == QUESTION and record["slice"] is None
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """One row a scorer and population; NaN where a value is undefined. `loss` is AUROC on ID minus AUROC there."""
+        import pandas as pd
+
+        rows = []
+        for scorer in self.scorers:
+            for task, shift in self.populations:
+                own = self.records.get((METRIC, scorer, task), {})
+                lost = self.records.get((METRIC + LOSS, scorer, task), {})
+                values = [each.get(key) for each in (own, lost) for key in ("value", "ci_low", "ci_high")]
+                rows.append((scorer, task, shift, *values))
+        frame = pd.DataFrame(rows, columns=["scorer", "task", "shift", *NUMBERS])
+        return frame.astype(dict.fromkeys(NUMBERS, float))
+
+    def plot(self) -> Figure:
+        frame = self.frame()
+        drawn = list(self.scorers)[: len(LINES)]
+        with styled():
+            figure, axes = new_figure(6.4, 3.2)
+            axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+            for position, scorer in enumerate(drawn):
+                own = frame[frame["scorer"] == scorer]
+                # Beside each other, so that intervals can be told apart.
+                places = [place + 0.06 * (position - (len(drawn) - 1) / 2) for place in range(len(own))]
+                axes.plot(
+                    places,
+                    own["auroc"],
+                    marker="o",
+                    markersize=4,
+                    color=LINES[position],
+                    linestyle=DASHES[position],
+                    label=label(scorer, 28),
+                )
+                axes.vlines(places, own["ci_low"], own["ci_high"], color=LINES[position], linewidth=1.4)
+            names = [
+                f"{label(task, 14)}\n{'ID' if shift == 'none' else shift}" for task, shift in self.populations
+            ]
+            axes.set_xticks(range(len(names)), names)
+            axes.grid(False, axis="x")
+            axes.set_ylabel("AUROC of errors (0.5 = chance)")
+            if frame["auroc"].notna().any():
+                legend_below(figure, axes)
+            else:
+                axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED, transform=axes.transAxes)
+        return figure
+
+    def describe(self) -> str:
+        frame = self.frame().dropna(subset=["auroc"])
+        shown = "; ".join(
+            f"{scorer} " + ", ".join(f"{row.auroc:.3f} on {row.task}" for row in own.itertuples(index=False))
+            for scorer, own in frame.groupby("scorer", sort=False)
+        )
+        return f"AUROC of errors by population: {shown or 'undefined for every scorer'}."
