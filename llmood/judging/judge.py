@@ -15,6 +15,7 @@ from llmood.tables import CORRECTNESS
 
 NO_LABEL = "no label"
 GREEDY = -1
+READ = ["sample_id", "task", "references", "choices", "label"]  # of each sample
 
 
 def answers_spec(observations: Observations) -> CaptureSpec | None:
@@ -53,7 +54,9 @@ def _ruled(
 ) -> Iterator[dict[str, Any]]:
     keys = observations.keys(spec)
     for block in observations.blocks([spec], {"response": ["text", "finish"]}):
-        for sample, found in zip(block.samples.to_pylist(), block[spec].to_pylist(), strict=True):
+        for sample, found in zip(
+            block.samples.select(READ).to_pylist(), block[spec].to_pylist(), strict=True
+        ):
             sample_id = sample["sample_id"]
             if sample_id not in keys:
                 continue

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from llmood.metrics.base import Metric
 from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.exact import zero_rate_bound
-from llmood.metrics.inputs import BoolArray, FloatArray, UndefinedMetric, check_values
+from llmood.metrics.inputs import BoolArray, FloatArray, UndefinedMetric, check_errors, check_values
 from llmood.metrics.interval import Interval, check_level, percentile_ends
 from llmood.metrics.pooled import UnlabelledResamples
 from llmood.metrics.resample import Resamples, WeightArray
@@ -78,7 +78,7 @@ def metric_loss(
     vectorised = metric.vectorised
     if vectorised is None:
         raise ValueError(f"{metric.id} has no vectorised form")
-    rankings = [Ranking(scores, wrong) for scores, wrong in (first, second)]
+    rankings = [Ranking(scores, check_errors(wrong)) for scores, wrong in (first, second)]
     values = [float(metric(scores, wrong)) for scores, wrong in (first, second)]
 
     def each(weights: WeightArray, split: int) -> FloatArray:

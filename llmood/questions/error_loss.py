@@ -62,7 +62,7 @@ def _of_pair(
     bootstrap: BootstrapConfig,
     seed: int,
 ) -> Iterator[MetricRecord]:
-    settings = {"draws": bootstrap.draws, "level": bootstrap.level, "seed": seed}
+    settings: dict[str, Any] = {"draws": bootstrap.draws, "level": bootstrap.level, "seed": seed}
     sliced = None if start is scored.id else f"{FROM}{start.task}"
 
     def made(first: Answers, second: Answers, metric: str, better: bool, **entries: Any) -> MetricRecord:

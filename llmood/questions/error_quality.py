@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from llmood.config import BootstrapConfig
 from llmood.metrics import UndefinedMetric, prr_interval, spearman_interval
@@ -18,7 +19,7 @@ def quality_records(
     scored: ScoredBenchmark, answers: Answers, bootstrap: BootstrapConfig, seed: int
 ) -> Iterator[MetricRecord]:
     """PRR over graded quality, and the rank correlation of the score with 1 − quality."""
-    settings = {
+    settings: dict[str, Any] = {
         "groups": answers.groups.tolist(),
         "draws": bootstrap.draws,
         "level": bootstrap.level,
