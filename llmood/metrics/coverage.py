@@ -92,7 +92,7 @@ _register(
     order=112,
     vectorised=_aurac,
 )(of_errors(aurac))
-for _percent in (50, 80):
+for _percent in (50, 80, 90):
     _register(
         f"accuracy_at_{_percent}pct_coverage",
         description=f"accuracy of the {_percent} % of answers that are most confident",
