@@ -13,7 +13,7 @@ from llmood.errors import ConfigError
 from llmood.manifest import read_records
 from llmood.records import Check, MetricRecord, Reject
 from llmood.run_folder import RunFolder, ShardFolder
-from llmood.tables import SAMPLES, SCORES, read_table
+from llmood.tables import CORRECTNESS, JUDGED, SAMPLES, SCORES, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,13 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
         return read_there(self.folder / "scores.parquet", SCORES, self._not_there).to_pandas()
+
+    def correctness(self) -> pd.DataFrame:
+        """One row a judged answer of the tuned model; none where the run judged nothing."""
+        path = self.folder / JUDGED
+        if not path.is_file():
+            return CORRECTNESS.empty_table().to_pandas()
+        return read_table(path, CORRECTNESS).to_pandas()
 
     def metrics(self) -> pd.DataFrame:
         """One row a record of `metrics.json`."""

@@ -122,7 +122,8 @@ def _point(options: argparse.Namespace, rows: int) -> dict[str, Any]:
         "auroc": {
             record["ood_task"]: {key: record[key] for key in ("value", "ci_low", "ci_high")}
             for record in run.records()
-            if (record["metric"], record["scorer"], record["slice"]) == ("auroc", options.scorer, None)
+            if record["question"] == "ood_detection"
+            and (record["metric"], record["scorer"], record["slice"]) == ("auroc", options.scorer, None)
         },
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.engines.base import engines
+from llmood.judging.base import rules
 from llmood.metrics import metrics_registry
 from llmood.scorers.base import ScorerEntry, scorers
 from llmood.strict import Strict
@@ -75,6 +76,20 @@ def metrics_table() -> str:
         for name, metric in metrics_registry
     ]
     return table(["metric", "what it is", "better", "positive class"], rows)
+
+
+def rules_table() -> str:
+    """Every rule by which an answer is judged."""
+    rows = [
+        [
+            _code(name),
+            rule.summary,
+            ", ".join(sorted(rule.reads)),
+            ", ".join(_code(f"{argument}={default!r}") for argument, default in rule.options.items()),
+        ]
+        for name, rule in rules
+    ]
+    return table(["rule", "an answer is right where", "reads", "arguments"], rows)
 
 
 def engines_table() -> str:
@@ -196,6 +211,7 @@ GENERATED = {
     "scorers": scorers_table,
     "metrics": metrics_table,
     "engines": engines_table,
+    "rules": rules_table,
     "corruptions": corruptions_table,
     "tasks": tasks_table,
     "benchmarks": benchmarks_table,

@@ -18,7 +18,8 @@ Each row of the file is one prompt. Only the prompt is needed; everything else i
 - `temperature`, `top_p`, `seed`, `finish` (`finish_reason`): how the response was decoded, and why it ended.
 - `references` (`reference`, `answers`, `target`): right answers, a text or a list.
 - `choices`, `label`, `domain`, `group`, `parent_id`, `language`: as in a task's YAML.
-- `confidence`, `correct`: the model's probability of being right, 0 to 1; whether it was.
+- `confidence`, `correct`: the model's probability of being right, 0 to 1; whether it was: such verdicts are the run's
+  correctness. Without them, answers are judged by their references.
 - `task`, `population`, `shift`, `severity`, `family`, `split`: where the row belongs. `population` is `id` or `ood`,
   `shift` is `near`, `far` or `covariate`, the tasks of one `family` are grades of one shift, `split` is `test` unless
   it says otherwise. A row that says nothing is ID, in an `--ood` file OOD, in a `--train` file ID of `train`.

@@ -66,6 +66,7 @@ def test_every_answer_is_judged_by_what_the_model_said(world: World, tmp_path: P
     made = run(world, tmp_path / "run")
     samples = made.samples().set_index("sample_id")
     table = judged(made)
+    assert list(made.correctness()["sample_id"]) == list(samples.index)
     assert [row["sample_id"] for row in table] == list(samples.index)
     llmood("cache", "export", made.folder, "-o", tmp_path / "export")
     texts = {
@@ -129,6 +130,7 @@ def test_what_is_lost_is_the_difference(world: World, tmp_path: Path) -> None:
 def test_prompt_scorers_alone_decode_nothing_unless_asked(world: World, tmp_path: Path) -> None:
     made = run(world.edit(correctness=None), tmp_path / "run")
     assert not (made.folder / "correctness.parquet").exists()
+    assert made.correctness().empty
     assert not errors(made)
     assert not [capture for capture in made.manifest["captures"] if capture.startswith("response")]
 

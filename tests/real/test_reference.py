@@ -73,7 +73,8 @@ def auroc(run: llmood.Run, scorer: str, task: str) -> float:
     (record,) = [
         record
         for record in run.records()
-        if (record["metric"], record["scorer"], record["ood_task"]) == ("auroc", scorer, task)
+        if record["question"] == "ood_detection"
+        and (record["metric"], record["scorer"], record["ood_task"]) == ("auroc", scorer, task)
         and record["slice"] is None
     ]
     return float(record["value"])
