@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from llmood.engines.store import Store, Summary
+from llmood.engines.store import Store
+from llmood.engines.summaries import Summary
 from llmood.manifest import read_canary
 from llmood.paths import cache_root
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.judging.equivalence.verdicts import Verdicts
-from llmood.judging.exact_match import normalise
+from llmood.judging.normalise import normalise
 from llmood.measures.nli import Verdict, equivalent, undecided
 
 Floats = NDArray[np.float32]
