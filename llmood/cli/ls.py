@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmood.tasks.spec import AnySource, TaskSpec
 
 app = typer.Typer(
-    help="List tasks, benchmarks, corruptions, scorers, metrics or engines.", no_args_is_help=True
+    help="List tasks, benchmarks, corruptions, scorers, rules, metrics or engines.", no_args_is_help=True
 )
 
 
@@ -181,6 +181,24 @@ def engines(as_json: options.AsJson = False) -> None:
         for name, engine in registry
     ]
     _show(["engine", "captures"], rows, as_json=as_json)
+
+
+@app.command("rules")
+@handled
+def rules(as_json: options.AsJson = False) -> None:
+    """Rules by which an answer is called right (`correctness`), with their arguments."""
+    from llmood.judging.base import rules as registry
+
+    rows = [
+        [
+            name,
+            ", ".join(sorted(rule.reads)),
+            ", ".join(f"{argument}={default:g}" for argument, default in rule.options.items()),
+            rule.summary,
+        ]
+        for name, rule in registry
+    ]
+    _show(["rule", "reads", "arguments", "description"], rows, as_json=as_json)
 
 
 @app.command("corruptions")

@@ -199,3 +199,10 @@ def test_a_narrow_terminal_gets_folded_rows(
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
     show_table(["name", "sets", "description"], ROWS)
     assert capsys.readouterr().out == expected
+
+
+def test_rules_are_listed_with_their_arguments() -> None:
+    rows = {row["rule"]: row for row in llmood("ls", "rules", "--json").json()}
+    assert rows["f1"]["arguments"] == "threshold=0.5"
+    assert rows["multiple_choice"]["reads"] == "choices, references"
+    assert all(row["description"] for row in rows.values())
