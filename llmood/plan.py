@@ -111,6 +111,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     needing: list[Needs] = [*chosen.values(), *_answers(config)]
     captures = required_captures(needing, response)
     comparisons = required_comparisons(chosen.values())
+    check_words(chosen, config)
     nli = _make_nli(config, folder, comparisons)
     choice = choose_engine(config.engine, captures)
     engine = make_engine(config, folder, choice.kind)
@@ -164,13 +165,22 @@ def _answers(config: RunConfig) -> list[_Answers]:
     return [_Answers((CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens),))]
 
 
-def _make_nli(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> NliModel | None:
-    """The model that compares answers, where one is asked to; it is found and checked, not loaded."""
-    if comparisons and not config.text:
+def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
+    """Refuse what compares answers where none of their words are kept.
+
+    Raises:
+        ConfigError: a scorer reads them.
+    """
+    reading = next((name for name, scorer in chosen.items() if scorer.reads_answers), None)
+    if reading and not config.text:
         raise ConfigError(
-            f"scorers: {comparisons[0].id} reads the answers' words, and this run keeps none (--no-text)",
+            f"scorers: {reading} reads the answers' words, and this run keeps none (--no-text)",
             hint="leave out the scorers that compare answers, or keep the text",
         )
+
+
+def _make_nli(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> NliModel | None:
+    """The model that compares answers, where one is asked to; it is found and checked, not loaded."""
     if all(dict(spec.params)["rule"] != "nli" for spec in comparisons):
         return None
     if config.models.nli is None:

@@ -15,15 +15,16 @@ from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.correctness_choice import asks_for_answers
 from llmood.engines.canary import examine
+from llmood.engines.captures import EQUIVALENCE, compared_answers, required_comparisons
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
 from llmood.judging.choose import make_judging
-from llmood.judging.equivalence.compare import compare_all
+from llmood.judging.equivalence.compare import compared_too
 from llmood.judging.judge import answers_spec, judge_answers
 from llmood.manifest import check_planned, check_samples
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan, check_words, make_plan
 from llmood.progress import Progress
 from llmood.records import FAILED, Reject
 from llmood.report import write_report
@@ -124,8 +125,14 @@ def rescore(
         check_planned(folder.path, manifest)
         check_samples(folder.path, manifest, samples)
         index = read_there(folder.file("observations/index.parquet"), INDEX)
-        observations = Observations(samples, index, Store())
+        store = Store()
+        observations = Observations(samples, index, store)
         _check_captured(chosen, observations, folder)
+        lacking = [spec for spec in required_comparisons(chosen.values()) if not observations.has(spec)]
+        if lacking:
+            index, _ = compared_too(lacking, observations, index, store, None, progress)
+            write_table(folder.file("observations/index.parquet"), index)
+            observations = Observations(samples, index, store)
         judged = _judged_again(folder, config, Run(run).scored_config, observations)
         status = write_results(folder, config, observations, chosen, progress, judged=judged)
         changed = config.model_dump(mode="json") if overrides else None
@@ -215,9 +222,8 @@ def _observe(
     index = observer.index()
     if plan.comparisons:
         observed = Observations(plan.samples, index, store)
-        compared, counts = compare_all(plan.comparisons, observed, store, plan.nli, progress)
+        index, counts = compared_too(plan.comparisons, observed, index, store, plan.nli, progress)
         target.write_manifest("running", compared=counts)
-        index = pa.concat_tables([index, compared])
     write_table(target.file("observations/index.parquet"), index)
     return index, observer.answers("tuned")
 
@@ -257,6 +263,7 @@ def _check_rescorable(config: RunConfig, made: RunConfig) -> None:
 
 def _check_text(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
     reading = next((name for name, scorer in chosen.items() if scorer.reads_text), None)
+    check_words(chosen, config)
     if reading and not config.text:
         raise ConfigError(
             f"scorers: {reading} reads the prompts' text, and this run kept none (--no-text)",
@@ -267,7 +274,10 @@ def _check_text(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
 def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, folder: RunFolder) -> None:
     for name, scorer in chosen.items():
         for spec in scorer.needs:
-            if not observations.has(spec):
+            by_words = (
+                spec.kind == EQUIVALENCE and dict(spec.params)["rule"] == "exact"
+            )  # no model compares them
+            if not observations.has(compared_answers(spec) if by_words else spec):
                 raise ConfigError(
                     f"scorers: {name} needs {spec.id}, which {folder.path} didn't capture",
                     hint="'llmood run' with that scorer in the configuration captures it",

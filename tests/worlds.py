@@ -149,8 +149,6 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def write_report(runs: Sequence[Path], path: Path, *, status: str | None = None) -> None:
         path.write_text("<html></html>", encoding="utf-8")
 
-    # First where it is used: a module that is first imported now would keep what stands in for it.
-    monkeypatch.setattr("llmood.importing.run.write_report", write_report)
     monkeypatch.setattr("llmood.run.write_report", write_report)
     monkeypatch.setattr("llmood.report.write_report", write_report)
 

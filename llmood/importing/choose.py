@@ -45,7 +45,9 @@ def default_scorers(
     for name, entry in scorers:
         scorer = entry.make(**SETTINGS)
         fitted = scorer.fitted_on is None or scorer.fitted_on in splits
-        wanted = name not in BASELINES and fitted and (text or not scorer.reads_text)
+        wanted = (
+            name not in BASELINES and fitted and (text or not (scorer.reads_text or scorer.reads_answers))
+        )
         if wanted and not _missing(scorer, captures, roles):
             found.append(name)
     return sorted(found, key=_order) or ["length"]

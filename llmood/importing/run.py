@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from llmood.config import RunConfig
+from llmood.engines.captures import required_comparisons
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, DataError
@@ -18,6 +19,7 @@ from llmood.importing.columns import named_columns
 from llmood.importing.imported import Imported
 from llmood.importing.placing import ID_ROWS, OOD_ROWS, TRAIN_ROWS
 from llmood.judging.choose import make_judging
+from llmood.judging.equivalence.compare import compared_too
 from llmood.judging.judge import answers_spec, judge_answers
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
@@ -180,8 +182,18 @@ def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStat
     samples = _without_text(imported.samples) if private else imported.samples
     rejects = [without_values(reject) for reject in imported.rejects] if private else imported.rejects
     write_inputs(target, samples, rejects)
-    write_table(target.file("observations/index.parquet"), imported.index)
-    observations = Observations(imported.samples, imported.index, Store())
+    store = Store()
+    index, counts = compared_too(
+        required_comparisons(imported.scorers.values()),
+        Observations(imported.samples, imported.index, store),
+        imported.index,
+        store,
+        None,
+        progress,
+    )
+    target.write_manifest("running", compared=counts)
+    write_table(target.file("observations/index.parquet"), index)
+    observations = Observations(imported.samples, index, store)
     judged = _judged(imported, observations)
     return conclude(target, imported.config, observations, imported.scorers, progress, judged=judged)
 

@@ -33,6 +33,9 @@ class Scorer(ABC):
     reads_text: ClassVar[bool] = False
     """Whether it reads the samples' `prompt`: a run that keeps no text can't be scored with it again."""
 
+    reads_answers: ClassVar[bool] = False
+    """Whether it reads the words of answers: a run that keeps no text can't be scored with it at all."""
+
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that it reads."""

@@ -63,8 +63,7 @@ class FromDraws(Scorer):
         equivalence: when two of them say the same (the run's `equivalence`).
     """
 
-    reads_logprobs: ClassVar[bool] = False
-    """Whether it needs each draw's log-likelihood."""
+    reads_answers = True
     compared: ClassVar[Literal["openers", "all"] | None] = "openers"
     """Which pairs have to be compared: those that clusters need, all of them, or none."""
 
@@ -76,6 +75,11 @@ class FromDraws(Scorer):
     def __init__(self, *, generations: Params = TEN_DRAWS, equivalence: Params = SAME_WORDS) -> None:
         self.generations = generations
         self.equivalence = equivalence
+
+    @property
+    def reads_logprobs(self) -> bool:
+        """Whether it needs each draw's log-likelihood."""
+        return False
 
     @property
     def draws(self) -> CaptureSpec:
@@ -118,7 +122,8 @@ class FromDraws(Scorer):
     def _kept(self, table: pa.Table, offsets: Integers) -> tuple[NDArray[np.bool_], list[str | None]]:
         """Which draws say something, and of each sample why it can't be scored."""
         status, why, texts = (table[name].to_pylist() for name in ("status", "reason", "text"))
-        kept = np.array([bool((text or "").strip()) for text in texts], dtype=np.bool_)
+        # Words that nobody kept (--no-text) may have said something.
+        kept = np.array([text is None or bool(text.strip()) for text in texts], dtype=np.bool_)
         known = np.ones(len(kept), dtype=np.bool_)
         if self.reads_logprobs:
             logprobs, bounds = token_column(table, "logprobs")
@@ -149,7 +154,7 @@ class FromDraws(Scorer):
         places = places[kept[places]]
         counts = [int(kept[offsets[row] : offsets[row + 1]].sum()) for row in rows]
         own = table.take(pa.array(places))
-        texts = [text.strip() for text in own["text"].to_pylist()]
+        texts = [(text or "").strip() for text in own["text"].to_pylist()]
         logprobs, bounds = token_column(own, "logprobs")
         sums, tokens = sum_scored_tokens(logprobs, bounds)
         sums[(tokens == 0) | _any_missing(logprobs, bounds)] = np.nan

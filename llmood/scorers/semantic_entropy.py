@@ -16,22 +16,24 @@ from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
 from llmood.scorers.drawn import SAME_WORDS, TEN_DRAWS, Drawn, FromDraws, Params
 
-Estimate = Literal["rao", "monte_carlo"]
+Estimate = Literal["rao", "discrete", "monte_carlo"]
 
 
-@register("semantic_entropy", {"": {}, ".monte_carlo": {"estimate": "monte_carlo"}})
+@register(
+    "semantic_entropy",
+    {"": {}, ".discrete": {"estimate": "discrete"}, ".monte_carlo": {"estimate": "monte_carlo"}},
+)
 class SemanticEntropy(FromDraws):
     """How spread the draws are over meanings, each weighed by its likelihood.
 
     Formula: `measures.semantic_entropy` (Farquhar et al., Nature 630, 2024). The plain one is Rao's: a cluster has the
-    share of the draws' likelihood that its draws have, with the mean log-probability of a draw's tokens. `.monte_carlo`
-    (Kuhn et al., ICLR 2023) takes the sequences' own probabilities and normalises nothing.
+    share of the draws' likelihood that its draws have, with the mean log-probability of a draw's tokens. `.discrete`
+    counts draws instead, and needs no log-probabilities. `.monte_carlo` (Kuhn et al., ICLR 2023) takes the sequences'
+    own probabilities and normalises nothing.
 
     Args:
         estimate: which of them.
     """
-
-    reads_logprobs = True
 
     def __init__(
         self,
@@ -43,7 +45,13 @@ class SemanticEntropy(FromDraws):
         super().__init__(generations=generations, equivalence=equivalence)
         self.estimate = estimate
 
+    @property
+    def reads_logprobs(self) -> bool:
+        return self.estimate != "discrete"
+
     def uncertainty(self, drawn: Drawn) -> Floats:
+        if self.estimate == "discrete":
+            return discrete_semantic_entropy(drawn.clusters, drawn.offsets)
         if self.estimate == "rao":
             means = drawn.log_likelihoods / drawn.tokens
             return rao_semantic_entropy(drawn.clusters, means, drawn.offsets)
@@ -51,17 +59,6 @@ class SemanticEntropy(FromDraws):
             drawn.clusters, drawn.log_likelihoods, drawn.offsets, drawn.sequences
         )
         return np.where(np.isinf(found), np.nan, found)
-
-
-@register("semantic_entropy.discrete")
-class DiscreteSemanticEntropy(FromDraws):
-    """How spread the draws are over meanings, each weighed by how often it was drawn; needs no log-probabilities.
-
-    Formula: `measures.semantic_entropy.discrete_semantic_entropy` (Farquhar et al., Nature 630, 2024).
-    """
-
-    def uncertainty(self, drawn: Drawn) -> Floats:
-        return discrete_semantic_entropy(drawn.clusters, drawn.offsets)
 
 
 @register("semantic_sets")

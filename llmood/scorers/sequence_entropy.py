@@ -21,6 +21,7 @@ class SequenceEntropy(FromDraws):
         mean: per token.
     """
 
+    reads_answers = False
     reads_logprobs = True
     compared = None
 

@@ -49,7 +49,14 @@ def table_of(logprobs: list[float | None], start: int, kind: str = "prompt_logpr
 
 
 def test_every_scorer_is_looked_at() -> None:
-    assert {name.split(".")[0] for name in scorers.names()} == {*FAMILY, *TOKENS, *TEXT, *BASELINES}
+    # Those of several draws: tests/unit/scorers/test_drawn.py.
+    drawn = {
+        name.split(".")[0]
+        for name, entry in scorers
+        if any(spec.kind == "generations" for spec in entry.make().needs)
+    }
+    known = {*FAMILY, *TOKENS, *TEXT, *BASELINES, *drawn}
+    assert {name.split(".")[0] for name in scorers.names()} == known
 
 
 @pytest.mark.parametrize("entry", entries(TOKENS))

@@ -87,6 +87,7 @@ def test_the_table_is_long_and_holds_null_for_no_score() -> None:
         "status": "ok",
         "reason": None,
         "fitted_on": None,
+        "definition": None,
     }
 
 

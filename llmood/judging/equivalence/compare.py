@@ -65,6 +65,20 @@ class Count:
     asked: int = 0
 
 
+def compared_too(
+    specs: Sequence[CaptureSpec],
+    observations: Observations,
+    index: pa.Table,
+    store: Store,
+    nli: NliModel | None,
+    progress: Progress,
+) -> tuple[pa.Table, dict[str, dict[str, int]]]:
+    """The index with those comparisons that it lacks, and of each of these what it took."""
+    lacking = [spec for spec in specs if not observations.has(spec)]
+    further, counts = compare_all(lacking, observations, store, nli, progress)
+    return pa.concat_tables([index, further]), counts
+
+
 def compare_all(
     specs: Sequence[CaptureSpec],
     observations: Observations,

@@ -108,7 +108,7 @@ def test_what_has_no_draws_to_compare_says_why(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_log_probabilities_matter_to_those_that_read_them(name: str) -> None:
     column = column_of(name, [[A, ("blue", None), B]])
-    reads = scorers.get(name).factory.reads_logprobs  # type: ignore[attr-defined]
+    reads = scorers.get(name).make().reads_logprobs  # type: ignore[attr-defined]
     assert column.reasons[0] == ("some draws have no log-probabilities" if reads else None)
 
 
