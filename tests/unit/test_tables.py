@@ -32,6 +32,7 @@ SCORE = {
     "status": "ok",
     "reason": None,
     "fitted_on": None,
+    "definition": None,
 }
 
 
@@ -177,6 +178,9 @@ def test_the_contract_columns() -> None:
         "response": "key status reason text token_ids logprobs finish temperature top_p seed "
         "entropy top_ids top_logprobs residual_mass",
     }
+    promised["next_token"] = (
+        "key status reason top_ids top_logprobs residual_mass entropy label_ids label_logits"
+    )
     promised["generations"] = promised["response"]
     schemas = [SAMPLES, SCORES, INDEX, *CAPTURE_SCHEMAS.values()]
     for schema in schemas:

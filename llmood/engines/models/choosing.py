@@ -13,7 +13,7 @@ from llmood.engines.decoding import Decoding
 
 # exp of less is 0 in float64, and 0 · −∞ would be NaN where it has to be 0.
 LEAST_LOG = -1e4
-AT_ONCE = 128 * 1024  # measured on two cores: a mebibyte of float64 stays in a core's cache
+AT_ONCE = 64 * 1024  # measured: half a mebibyte of float64 and what is made of it stay in a core's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,26 @@ class Vocabulary:
 
     def entropy(self) -> torch.Tensor:
         """−Σ p log p over the whole vocabulary, in nats: (n,)."""
-        mean = (self.weights * self.logits).sum(dim=-1) / self.total[:, 0]
+        mean = _dots(self.weights, self.logits) / self.total[:, 0]
         # A distribution on one token would come out a rounding below 0.
         return (self.total[:, 0].log() - mean).clamp_min_(0.0)
+
+    def likeliest(self) -> torch.Tensor:
+        """The likeliest token of each row, the first of equals: (n,)."""
+        if self.logits.device.type == "cpu":  # where NumPy takes a tenth of torch's time
+            return torch.from_numpy(self.logits.numpy().argmax(axis=-1))
+        return self.logits.argmax(dim=-1)
 
     def tempered(self, temperature: float) -> torch.Tensor:
         """Weights (n, V) at a temperature above 0."""
         return self.weights if temperature == 1.0 else (self.logits / temperature).exp_()
+
+
+def _dots(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Σ a b of each row (n, V) → (n,). On a processor NumPy takes a fifth of torch's time."""
+    if one.device.type == "cpu":
+        return torch.from_numpy(np.vecdot(one.numpy(), other.numpy()))
+    return torch.linalg.vecdot(one, other)
 
 
 def nucleus(weights: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -117,8 +130,6 @@ class Chosen:
     @classmethod
     def joined(cls, parts: Sequence[Chosen]) -> Chosen:
         """Those of several groups of rows, one behind the other."""
-        if len(parts) == 1:
-            return parts[0]
         return cls(*(torch.cat(each) for each in zip(*(part.columns for part in parts), strict=True)))
 
 
@@ -142,13 +153,15 @@ class Chooser:
     def __call__(self, logits: torch.Tensor, rows: NDArray[np.int64], step: int) -> Chosen:
         """What comes next in these rows, of logits (n, V) in their order; a few rows at a time."""
         size = rows_at_once(logits)
+        if len(rows) <= size:
+            return self._choose(logits, rows, step)
         parts = zip(logits.split(size), np.split(rows, range(size, len(rows), size)), strict=True)
         return Chosen.joined([self._choose(part, own, step) for part, own in parts])
 
     def _choose(self, logits: torch.Tensor, rows: NDArray[np.int64], step: int) -> Chosen:
         vocabulary = Vocabulary.of(logits)
         if self._uniforms is None:
-            ids = logits.max(dim=-1).indices
+            ids = vocabulary.likeliest()
         else:
             weights = nucleus(vocabulary.tempered(self.decoding.temperature), self.decoding.top_p)
             uniforms = torch.from_numpy(self._uniforms[rows, step]).to(logits.device)
@@ -164,7 +177,7 @@ def rows_at_once(logits: torch.Tensor) -> int:
 def kept(vocabulary: Vocabulary, ids: torch.Tensor, alternatives: int) -> Chosen:
     """What is kept of the distributions before the tokens that were chosen."""
     most = min(alternatives, vocabulary.logits.shape[1])
-    top = vocabulary.logits.topk(most, dim=-1).indices
+    top = vocabulary.logits.topk(most, dim=-1).indices if most else ids[:, None][:, :0]
     return Chosen(
         ids,
         vocabulary.logprobs(ids[:, None])[:, 0],

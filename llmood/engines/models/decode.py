@@ -50,9 +50,10 @@ class Stepper:
         self._takes_positions = "position_ids" in names
         self._kept = {"logits_to_keep": 1} if head is None and "logits_to_keep" in names else {}
         ids, mask = left_padded(rows)
-        self._positions = torch.from_numpy(np.maximum(mask.cumsum(axis=1) - 1, 0)).to(model.device)
-        # Without padding no mask is needed, and the model makes none at every step.
+        positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
+        # Without padding all rows stand at the same places, and no mask is needed.
         self._mask = None if mask.all() else torch.from_numpy(mask).to(model.device)
+        self._positions = torch.from_numpy(positions[:1] if mask.all() else positions).to(model.device)
         self.states = self._read(torch.from_numpy(ids).to(model.device))
 
     def repeat(self, times: int) -> None:
@@ -60,17 +61,17 @@ class Stepper:
         if times > 1:
             self._cache.batch_repeat_interleave(times)
             self.states = self.states.repeat_interleave(times, dim=0)
-            self._positions = self._positions.repeat_interleave(times, dim=0)
             if self._mask is not None:
+                self._positions = self._positions.repeat_interleave(times, dim=0)
                 self._mask = self._mask.repeat_interleave(times, dim=0)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """These rows alone, of those that are there."""
         picked = torch.from_numpy(rows).to(self._positions.device)
         self._cache.batch_select_indices(picked)
-        self.states, self._positions = self.states[picked], self._positions[picked]
+        self.states = self.states[picked]
         if self._mask is not None:
-            self._mask = self._mask[picked]
+            self._positions, self._mask = self._positions[picked], self._mask[picked]
 
     def step(self, ids: torch.Tensor) -> None:
         """Read one more token (n,) in each row."""
@@ -84,6 +85,8 @@ class Stepper:
         if self._head is None:
             return choose(self.states, rows, step)
         size = max(1, logits_at_once(self.states.device) // self._head.words)
+        if len(rows) <= size:
+            return choose(self._head(self.states), rows, step)
         parts = zip(self.states.split(size), np.split(rows, range(size, len(rows), size)), strict=True)
         return Chosen.joined([choose(self._head(part), own, step) for part, own in parts])
 
@@ -125,7 +128,7 @@ def decode(
         for step in range(max_new_tokens):
             chosen = stepper.choose(choose, there, step)
             ids = record.add(there, live, chosen)
-            live &= ~np.isin(ids, ends)
+            live &= ~_among(ids, ends)
             if not live.any() or step + 1 == max_new_tokens:
                 break
             following = chosen.ids
@@ -181,7 +184,7 @@ class _Choosing(LogitsProcessor):  # type: ignore[misc]  # transformers is not f
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         chosen = self._choose(scores, self._rows, self._step)
-        self._live &= ~np.isin(self.record.add(self._rows, self._live, chosen), self._ends)
+        self._live &= ~_among(self.record.add(self._rows, self._live, chosen), self._ends)
         self._step += 1
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen.ids[:, None], 0.0)
 
@@ -213,6 +216,12 @@ class Record:
             Answer(ids, logprobs, top_ids, top_logprobs, entropy=entropy)
             for ids, logprobs, entropy, top_ids, top_logprobs in found
         ]
+
+
+def _among(ids: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of a few ids are among fewer others."""
+    found: NDArray[np.bool_] = (ids[:, None] == ends).any(axis=1)
+    return found
 
 
 def left_padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

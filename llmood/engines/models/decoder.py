@@ -39,11 +39,13 @@ class Decoder:
     ) -> list[list[Answer]]:
         """Each row's answers. Draw i takes the row's seed and i; where nothing is drawn, all of them are one."""
         draws = 1 if decoding.greedy else decoding.draws
-        lengths = np.array([len(row) for row in rows])
-        if len(set(lengths.tolist())) == 1 or self.padding_is_unseen:
-            batches = [np.arange(len(rows))]
+        lengths = [len(row) for row in rows]
+        if len(set(lengths)) == 1 or self.padding_is_unseen:
+            batches = [list(range(len(rows)))]
         else:
-            batches = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+            batches = [
+                [i for i, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))
+            ]
         found: dict[int, list[Answer]] = {}
         for batch in batches:
             own = [seeds[index] + draw for index in batch for draw in range(draws)]
@@ -51,7 +53,7 @@ class Decoder:
             answers = self._decode(
                 [rows[index] for index in batch], choose, draws, max_new_tokens, decoding.end_ids
             )
-            for place, index in enumerate(batch.tolist()):
+            for place, index in enumerate(batch):
                 each = answers[place * draws : (place + 1) * draws] * (decoding.draws // draws)
                 found[index] = [replace(answer, seed=seeds[index] + i) for i, answer in enumerate(each)]
         return [found[index] for index in range(len(rows))]

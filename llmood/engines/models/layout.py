@@ -88,6 +88,11 @@ def _layout(
     )
     wanted = np.concatenate([np.asarray(row[1:], dtype=np.int64) for row in rows])
     last = np.array([start + len(row) - 1 for start, row in zip(starts, rows, strict=True)])
-    own = {"ids": ids, "places": places, "wanted": wanted, "last": last}
-    tensors = {name: torch.from_numpy(each) for name, each in own.items()}
-    return Layout(**tensors, arguments=arguments or {}, starts=tuple(starts))
+    return Layout(
+        torch.from_numpy(ids),
+        torch.from_numpy(places),
+        torch.from_numpy(wanted),
+        torch.from_numpy(last),
+        arguments or {},
+        tuple(starts),
+    )

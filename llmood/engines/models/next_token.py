@@ -26,7 +26,6 @@ def read_next(
 
 def _kept(logits: torch.Tensor, alternatives: int, label_ids: Sequence[int]) -> tuple[torch.Tensor, ...]:
     vocabulary = Vocabulary.of(logits)
-    likeliest = vocabulary.logits.argmax(dim=-1)
-    chosen = kept(vocabulary, likeliest, alternatives)
+    chosen = kept(vocabulary, vocabulary.likeliest(), alternatives)
     labels = logits[:, torch.tensor(label_ids, dtype=torch.long, device=logits.device)]
     return chosen.top_ids, chosen.top_logprobs, chosen.entropy, labels.float()

@@ -11,6 +11,8 @@ from llmood.records import CaptureSpec
 
 PROMPTS = [CaptureSpec.of("prompt_logprobs", role) for role in ("base", "tuned")]
 RESPONSE = CaptureSpec.of("response", "tuned", max_new_tokens=8)
+ENTROPY = CaptureSpec.of("response", "tuned", max_new_tokens=8, entropy=True)
+NEXT = CaptureSpec.of("next_token", "tuned", top=5)
 MOMENTS = CaptureSpec.of("prompt_moments", "tuned")
 
 
@@ -45,6 +47,8 @@ def test_a_server_is_asked_where_one_is_named() -> None:
         ([RESPONSE], {"device": "mps"}, "transformers", "no GPU"),
         ([RESPONSE], {"vllm": False}, "transformers", "not installed"),
         ([RESPONSE, MOMENTS], {}, "transformers", "prompt_moments/tuned/prompt"),
+        ([ENTROPY], {}, "transformers", "response/tuned/prompt?entropy=True"),
+        ([RESPONSE, NEXT], {}, "vllm", "is decoded, on a GPU"),
     ],
 )
 def test_the_captures_and_the_machine_decide(
@@ -64,3 +68,4 @@ def test_engines_that_can() -> None:
     assert "vllm" not in able(MOMENTS)
     assert "vllm" in able(RESPONSE)
     assert able(CaptureSpec.of("mind_reading", "base")) == []
+    assert able(CaptureSpec.of("next_token", "base", top=-1)) == []  # nobody can

@@ -68,6 +68,27 @@ def test_private_draws_have_no_text() -> None:
         assert all(each["text"] is None and each["token_ids"] is None and each["logprobs"] for each in draws)
 
 
+def test_private_alternatives_have_no_ids() -> None:
+    # The token itself is among them.
+    spec = CaptureSpec.of("next_token", "tuned", top=3)
+    for private in (False, True):
+        prompts = prompts_of(TEXTS)
+        observer = Observer(Spy(), prompts, Store(), private=private)
+        observer.run(spec)
+        (block,) = Observations(samples_of(prompts), observer.index(), Store()).blocks([spec])
+        assert [ids is None for ids in block[spec]["top_ids"].to_pylist()] == [private] * 3
+        assert all(len(each) == 3 for each in block[spec]["top_logprobs"].to_pylist())
+        assert all(entropy > 0 for entropy in block[spec]["entropy"].to_pylist())
+
+
+def test_draws_that_end_elsewhere_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Spy()
+    before = Observer(engine, [], Store(), private=False).context(DRAWS)
+    monkeypatch.setattr("llmood.engines.fake.FakeTokenizer.end_ids", frozenset({1, 7}))
+    after = Observer(engine, [], Store(), private=False).context(DRAWS)
+    assert before.key("a") != after.key("a")
+
+
 def test_a_prompt_without_room_has_one_row_that_says_so() -> None:
     prompts = prompts_of(["a" * 50])
     engine = Spy(max_length=20)
