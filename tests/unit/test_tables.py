@@ -178,10 +178,13 @@ def test_the_contract_columns() -> None:
         "response": "key status reason text token_ids logprobs finish temperature top_p seed "
         "entropy top_ids top_logprobs residual_mass",
     }
-    promised["next_token"] = (
-        "key status reason top_ids top_logprobs residual_mass entropy label_ids label_logits"
-    )
-    promised["generations"] = promised["response"]
+    promised |= {
+        "next_token": "key status reason top_ids top_logprobs residual_mass entropy label_ids label_logits",
+        "generations": promised["response"],
+        "hidden_states": "key status reason layer position token_index shard row dim dtype",
+        "equivalence": "key status reason cluster contradiction entailment",
+        "nli": "key status reason probabilities",
+    }
     schemas = [SAMPLES, SCORES, INDEX, *CAPTURE_SCHEMAS.values()]
     for schema in schemas:
         name = schema.metadata[b"llmood.schema"].decode()

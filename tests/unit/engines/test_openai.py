@@ -61,6 +61,8 @@ def same(ours: dict[int, Captured], theirs: dict[int, Captured]) -> None:
     for index, captured in ours.items():
         assert (captured.status, captured.reason) == ("ok", None)
         for name, value in theirs[index].values.items():
+            if name == "entropy":  # a server shows no whole vocabulary
+                continue
             given = captured.values[name]
             assert given == (pytest.approx(value, abs=1e-6) if name == "logprobs" and value[1:] else value)
 
