@@ -44,9 +44,6 @@ class FirstState(Scorer):
 @pytest.fixture(autouse=True)
 def first_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     no_report(monkeypatch)
-    monkeypatch.setattr(
-        "llmood.importing.run.write_report", lambda runs, path, status=None: path.write_text("")
-    )
     scorers.names()  # everything else is registered first
     register("first_state")(FirstState)
     yield
