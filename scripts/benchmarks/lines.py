@@ -13,6 +13,7 @@ from benchmarks.one_at_a_time import AgainstOneAtATime
 from benchmarks.peak_memory import MemoryOfSamples, MemoryOfVocabulary
 from benchmarks.random_llama import EIGHT_BILLION, NARROW
 from benchmarks.ratio_scoring import RatioScoring
+from benchmarks.sampling import SamplingAgainstLmPolygraph
 from benchmarks.semantic_clusters import SemanticClusters
 from benchmarks.store_rates import StoreRates
 from benchmarks.vllm_overhead import VllmOverhead
@@ -34,6 +35,7 @@ def lines_for(device: str) -> Sequence[Line]:
         AgainstOneAtATime(),
         AgainstLmEval(),
         AgainstLmPolygraph(),
+        SamplingAgainstLmPolygraph(),
         SemanticClusters(),
         VllmOverhead(),
         MemoryOfSamples(),

@@ -27,7 +27,7 @@ COMMAND = "python scripts/bench.py --only x"
 def scripts() -> Iterator[SimpleNamespace]:
     """The bench and its parts, by their names."""
     names = "agreement bootstrap clinc150 context environments lines lm_eval lm_polygraph matrix_rate one_at_a_time"
-    names += " peak_memory peer random_llama ratio_scoring record scoring store_rates timing vllm_overhead"
+    names += " peak_memory peer random_llama ratio_scoring record sampling scoring store_rates timing vllm_overhead"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "scripts"))
         parts = {name: import_module(f"benchmarks.{name}") for name in names.split()}
@@ -62,7 +62,14 @@ def stand_ins(scripts: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> dict
         def __exit__(self, *_: object) -> None:
             pass
 
-    for module in (scripts.lm_eval, scripts.lm_polygraph, scripts.vllm_overhead, scripts.peak_memory):
+    peered = (
+        scripts.lm_eval,
+        scripts.lm_polygraph,
+        scripts.sampling,
+        scripts.vllm_overhead,
+        scripts.peak_memory,
+    )
+    for module in peered:
         monkeypatch.setattr(module, "Peer", Peer)
     monkeypatch.setattr(scripts.environments, "python_of", lambda name: Path(sys.executable))
     return answers
@@ -147,6 +154,21 @@ def test_against_lm_polygraph(scripts: SimpleNamespace, context: Any, stand_ins:
     assert records[0].target == 10
     # Four tokens of about log 1000 each.
     assert records[1].value == pytest.approx(4 * np.log(1000), rel=0.1)
+
+
+def test_sampling_against_lm_polygraph(
+    scripts: SimpleNamespace, context: Any, stand_ins: dict[str, Any]
+) -> None:
+    stand_ins["lm_polygraph_draws"] = {"sum": [25.0, 30.0, 35.0], "mean": [7.0] * 3}
+    line = scripts.sampling.SamplingAgainstLmPolygraph(prompts=3, tokens=5, new_tokens=4, draws=3, batch=2)
+    records = line.measure(context)
+    check(records)
+    assert [record.target for record in records] == [4.0, 1.0]
+    # Four tokens of about log 1000 each, which is within four standard errors of 30 ± 3.
+    assert records[1].value == pytest.approx(30 - 4 * np.log(1000), abs=1.5)
+    assert records[1].reached
+    stand_ins["lm_polygraph_draws"] = {"sum": [0.0] * 3, "mean": [0.0] * 3}
+    assert line.measure(replace(context, folder=context.folder / "again"))[1].reached is False
 
 
 def test_vllm_is_compared_where_it_is(
