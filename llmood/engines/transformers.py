@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -60,7 +61,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         super().__init__(*args, **kwargs)
         self._loaded: tuple[str, CausalLM] | None = None
 
-    @property
+    @cached_property  # every capture asks, and to look up what is installed takes milliseconds
     def version(self) -> dict[str, str | int]:
         return {"engine": ENGINE_VERSION, "transformers": version("transformers"), "torch": version("torch")}
 
