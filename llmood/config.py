@@ -63,8 +63,8 @@ class Models(Strict):
     """The model roles. Each is optional; a scorer that needs a missing one is refused.
 
     `tuned` may be a list of adapters, of several seeds say: the first is the role `tuned`, whose numbers are the
-    run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run. `nli` tells
-    which answers say the same (`equivalence`).
+    run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run. `nli` and
+    `encoder` tell which answers say the same (`equivalence`): an inference model, and a sentence-transformers folder.
     """
 
     base: (
@@ -80,6 +80,9 @@ class Models(Strict):
         | None
     ) = None
     nli: (
+        Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
+    ) = None
+    encoder: (
         Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
     ) = None
 

@@ -18,7 +18,7 @@ from llmood.engines.choose import able, choose_engine
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, make_judging
-from llmood.judging.equivalence.nli_model import NliModel
+from llmood.judging.equivalence.choose import Readers, make_readers
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
@@ -43,7 +43,7 @@ class Plan:
     samples: pa.Table
     prompts: tuple[Prompt, ...]
     comparisons: list[CaptureSpec]
-    nli: NliModel | None
+    readers: Readers
     judging: Judging | None = None
 
     @property
@@ -89,9 +89,7 @@ class Plan:
             "tasks": [_describe_task(task) for task in self.tasks],
             "models": {role: _describe_model(self.engine, role) for role in self.engine.roles},
             "captures": [spec.id for spec in (*self.captures, *self.comparisons)],
-            "nli": None
-            if self.nli is None
-            else {"name": self.nli.weights.name, "identity": self.nli.identity},
+            **self.readers.describe(),
             "engine": {"kind": self.engine.kind, "why": self.engine_why},
         }
 
@@ -112,7 +110,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     captures = required_captures(needing, response)
     comparisons = required_comparisons(chosen.values())
     check_words(chosen, config)
-    nli = _make_nli(config, folder, comparisons)
+    readers = make_readers(config, folder, comparisons)
     choice = choose_engine(config.engine, captures)
     engine = make_engine(config, folder, choice.kind)
     _check_captures(engine, chosen, captures)
@@ -143,7 +141,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         samples,
         prompts,
         comparisons,
-        nli,
+        readers,
         judging,
     )
 
@@ -177,18 +175,6 @@ def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
             f"scorers: {reading} reads the answers' words, and this run keeps none (--no-text)",
             hint="leave out the scorers that compare answers, or keep the text",
         )
-
-
-def _make_nli(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> NliModel | None:
-    """The model that compares answers, where one is asked to; it is found and checked, not loaded."""
-    if all(dict(spec.params)["rule"] != "nli" for spec in comparisons):
-        return None
-    if config.models.nli is None:
-        raise ConfigError(
-            "equivalence.rule: nli needs models.nli, which the configuration lacks",
-            hint="name a natural-language-inference model there, or take rule: exact",
-        )
-    return NliModel(config.models.nli, config.engine, folder=folder)
 
 
 def make_engine(config: RunConfig, folder: Path | None, kind: str) -> Engine:

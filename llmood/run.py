@@ -21,7 +21,7 @@ from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
 from llmood.judging.choose import make_judging
-from llmood.judging.equivalence.compare import compared_too
+from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge import answers_spec, judge_answers
 from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, check_words, make_plan
@@ -130,7 +130,8 @@ def rescore(
         _check_captured(chosen, observations, folder)
         lacking = [spec for spec in required_comparisons(chosen.values()) if not observations.has(spec)]
         if lacking:
-            index, _ = compared_too(lacking, observations, index, store, None, progress)
+            compared, _ = compare_all(lacking, observations, store, None, progress)
+            index = pa.concat_tables([index, compared])
             write_table(folder.file("observations/index.parquet"), index)
             observations = Observations(samples, index, store)
         judged = _judged_again(folder, config, Run(run).scored_config, observations)
@@ -222,7 +223,16 @@ def _observe(
     index = observer.index()
     if plan.comparisons:
         observed = Observations(plan.samples, index, store)
-        index, counts = compared_too(plan.comparisons, observed, index, store, plan.nli, progress)
+        compared, counts = compare_all(
+            plan.comparisons,
+            observed,
+            store,
+            plan.readers.nli,
+            progress,
+            encoder=plan.readers.encoder,
+            decoder=lambda role: plan.engine.tokenizer(role).decode,
+        )
+        index = pa.concat_tables([index, compared])
         target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
     return index, observer.answers("tuned")

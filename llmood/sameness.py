@@ -10,6 +10,7 @@ from llmood.server_config import PACING
 
 # What says how a model is made (its weights decide, whatever made them), and how patiently a server is asked.
 BESIDE: dict[str, Any] = {"finetune": True, "engine": {"server": dict.fromkeys(PACING, True)}}
+READERS = ("nli", "encoder")  # models that compare answers, beside those that give them
 SHOWN = 60  # characters of a value in a message
 
 
@@ -43,8 +44,9 @@ def content_of(manifest: Mapping[str, Any]) -> str:
         role: [model["identity"].get(key) for key in ("weights", "adapter", "model")]
         for role, model in manifest.get("models", {}).items()
     }
-    if manifest.get("nli"):
-        models["nli"] = [manifest["nli"]["identity"]["weights"]]
+    for reader in READERS:
+        if manifest.get(reader):
+            models[reader] = [manifest[reader]["identity"]["weights"]]
     return canonical_json([models, [task["source"] for task in manifest.get("tasks", [])]])
 
 
@@ -57,7 +59,7 @@ def deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
             role: {"identity": model["identity"], "tokenizer": model.get("tokenizer")}
             for role, model in manifest["models"].items()
         },
-        "nli": (manifest.get("nli") or {}).get("identity"),
+        **{reader: (manifest.get(reader) or {}).get("identity") for reader in READERS},
         "captures": manifest["captures"],
         "tasks": {
             task["name"]: {key: task[key] for key in ("source", "samples", "rejects")}

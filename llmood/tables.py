@@ -162,7 +162,10 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("dtype", pa.string()),
     ),
     # Of a sample's draws: the number of the cluster that each is in (null: it says nothing); and, where all pairs were
-    # compared, how far each (row) contradicts or entails each (column), draws × draws.
+    # compared, how far each (row) contradicts or entails each (column), draws × draws. Of `pairs=answer`, cluster 0 is
+    # the given answer's, and the matrices are 2 × draws: there from the answer, and back. `relevance`: of each answer,
+    # how much each token matters. `support`: sentences × draws, how far a draw supports the sentence; `sentence`: whose
+    # each is.
     "equivalence": _schema(
         "equivalence",
         1,
@@ -170,7 +173,12 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("cluster", pa.list_(pa.int16())),
         ("contradiction", pa.list_(pa.float32())),
         ("entailment", pa.list_(pa.float32())),
+        ("relevance", pa.list_(pa.list_(pa.float32()))),
+        ("support", pa.list_(pa.float32())),
+        ("sentence", pa.list_(pa.int16())),
     ),
+    # What a sentence encoder made of a text, of length 1.
+    "embedding": _schema("embedding", 1, *_OUTCOME, ("vector", pa.list_(pa.float32()))),
     # What an inference model said of a pair of texts: contradiction, neutral, entailment.
     "nli": _schema("nli", 1, *_OUTCOME, ("probabilities", pa.list_(pa.float32(), 3))),
 }

@@ -87,7 +87,14 @@ def observe(
     for spec in given_for(specs):
         observer.run(spec)
     samples, index, store = samples_of(prompts), observer.index(), observer.store
-    further, _ = compare_all(compared, Observations(samples, index, store), store, None, Progress())
+    further, _ = compare_all(
+        compared,
+        Observations(samples, index, store),
+        store,
+        None,
+        Progress(),
+        decoder=lambda role: FakeTokenizer().decode,
+    )
     return observer, Observations(samples, pa.concat_tables([index, further]), store)
 
 

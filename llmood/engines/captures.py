@@ -25,15 +25,49 @@ def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> 
 
 
 EQUIVALENCE = "equivalence"
-"""Which of a sample's draws say the same: observed of other observations, after them."""
-COMPARING = frozenset({"rule", "mode", "question", "pairs"})
-"""Its own parameters; the others are those of the draws."""
+"""What a sample's answers have in common: observed of other observations, after them."""
+COMPARING = frozenset({"rule", "mode", "question", "threshold", "pairs"})
+"""Its own parameters. Those that begin with ANSWER are the given answer's, the others those of the draws."""
+ANSWER = "answer_"
+OF_DRAWS = ("openers", "all", "tokens", "sentences")
+OF_BOTH = ("answer",)
+OF_ANSWER = ("answer_tokens",)
+"""What `pairs` may be, by what it reads: the draws, the given answer too, or that alone."""
 
 
 def compared_answers(spec: CaptureSpec) -> CaptureSpec:
     """The draws that an `equivalence` compares."""
-    params = {name: value for name, value in spec.params if name not in COMPARING}
+    params = {
+        name: value for name, value in spec.params if name not in COMPARING and not name.startswith(ANSWER)
+    }
     return CaptureSpec.of("generations", spec.model, spec.target, **params)
+
+
+def given_answer(spec: CaptureSpec) -> CaptureSpec:
+    """The response that an `equivalence` holds against the draws, or looks at by itself."""
+    params = {name.removeprefix(ANSWER): value for name, value in spec.params if name.startswith(ANSWER)}
+    return CaptureSpec.of("response", spec.model, **params)
+
+
+def comparison_of(
+    pairs: str,
+    equivalence: Mapping[str, Any],
+    generations: Mapping[str, Any] | None = None,
+    response: Mapping[str, Any] | None = None,
+) -> CaptureSpec:
+    """An `equivalence` of draws, of a response, or of both, as `pairs` has it."""
+    answer = {ANSWER + name: value for name, value in (response or {}).items()}
+    params = {**(generations or {}), **answer, **equivalence, "pairs": pairs}
+    return CaptureSpec.of(EQUIVALENCE, "tuned", "prompt", **params)
+
+
+def compared(spec: CaptureSpec) -> tuple[CaptureSpec, ...]:
+    """All that an `equivalence` reads."""
+    pairs = dict(spec.params)["pairs"]
+    if pairs in OF_ANSWER:
+        return (given_answer(spec),)
+    draws = compared_answers(spec)
+    return (draws, given_answer(spec)) if pairs in OF_BOTH else (draws,)
 
 
 def required_comparisons(scorers: Iterable[Needs]) -> list[CaptureSpec]:
@@ -43,7 +77,8 @@ def required_comparisons(scorers: Iterable[Needs]) -> list[CaptureSpec]:
 
 def given_for(needs: Iterable[CaptureSpec]) -> list[CaptureSpec]:
     """What an engine, or a file, has to give for these."""
-    return list(dict.fromkeys(compared_answers(spec) if spec.kind == EQUIVALENCE else spec for spec in needs))
+    given = (compared(spec) if spec.kind == EQUIVALENCE else (spec,) for spec in needs)
+    return list(dict.fromkeys(spec for specs in given for spec in specs))
 
 
 def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> list[CaptureSpec]:

@@ -17,7 +17,7 @@ from llmood.scorers.on_adapter import reads_adapter
 # The first that is there is the report's headline.
 FIRST = ("likelihood_ratio", "likelihood", "perplexity")
 
-SETTINGS: Mapping[str, Any] = {"generations": {}}  # of draws that were made somehow
+SETTINGS: Mapping[str, Any] = {"generations": {}, "response": {}}  # of answers that were made somehow
 
 PROMPT_LOGPROBS = (
     "prompt_logprobs, the log-probability of each prompt token (log it where the model runs: vLLM has "

@@ -19,7 +19,7 @@ from llmood.importing.columns import named_columns
 from llmood.importing.imported import Imported
 from llmood.importing.placing import ID_ROWS, OOD_ROWS, TRAIN_ROWS
 from llmood.judging.choose import make_judging
-from llmood.judging.equivalence.compare import compared_too
+from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge import answers_spec, judge_answers
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
@@ -183,14 +183,11 @@ def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStat
     rejects = [without_values(reject) for reject in imported.rejects] if private else imported.rejects
     write_inputs(target, samples, rejects)
     store = Store()
-    index, counts = compared_too(
-        required_comparisons(imported.scorers.values()),
-        Observations(imported.samples, imported.index, store),
-        imported.index,
-        store,
-        None,
-        progress,
+    observed = Observations(imported.samples, imported.index, store)
+    compared, counts = compare_all(
+        required_comparisons(imported.scorers.values()), observed, store, None, progress
     )
+    index = pa.concat_tables([imported.index, compared])
     target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
     observations = Observations(imported.samples, index, store)

@@ -53,9 +53,15 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     }
     imported = config.engine.kind == "imported"  # its draws were made however they were made
     rule = config.equivalence.rule or ("nli" if config.models.nli else "exact")
-    reading = {"mode": config.equivalence.mode, "question": config.equivalence.question}
+    question = config.equivalence.question
+    reading: dict[str, dict[str, Any]] = {
+        "exact": {},
+        "nli": {"mode": config.equivalence.mode, "question": True if question is None else question},
+        "embedding": {"threshold": config.equivalence.threshold, "question": bool(question)},
+    }
     return {
         "seed": config.seed,
         "generations": {} if imported else generations,
-        "equivalence": {"rule": rule, **(reading if rule == "nli" else {})},
+        "equivalence": {"rule": rule, **reading[rule]},
+        "response": {} if imported else {"max_new_tokens": config.response.max_new_tokens},
     }

@@ -62,6 +62,11 @@ class NliModel:
             "device": self._device.split(":")[0],
         }
 
+    @property
+    def contradicts(self) -> bool:
+        """Whether contradiction is one of its classes."""
+        return Verdict.CONTRADICTION in self.columns
+
     def ask(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Probabilities (n, 3) of contradiction, neutral and entailment."""
         from llmood.engines.models.cross_encoder import CrossEncoder

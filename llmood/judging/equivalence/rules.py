@@ -9,8 +9,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from llmood.judging.equivalence.embeddings import Embeddings
 from llmood.judging.equivalence.verdicts import Verdicts
 from llmood.judging.normalise import normalise
+from llmood.measures.luq import entailment_over_contradiction
 from llmood.measures.nli import Verdict, equivalent, undecided
 
 Floats = NDArray[np.float32]
@@ -37,6 +39,9 @@ class Rule(Protocol):
     def entailment(self, pairs: Sequence[AnswerPair]) -> Floats:
         """Of each pair (n, 2): how far the second contradicts the first, and how far it follows from it; in [0, 1]."""
 
+    def support(self, pairs: Sequence[AnswerPair]) -> Floats:
+        """Of each pair (n,): how far the first speaks for the second rather than against it; in [0, 1]."""
+
 
 class ExactRule:
     """The same words, but for case, punctuation, articles and spacing; what normalises to nothing is compared as is."""
@@ -49,8 +54,44 @@ class ExactRule:
         return [_words(pair.first) == _words(pair.second) for pair in pairs]
 
     def entailment(self, pairs: Sequence[AnswerPair]) -> Floats:
-        follows = np.array(self.same(pairs), dtype=np.float32)
-        return np.stack([1 - follows, follows], axis=1) if len(pairs) else np.zeros((0, 2), np.float32)
+        return _or_else_against(np.array(self.same(pairs), dtype=np.float32))
+
+    def support(self, pairs: Sequence[AnswerPair]) -> Floats:
+        return self.entailment(pairs)[:, 1]
+
+
+class EmbeddingRule:
+    """A sentence encoder's vectors point the same way.
+
+    Args:
+        threshold: the cosine from which on two answers say the same.
+        question: whether each answer is read behind its question.
+    """
+
+    def __init__(self, embeddings: Embeddings, *, threshold: float, question: bool = False) -> None:
+        self.embeddings = embeddings
+        self.threshold = threshold
+        self.question = question
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {**self.embeddings.identity, "threshold": self.threshold, "question": self.question}
+
+    def same(self, pairs: Sequence[AnswerPair]) -> Sequence[bool]:
+        found: list[bool] = (self._cosines(pairs) >= self.threshold).tolist()
+        return found
+
+    def entailment(self, pairs: Sequence[AnswerPair]) -> Floats:
+        """The cosine, 0 where it is negative; it knows no contradiction, so that this is what is left of 1."""
+        return _or_else_against(np.clip(self._cosines(pairs), 0.0, 1.0))
+
+    def support(self, pairs: Sequence[AnswerPair]) -> Floats:
+        return self.entailment(pairs)[:, 1]
+
+    def _cosines(self, pairs: Sequence[AnswerPair]) -> Floats:
+        texts = [_texts(pair, question=self.question) for pair in pairs]
+        vectors = self.embeddings.of(dict.fromkeys(text for both in texts for text in both))
+        return np.array([vectors[first] @ vectors[second] for first, second in texts], dtype=np.float32)
 
 
 class NliRule:
@@ -73,27 +114,44 @@ class NliRule:
         return {**self.verdicts.identity, "mode": self.mode, "question": self.question}
 
     def same(self, pairs: Sequence[AnswerPair]) -> Sequence[bool]:
-        there = self._labels([self._texts(pair) for pair in pairs])
+        there = self._labels([_texts(pair, question=self.question) for pair in pairs])
         strict = self.mode == "strict"
         back = np.full(len(pairs), Verdict.CONTRADICTION)
         open_ = np.flatnonzero(undecided(there, strict=strict))
-        back[open_] = self._labels([self._texts(pairs[index])[::-1] for index in open_])
+        back[open_] = self._labels([_texts(pairs[index], question=self.question)[::-1] for index in open_])
         found: list[bool] = equivalent(there, back, strict=strict).tolist()
         return found
 
     def entailment(self, pairs: Sequence[AnswerPair]) -> Floats:
-        return self.verdicts.of([self._texts(pair) for pair in pairs])[
-            :, [Verdict.CONTRADICTION, Verdict.ENTAILMENT]
-        ]
+        return self._probabilities(pairs)[:, [Verdict.CONTRADICTION, Verdict.ENTAILMENT]]
+
+    def support(self, pairs: Sequence[AnswerPair]) -> Floats:
+        """Entailment where neutral is left out; of a model of two classes, entailment itself."""
+        contradiction, _, entailment = self._probabilities(pairs).T
+        if not self.verdicts.contradicts:
+            return entailment
+        with np.errstate(divide="ignore"):
+            found = entailment_over_contradiction(np.log(entailment), np.log(contradiction))
+        return found.astype(np.float32)
+
+    def _probabilities(self, pairs: Sequence[AnswerPair]) -> Floats:
+        return self.verdicts.of([_texts(pair, question=self.question) for pair in pairs])
 
     def _labels(self, texts: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
         labels: NDArray[np.int64] = self.verdicts.of(texts).argmax(axis=1)
         return labels
 
-    def _texts(self, pair: AnswerPair) -> tuple[str, str]:
-        if not self.question:
-            return pair.first, pair.second
-        return f"{pair.question} {pair.first}", f"{pair.question} {pair.second}"
+
+def _texts(pair: AnswerPair, *, question: bool) -> tuple[str, str]:
+    """What a model reads of a pair."""
+    if not question:
+        return pair.first, pair.second
+    return f"{pair.question} {pair.first}", f"{pair.question} {pair.second}"
+
+
+def _or_else_against(follows: Floats) -> Floats:
+    """(n, 2) from how far the second follows (n,): what doesn't follow is against it."""
+    return np.stack([1 - follows, follows], axis=1).astype(np.float32)
 
 
 def _words(text: str) -> str:

@@ -26,10 +26,14 @@ class Verdicts:
     Args:
         ask: the model; it is called for what nobody knows yet.
         identity: all that decides its verdicts.
+        contradicts: whether it tells a contradiction from what merely doesn't follow.
     """
 
-    def __init__(self, ask: Ask, identity: Mapping[str, Any], store: Store) -> None:
+    def __init__(
+        self, ask: Ask, identity: Mapping[str, Any], store: Store, *, contradicts: bool = True
+    ) -> None:
         self.identity = dict(identity)
+        self.contradicts = contradicts
         self.asked = 0
         self._ask = ask
         described = {"engine": self.identity, "target": "pair", "params": {}}

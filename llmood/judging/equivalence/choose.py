@@ -1,0 +1,53 @@
+"""The models that comparing answers takes, found and checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmood.config import RunConfig
+from llmood.errors import ConfigError
+from llmood.judging.equivalence.encoder_model import EncoderModel
+from llmood.judging.equivalence.nli_model import NliModel
+from llmood.records import CaptureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What reads answers; None where no comparison asks it. None of them is loaded yet."""
+
+    nli: NliModel | None = None
+    encoder: EncoderModel | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """What `run.json` says of them."""
+        return {
+            name: None if model is None else {"name": model.weights.name, "identity": model.identity}
+            for name, model in (("nli", self.nli), ("encoder", self.encoder))
+        }
+
+
+def make_readers(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> Readers:
+    """The models that comparisons ask.
+
+    Raises:
+        ConfigError: the configuration lacks one.
+    """
+    rules = {dict(spec.params)["rule"] for spec in comparisons}
+    nli, encoder = config.models.nli, config.models.encoder
+    if "nli" in rules and nli is None:
+        raise ConfigError(
+            "equivalence.rule: nli needs models.nli, which the configuration lacks",
+            hint="name a natural-language-inference model there, or take rule: exact",
+        )
+    if "embedding" in rules and encoder is None:
+        raise ConfigError(
+            "equivalence.rule: embedding needs models.encoder, which the configuration lacks",
+            hint="name a sentence-transformers folder there, or take rule: exact",
+        )
+    return Readers(
+        NliModel(nli, config.engine, folder=folder) if nli and "nli" in rules else None,
+        EncoderModel(encoder, config.engine, folder=folder) if encoder and "embedding" in rules else None,
+    )
