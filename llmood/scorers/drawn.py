@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from llmood.engines.captures import EQUIVALENCE
+from llmood.engines.captures import EQUIVALENCE, comparison_of
 from llmood.engines.observations import Block
 from llmood.measures.token_statistics import Floats, Integers, sum_scored_tokens
 from llmood.records import OK, CaptureSpec, Scores
@@ -23,6 +23,9 @@ Params = Mapping[str, str | int | float | bool]
 TEN_DRAWS: Params = {"n": 10, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 64, "top": 0, "seed": 0}
 """As a configuration has them that says nothing of it. Draws that were imported have no parameters."""
 SAME_WORDS: Params = {"rule": "exact"}
+
+CLUSTERED = ("openers", "all", "answer")
+"""The comparisons that number the draws."""
 
 EMPTY = "every draw is empty"
 ONE_ANSWER = "one answer: nothing to compare"
@@ -40,7 +43,8 @@ class Drawn:
         log_likelihoods: float64 (m,), a sum over a draw's tokens; NaN where it has no log-probabilities.
         tokens: int64 (m,), how many tokens that is a sum of.
         sequences: int64 (m,), equal for equal token ids (for equal words, where there are no ids).
-        clusters: int64 (m,), the number of each draw's cluster in its sample; empty where nothing was compared.
+        places: int64 (m,), which of the block's draws (`Block.many`) each is.
+        clusters: int64 (m,), the number of each draw's cluster in its sample; empty where none were made.
         contradiction, entailment: for each sample, how far each draw (row) contradicts and entails each (column),
             float64 (K, K); empty where not all pairs were compared.
     """
@@ -50,13 +54,14 @@ class Drawn:
     log_likelihoods: Floats
     tokens: Integers
     sequences: Integers
+    places: Integers
     clusters: Integers
     contradiction: Sequence[Floats] = ()
     entailment: Sequence[Floats] = ()
 
 
-class FromDraws(Scorer):
-    """A scorer of what the answers to one prompt have in common.
+class ReadsDraws(Scorer):
+    """A scorer that reads several answers to one prompt, maybe beside other things.
 
     Args:
         generations: how they were drawn (the run's `generations`).
@@ -64,8 +69,10 @@ class FromDraws(Scorer):
     """
 
     reads_answers = True
-    compared: ClassVar[Literal["openers", "all"] | None] = "openers"
-    """Which pairs have to be compared: those that clusters need, all of them, or none."""
+    compared: ClassVar[str | None] = "openers"
+    """What has to be compared: the pairs that clusters need, all of them (`all`), or something else; or nothing."""
+    least: ClassVar[int] = 2
+    """How many draws have to say something."""
 
     columns: ClassVar[Mapping[str, list[str]]] = {
         "generations": ["text", "token_ids", "logprobs"],
@@ -87,37 +94,48 @@ class FromDraws(Scorer):
         return CaptureSpec.of("generations", "tuned", "prompt", **self.generations)
 
     @property
+    def rule(self) -> Params:
+        """The equivalence as this scorer takes it."""
+        return self.equivalence
+
+    @property
     def comparison(self) -> CaptureSpec | None:
-        """The capture of which of them say the same."""
+        """The capture of what they have in common."""
         if self.compared is None:
             return None
-        params = {**self.generations, **self.equivalence, "pairs": self.compared}
-        return CaptureSpec.of(EQUIVALENCE, "tuned", "prompt", **params)
+        return comparison_of(self.compared, self.rule, self.generations)
 
     @property
     def definition(self) -> str | None:
-        if self.comparison is None:
-            return None
-        return "equivalence: " + ", ".join(f"{name}={value}" for name, value in self.equivalence.items())
+        return None if self.comparison is None else described(self.rule)
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         return (self.draws,) if self.comparison is None else (self.draws, self.comparison)
 
     @abstractmethod
-    def uncertainty(self, drawn: Drawn) -> Floats:
-        """Of samples with at least two draws each, (n,); higher = more uncertain. NaN where it isn't defined."""
+    def of_rows(self, block: Block, drawn: Drawn, rows: NDArray[np.intp]) -> Floats:
+        """Of some rows of a block, each with `least` draws or more: (n,); higher = more uncertain.
+
+        NaN where it isn't defined.
+        """
 
     def score(self, block: Block) -> Scores:
         table, offsets = block.many(self.draws)
         kept, reasons = self._kept(table, offsets)
+        compared = (block[spec] for spec in self.needs if spec.kind == EQUIVALENCE)
+        reasons = first_reasons(self._unread(block), reasons, *map(reasons_of, compared))
         values = np.full(len(block), np.nan)
         rows = np.flatnonzero([reason is None for reason in reasons])
         if len(rows):
-            values[rows] = self.uncertainty(self._drawn(block, table, offsets, kept, rows))
+            values[rows] = self.of_rows(block, self._drawn(block, table, offsets, kept, rows), rows)
         for row in rows[np.isnan(values[rows])]:
             reasons[row] = UNDEFINED
         return Scores(values, reasons)
+
+    def _unread(self, block: Block) -> list[str | None]:
+        """Why a row can't be scored, where that is not for its draws."""
+        return [None] * len(block)
 
     def _kept(self, table: pa.Table, offsets: Integers) -> tuple[NDArray[np.bool_], list[str | None]]:
         """Which draws say something, and of each sample why it can't be scored."""
@@ -127,7 +145,7 @@ class FromDraws(Scorer):
         known = np.ones(len(kept), dtype=np.bool_)
         if self.reads_logprobs:
             logprobs, bounds = token_column(table, "logprobs")
-            known = (np.diff(bounds) > 0) & ~_any_missing(logprobs, bounds)
+            known = (np.diff(bounds) > 0) & ~any_missing(logprobs, bounds)
         reasons: list[str | None] = []
         for first, last in pairwise(offsets.tolist()):
             own = slice(first, last)
@@ -135,7 +153,7 @@ class FromDraws(Scorer):
             said = int(kept[own].sum())
             if missing is not None:
                 reasons.append(why[missing] or status[missing])
-            elif said < 2:
+            elif said < self.least:
                 reasons.append(ONE_ANSWER if said else EMPTY)
             else:
                 reasons.append(None if known[own][kept[own]].all() else NO_LOGPROBS)
@@ -157,7 +175,7 @@ class FromDraws(Scorer):
         texts = [(text or "").strip() for text in own["text"].to_pylist()]
         logprobs, bounds = token_column(own, "logprobs")
         sums, tokens = sum_scored_tokens(logprobs, bounds)
-        sums[(tokens == 0) | _any_missing(logprobs, bounds)] = np.nan
+        sums[(tokens == 0) | any_missing(logprobs, bounds)] = np.nan
         said = [
             tuple(ids) if ids else text for ids, text in zip(own["token_ids"].to_pylist(), texts, strict=True)
         ]
@@ -168,12 +186,13 @@ class FromDraws(Scorer):
             sums,
             tokens,
             np.array([number.setdefault(each, len(number)) for each in said], np.int64),
+            places.astype(np.int64),
             **self._compared(block, rows),
         )
 
     def _compared(self, block: Block, rows: NDArray[np.intp]) -> dict[str, Any]:
         """Clusters and matrices of the draws that say something."""
-        if self.comparison is None:
+        if self.comparison is None or self.compared not in CLUSTERED:
             return {"clusters": np.zeros(0, np.int64)}
         table = block[self.comparison].take(pa.array(rows))
         clusters = table["cluster"].to_pylist()
@@ -191,7 +210,36 @@ class FromDraws(Scorer):
         return found
 
 
-def _any_missing(values: NDArray[np.floating], offsets: Integers) -> NDArray[np.bool_]:
+class FromDraws(ReadsDraws):
+    """A scorer of what the answers to one prompt have in common, and of nothing else."""
+
+    @abstractmethod
+    def uncertainty(self, drawn: Drawn) -> Floats:
+        """Of samples with at least two draws each, (n,); higher = more uncertain. NaN where it isn't defined."""
+
+    def of_rows(self, block: Block, drawn: Drawn, rows: NDArray[np.intp]) -> Floats:
+        return self.uncertainty(drawn)
+
+
+def described(equivalence: Params) -> str:
+    """When two answers say the same, as it stands beside a score."""
+    return "equivalence: " + ", ".join(f"{name}={value}" for name, value in equivalence.items())
+
+
+def reasons_of(table: pa.Table) -> list[str | None]:
+    """Of each row of a capture, why it isn't there; None where it is."""
+    status, reasons = table["status"].to_pylist(), table["reason"].to_pylist()
+    return [None if state == OK else reason or state for state, reason in zip(status, reasons, strict=True)]
+
+
+def first_reasons(*reasons: Sequence[str | None]) -> list[str | None]:
+    """Of each row, the first reason that there is."""
+    return [
+        next((reason for reason in row if reason is not None), None) for row in zip(*reasons, strict=True)
+    ]
+
+
+def any_missing(values: NDArray[np.floating], offsets: Integers) -> NDArray[np.bool_]:
     """Which rows have a token without a value."""
     row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     return np.bincount(row, np.isnan(values), len(offsets) - 1) > 0

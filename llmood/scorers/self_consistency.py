@@ -1,9 +1,11 @@
-"""How many of the draws disagree with most of them."""
+"""How many of the draws disagree: with most of them, or with the answer that was given."""
 
 from __future__ import annotations
 
+from llmood.measures.segments import row_means
 from llmood.measures.self_consistency import self_inconsistency
 from llmood.measures.token_statistics import Floats
+from llmood.scorers.answered import Answered, FromAnswer
 from llmood.scorers.base import register
 from llmood.scorers.drawn import Drawn, FromDraws
 
@@ -17,3 +19,11 @@ class SelfConsistency(FromDraws):
 
     def uncertainty(self, drawn: Drawn) -> Floats:
         return self_inconsistency(drawn.clusters, drawn.offsets)
+
+
+@register("self_consistency.answer")
+class AnswerConsistency(FromAnswer):
+    """1 − the share of the draws that say what the answer says (Xiong et al., ICLR 2024)."""
+
+    def of_answers(self, answered: Answered) -> Floats:
+        return row_means(answered.draws.clusters, answered.draws.offsets)

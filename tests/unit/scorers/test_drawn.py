@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from llmood.engines.fake import FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
@@ -23,7 +24,9 @@ from tests.observing import Captured, Spy, prompts_of, samples_of
 Answer = tuple[str, Sequence[float] | None]
 """A draw's words and its tokens' log-probabilities."""
 HALF, QUARTER = math.log(0.5), math.log(0.25)
-NAMES = [name for name, entry in scorers if any(spec.kind == "generations" for spec in entry.make().needs)]
+READS = {name: {spec.kind for spec in entry.make().needs} for name, entry in scorers}
+# What reads the given answer too is looked at in test_answered.py.
+NAMES = [name for name, kinds in READS.items() if "generations" in kinds and "response" not in kinds]
 
 
 def column_of(name: str, samples: Sequence[Sequence[Answer] | None], **arguments: Any) -> ScorerColumn:
@@ -58,7 +61,14 @@ def _captured(own: Sequence[Answer] | None) -> Captured:
 def _compared(observer: Observer, prompts: Sequence[Any], scorer: Scorer) -> Observations:
     samples, index, store = samples_of(prompts), observer.index(), observer.store
     specs = [spec for spec in scorer.needs if spec.kind == "equivalence"]
-    further, _ = compare_all(specs, Observations(samples, index, store), store, None, Progress())
+    further, _ = compare_all(
+        specs,
+        Observations(samples, index, store),
+        store,
+        None,
+        Progress(),
+        decoder=lambda role: FakeTokenizer().decode,
+    )
     return Observations(samples, pa.concat_tables([index, further]), store)
 
 
