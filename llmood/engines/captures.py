@@ -45,7 +45,9 @@ def compared_answers(spec: CaptureSpec) -> CaptureSpec:
 
 def given_answer(spec: CaptureSpec) -> CaptureSpec:
     """The response that an `equivalence` holds against the draws, or looks at by itself."""
-    params = {name.removeprefix(ANSWER): value for name, value in spec.params if name.startswith(ANSWER)}
+    params: dict[str, Any] = {
+        name.removeprefix(ANSWER): value for name, value in spec.params if name.startswith(ANSWER)
+    }
     return CaptureSpec.of("response", spec.model, **params)
 
 
@@ -57,7 +59,7 @@ def comparison_of(
 ) -> CaptureSpec:
     """An `equivalence` of draws, of a response, or of both, as `pairs` has it."""
     answer = {ANSWER + name: value for name, value in (response or {}).items()}
-    params = {**(generations or {}), **answer, **equivalence, "pairs": pairs}
+    params: dict[str, Any] = {**(generations or {}), **answer, **equivalence, "pairs": pairs}
     return CaptureSpec.of(EQUIVALENCE, "tuned", "prompt", **params)
 
 

@@ -118,9 +118,9 @@ class FromAnswer(ReadsDraws):
         answers = block[self.answer].take(pa.array(rows))
         compared = block[self.comparison].take(pa.array(rows))
         sums, tokens = sum_scored_tokens(*token_column(answers, self.token_values or "logprobs"))
-        both = (_both_ways(compared, name) for name in ("contradiction", "entailment"))
+        contradiction, entailment = (_both_ways(compared, name) for name in ("contradiction", "entailment"))
         texts = [(text or "").strip() for text in answers["text"].to_pylist()]
-        return self.of_answers(Answered(drawn, *both, texts, sums, tokens))
+        return self.of_answers(Answered(drawn, contradiction, entailment, texts, sums, tokens))
 
 
 def why_unread(answers: pa.Table, values: Literal["logprobs", "entropy"] | None) -> list[str | None]:

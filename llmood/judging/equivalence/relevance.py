@@ -75,7 +75,9 @@ class TokenRelevance:
             if rest not in ("", text)
             for pair in ((text, rest), (rest, text))
         }
-        found = dict(zip(asked, rule.entailment(list(asked))[:, 1].tolist(), strict=True))
+        found: dict[AnswerPair, float] = dict(
+            zip(asked, rule.entailment(list(asked))[:, 1].tolist(), strict=True)
+        )
         count.pairs += 2 * sum(len(without) for _, (_, without) in whole)
         count.compared += len(asked)
 

@@ -16,6 +16,7 @@ from llmood.measures.luq import entailment_over_contradiction
 from llmood.measures.nli import Verdict, equivalent, undecided
 
 Floats = NDArray[np.float32]
+LEAST = np.finfo(np.float32).tiny  # what a probability that was rounded to 0 may have been
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,11 @@ class NliRule:
 
     def support(self, pairs: Sequence[AnswerPair]) -> Floats:
         """Entailment where neutral is left out; of a model of two classes, entailment itself."""
-        contradiction, _, entailment = self._probabilities(pairs).T
+        probabilities: Floats = self._probabilities(pairs)
         if not self.verdicts.contradicts:
-            return entailment
-        with np.errstate(divide="ignore"):
-            found = entailment_over_contradiction(np.log(entailment), np.log(contradiction))
+            return probabilities[:, Verdict.ENTAILMENT]
+        logs = np.log(np.maximum(probabilities, LEAST))
+        found = entailment_over_contradiction(logs[:, Verdict.ENTAILMENT], logs[:, Verdict.CONTRADICTION])
         return found.astype(np.float32)
 
     def _probabilities(self, pairs: Sequence[AnswerPair]) -> Floats:

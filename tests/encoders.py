@@ -1,0 +1,46 @@
+"""A sentence encoder with random weights, in the files that sentence-transformers writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.tiny_models import save_tokenizer
+
+
+def save_encoder(folder: Path, *, pooling: str = "mean_tokens", seed: int = 0, **settings: Any) -> Path:
+    """A BERT of two layers with the tokenizer of the tiny models, and how its states become a vector."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=300,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=256,
+        initializer_range=0.5,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        BertModel(config).save_pretrained(folder)
+    save_tokenizer(folder)
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    write(
+        folder / "modules.json",
+        [{"type": f"sentence_transformers.models.{t}", "path": p} for t, p in modules],
+    )
+    write(
+        folder / "1_Pooling" / "config.json",
+        {f"pooling_mode_{pooling}": True, "pooling_mode_max_tokens": False},
+    )
+    write(folder / "sentence_bert_config.json", {"max_seq_length": 128, **settings})
+    return folder
+
+
+def write(path: Path, value: Any) -> None:
+    """A JSON file, its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
