@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +41,7 @@ class RunFiles:
         records: `metrics.json`.
         checks: `checks.json`, the gravest first, those of one kind together.
         missing: the files that aren't there.
+        reasons: scorer → why a sample was not scored → how many, the most frequent first.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class RunFiles:
     records: list[Record]
     checks: list[Record]
     missing: tuple[str, ...]
+    reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[Record]:
@@ -146,7 +148,8 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     checks = _records(folder / "checks.json", Check, missing)
     codes = list(dict.fromkeys(check["code"] for check in checks))
     checks.sort(key=lambda check: (GRAVITY.get(check["severity"], 1), codes.index(check["code"])))
-    return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing))
+    reasons = _reasons(table)
+    return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing), reasons)
 
 
 def _evaluated(path: Path) -> pa.Table:
@@ -176,6 +179,16 @@ def _check_scored(folder: Path, samples: pa.Table | None, table: pa.Table | None
                 f"{folder}: is damaged: the rows of {name} in scores.parquet are not those of samples.parquet",
                 hint="'llmood run' makes both anew",
             )
+
+
+def _reasons(table: pa.Table | None) -> dict[str, dict[str, int]]:
+    if table is None:
+        return {}
+    found: dict[str, Counter[str]] = {}
+    without = table.filter(pc.is_valid(table["reason"]))
+    for name, reason in zip(without["scorer"].to_pylist(), without["reason"].to_pylist(), strict=True):
+        found.setdefault(name, Counter())[reason] += 1
+    return {name: dict(counts.most_common()) for name, counts in found.items()}
 
 
 def _columns(

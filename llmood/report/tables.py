@@ -18,6 +18,7 @@ from llmood.report.text import count, interval, number, percent, shown
 from llmood.scorers.baselines import BASELINES
 
 STRONG_CORRELATION = 0.5
+REASONS_SHOWN = 3
 GROUPS = {"none": "In-distribution", "near": "Near OOD", "far": "Far OOD", "covariate": "Covariate shift"}
 
 
@@ -50,11 +51,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One scorer's cells, one a column."""
+    """One scorer's cells, one a column; how many samples have no score, and why."""
 
     scorer: str
     cells: tuple[Cell | None, ...]
     missing: str = ""
+    whys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,14 @@ def _row(run: RunFiles, metric: str, scorer: str, columns: Sequence[Column]) -> 
     asked = count(len(run.scores[scorer]))
     states = run.unscored.get(scorer, {})
     missing = ", ".join(f"{count(n)} of {asked} {status}" for status, n in states.items())
-    return Row(scorer, cells, missing)
+    return Row(scorer, cells, missing, _why(run.reasons.get(scorer, {})))
+
+
+def _why(reasons: Mapping[str, int]) -> tuple[str, ...]:
+    """The most frequent reasons, and how many samples have others."""
+    shown = tuple(f"{count(n)}: {reason}" for reason, n in list(reasons.items())[:REASONS_SHOWN])
+    rest = sum(list(reasons.values())[REASONS_SHOWN:])
+    return (*shown, f"{count(rest)} for other reasons (scores.parquet)") if rest else shown
 
 
 def cell_of(run: RunFiles, metric: str, scorer: str, column: Column) -> Cell | None:

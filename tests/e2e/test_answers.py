@@ -1,0 +1,112 @@
+"""Answers compared with draws, tokens and sentences through the command line, by models with random weights."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import llmood as package
+from llmood.engines.captures import EQUIVALENCE
+from llmood.scorers.base import scorers
+from tests.encoders import save_encoder
+from tests.nli_models import save_cross_encoder
+from tests.worlds import World, llmood, refused, write_world
+
+COMPARING = [name for name, entry in scorers if any(spec.kind == EQUIVALENCE for spec in entry.make().needs)]
+BY_ANSWER = [
+    "self_consistency.answer",
+    "cocoa.msp",
+    "cocoa.ppl",
+    "cocoa.mte",
+    "semantic_density",
+    "token_sar",
+]
+
+
+@pytest.fixture
+def world(tmp_path: Path, fresh_cache: Path) -> World:
+    rows = [{"text": f"my bank card number {place} for travel"} for place in range(12)]
+    far = [{"text": f"zyx {place} qqq vvv www"} for place in range(10)]
+    return write_world(
+        tmp_path / "world",
+        rows,
+        None,
+        far,
+        scorers=COMPARING,
+        generations={"n": 4},
+        response={"max_new_tokens": 20},
+    )
+
+
+def run(world: World, folder: Path, *options: str) -> package.Run:
+    outcome = llmood("run", world.config, "-o", folder, *options)
+    assert outcome.code == 0, outcome
+    return package.Run(folder)
+
+
+def rows_of(made: package.Run) -> list[dict[str, Any]]:
+    return list(pq.read_table(made.folder / "scores.parquet").to_pylist())
+
+
+def compared(made: package.Run) -> dict[str, Any]:
+    return dict(json.loads((made.folder / "run.json").read_text(encoding="utf-8"))["compared"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["nli", "embedding"])
+def test_every_scorer_that_compares_scores_what_was_answered(world: World, tmp_path: Path, rule: str) -> None:
+    save = {"nli": save_cross_encoder, "embedding": save_encoder}[rule]
+    role = {"nli": "nli", "embedding": "encoder"}[rule]
+    options = ["--set", f"models.{role}={save(tmp_path / role)}", "--set", f"equivalence.rule={rule}"]
+    made = run(world, tmp_path / "run", *options)
+    found = [row for row in rows_of(made) if row["scorer"] in COMPARING]
+    assert {row["scorer"] for row in found if row["status"] == "ok"} == set(COMPARING)
+    assert all(f"rule={rule}" in row["definition"] for row in found)
+    # A sample is unscored for its answers' sake alone.
+    reasons = Counter(row["reason"] for row in found if row["status"] != "ok")
+    assert set(reasons) <= {"empty answer", "one answer: nothing to compare", "every draw is empty"}
+    counts = compared(made)
+    assert sum(count["asked"] for count in counts.values()) > 0
+    assert all(count["compared"] <= count["pairs"] for count in counts.values())
+    # What was compared stays compared: in another run of the same, and when it is scored again.
+    again = run(world, tmp_path / "again", *options)
+    assert rows_of(again) == rows_of(made)
+    assert all(count["asked"] == count["samples"] == 0 for count in compared(again).values())
+    scores = rows_of(made)
+    assert llmood("rescore", made.folder).code == 0
+    assert rows_of(made) == scores
+    identity = json.loads((made.folder / "run.json").read_text(encoding="utf-8"))[role]["identity"]
+    assert len(identity["weights"]) == 32
+
+
+def test_one_draw_is_enough_for_the_answer_and_too_few_for_the_rest(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run", "--set", "generations.n=1", "--set", "equivalence.rule=exact")
+    found = rows_of(made)
+    scored = {row["scorer"] for row in found if row["status"] == "ok"}
+    assert scored & set(COMPARING) == set(BY_ANSWER)
+    alone = {row["reason"] for row in found if row["scorer"] == "semantic_entropy"}
+    assert alone == {"one answer: nothing to compare", "every draw is empty"}
+    # The report says how many, and why.
+    page = (made.folder / "report.html").read_text(encoding="utf-8")
+    assert "one answer: nothing to compare" in page
+
+
+@pytest.mark.parametrize(("rule", "missing"), [("nli", "models.nli"), ("embedding", "models.encoder")])
+def test_a_rule_without_its_model_is_refused(world: World, tmp_path: Path, rule: str, missing: str) -> None:
+    outcome = llmood("run", world.config, "-o", tmp_path / "run", "--set", f"equivalence.rule={rule}")
+    refused(outcome, f"equivalence.rule: {rule} needs {missing}")
+
+
+def test_a_folder_that_is_no_sentence_encoder_is_refused(world: World, tmp_path: Path) -> None:
+    folder = save_cross_encoder(tmp_path / "nli")
+    options = ["--set", f"models.encoder={folder}", "--set", "equivalence.rule=embedding"]
+    refused(llmood("run", world.config, "-o", tmp_path / "run", *options), "models.encoder", "modules.json")
+
+
+def test_a_run_that_keeps_no_text_compares_none(world: World, tmp_path: Path) -> None:
+    refused(llmood("run", world.config, "-o", tmp_path / "run", "--set", "text=false"), "this run keeps none")
