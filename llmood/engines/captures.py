@@ -33,6 +33,8 @@ OF_DRAWS = ("openers", "all", "tokens", "sentences")
 OF_BOTH = ("answer",)
 OF_ANSWER = ("answer_tokens",)
 """What `pairs` may be, by what it reads: the draws, the given answer too, or that alone."""
+OF_TOKENS = ("tokens", "answer_tokens")
+"""Those that take a tokenizer."""
 
 
 def compared_answers(spec: CaptureSpec) -> CaptureSpec:

@@ -21,6 +21,7 @@ ENGINE = "imported"
 VERSION = "1"
 NO_IDS = "the file gives no token ids"
 EMPTY_ANSWER = "empty answer"
+OF_TOKENS = ("logprobs", "entropy")  # what an answer may have of each token
 NOT_GIVEN = "not given in what was imported"
 
 RESPONSE = CaptureSpec.of("response", "tuned")
@@ -72,11 +73,21 @@ class Captures:
         self._private = private
         self._captures: dict[CaptureSpec, _Capture] = {}
         self._empty: set[int] = set()  # positions whose answer says nothing
+        self._lacking_tokens: dict[tuple[CaptureSpec, str], set[int]] = {}
         self.answers: dict[int, str] = {}  # by position; only where the store keeps none
 
     @property
     def specs(self) -> list[CaptureSpec]:
         return sorted(self._captures)
+
+    @property
+    def absent(self) -> set[tuple[str, str]]:
+        """(kind, column) of numbers a token that not one sample has of all its answers."""
+        return {
+            (spec.kind, column)
+            for (spec, column), positions in self._lacking_tokens.items()
+            if positions >= self._captures[spec].positions
+        }
 
     def begin(self, spec: CaptureSpec) -> _Capture:
         """A capture that the run will have, whether or not a sample has it."""
@@ -118,6 +129,9 @@ class Captures:
         capture.pending.append({**row, **hidden, "key": key})
         capture.waiting.append((position, draw))
         capture.positions.add(position)
+        for column in OF_TOKENS if "finish" in row else ():
+            if row.get(column) is None:
+                self._lacking_tokens.setdefault((spec, column), set()).add(position)
         if len(capture.pending) >= SHARD_ROWS or weight_of(capture.pending) >= SHARD_BYTES:
             capture.flush()
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from llmood.config import RunConfig
-from llmood.engines.captures import given_for
+from llmood.engines.captures import OF_TOKENS, given_for
 from llmood.errors import ConfigError
 from llmood.records import Check
 from llmood.scorers.base import Scorer, scorers
@@ -31,7 +31,12 @@ ANSWER_LOGPROBS = (
 
 
 def default_scorers(
-    captures: Collection[str], roles: Collection[str], splits: Collection[str], *, text: bool
+    captures: Collection[str],
+    roles: Collection[str],
+    splits: Collection[str],
+    *,
+    text: bool,
+    absent: Collection[tuple[str, str]] = (),
 ) -> list[str]:
     """Every registered scorer that has all it needs, in a sensible order; `length` where there is none.
 
@@ -40,15 +45,19 @@ def default_scorers(
         roles: the models that were imported.
         splits: those of the ID task.
         text: whether the run keeps the prompts: without them some could not be scored again.
+        absent: (kind, column) of numbers a token that no sample has all of.
     """
     found = []
     for name, entry in scorers:
         scorer = entry.make(**SETTINGS)
         fitted = scorer.fitted_on is None or scorer.fitted_on in splits
-        wanted = (
-            name not in BASELINES and fitted and (text or not (scorer.reads_text or scorer.reads_answers))
-        )
-        if wanted and not _missing(scorer, captures, roles):
+        readable = _readable(scorer) if text else not (scorer.reads_text or scorer.reads_answers)
+        wanted = name not in BASELINES and fitted and readable
+        if (
+            wanted
+            and not set(scorer.token_columns.items()) & set(absent)
+            and not _missing(scorer, captures, roles)
+        ):
             found.append(name)
     return sorted(found, key=_order) or ["length"]
 
@@ -90,6 +99,11 @@ def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> 
         if missing:
             raise ConfigError(f"scorers: {name} needs {missing[0]}, and nothing in {source} gives it")
     return chosen
+
+
+def _readable(scorer: Scorer) -> bool:
+    """Whether what it compares takes no tokenizer, which an import doesn't have."""
+    return not any(dict(spec.params).get("pairs") in OF_TOKENS for spec in scorer.needs)
 
 
 def _missing(scorer: Scorer, captures: Collection[str], roles: Collection[str]) -> list[str]:

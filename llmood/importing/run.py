@@ -182,13 +182,14 @@ def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStat
     samples = _without_text(imported.samples) if private else imported.samples
     rejects = [without_values(reject) for reject in imported.rejects] if private else imported.rejects
     write_inputs(target, samples, rejects)
-    store = Store()
-    observed = Observations(imported.samples, imported.index, store)
-    compared, counts = compare_all(
-        required_comparisons(imported.scorers.values()), observed, store, None, progress
-    )
-    index = pa.concat_tables([imported.index, compared])
-    target.write_manifest("running", compared=counts)
+    index, store = imported.index, Store()
+    comparisons = required_comparisons(imported.scorers.values())
+    if comparisons:
+        # By words alone: an import has no models.
+        observed = Observations(imported.samples, index, store)
+        compared, counts = compare_all(comparisons, observed, store, None, progress)
+        target.write_manifest("running", compared=counts)
+        index = pa.concat_tables([index, compared])
     write_table(target.file("observations/index.parquet"), index)
     observations = Observations(imported.samples, index, store)
     judged = _judged(imported, observations)

@@ -68,7 +68,7 @@ def read_files(
     benchmark, specs = _benchmark(stem, tasks), [spec.id for spec in captures.specs]
     digests = FileDigests()
     sources = {name: digests.of(path) for (path, _), name in zip(files, names, strict=True)}
-    made = list(scorers) or default_scorers(specs, roles, tasks[0].rows, text=text)
+    made = list(scorers) or default_scorers(specs, roles, tasks[0].rows, text=text, absent=captures.absent)
     settings = {
         "benchmark": benchmark,
         "models": _models(roles, content),

@@ -107,6 +107,10 @@ class FromAnswer(ReadsDraws):
         """What it needs of each token of the answer."""
         return None
 
+    @property
+    def token_columns(self) -> Mapping[str, str]:
+        return {**super().token_columns, **({"response": self.token_values} if self.token_values else {})}
+
     @abstractmethod
     def of_answers(self, answered: Answered) -> Floats:
         """Of samples with an answer and a draw or more, (n,); higher = more uncertain. NaN where it isn't defined."""

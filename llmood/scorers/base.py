@@ -42,6 +42,11 @@ class Scorer(ABC):
         return ()
 
     @property
+    def token_columns(self) -> Mapping[str, str]:
+        """Of a capture kind, the column of numbers a token that it can't do without and that may be null."""
+        return {}
+
+    @property
     def definition(self) -> str | None:
         """What decides its numbers and its name leaves open (a rule of equivalence); written beside every score."""
         return None

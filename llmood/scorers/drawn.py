@@ -18,6 +18,7 @@ from llmood.measures.token_statistics import Floats, Integers, sum_scored_tokens
 from llmood.records import OK, CaptureSpec, Scores
 from llmood.scorers.base import Scorer
 from llmood.scorers.spans import token_column
+from llmood.scorers.text import NO_TEXT
 
 Params = Mapping[str, str | int | float | bool]
 TEN_DRAWS: Params = {"n": 10, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 64, "top": 0, "seed": 0}
@@ -106,6 +107,10 @@ class ReadsDraws(Scorer):
         return comparison_of(self.compared, self.rule, self.generations)
 
     @property
+    def token_columns(self) -> Mapping[str, str]:
+        return {"generations": "logprobs"} if self.reads_logprobs else {}
+
+    @property
     def definition(self) -> str | None:
         return None if self.comparison is None else described(self.rule)
 
@@ -153,6 +158,8 @@ class ReadsDraws(Scorer):
             said = int(kept[own].sum())
             if missing is not None:
                 reasons.append(why[missing] or status[missing])
+            elif all(text is None for text in texts[own]):
+                reasons.append(NO_TEXT)
             elif said < self.least:
                 reasons.append(ONE_ANSWER if said else EMPTY)
             else:

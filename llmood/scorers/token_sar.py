@@ -55,6 +55,10 @@ class TokenSar(Scorer):
         return (self.answer, self.relevance)
 
     @property
+    def token_columns(self) -> Mapping[str, str]:
+        return {"response": "logprobs"}
+
+    @property
     def definition(self) -> str:
         return described(self.equivalence)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from llmood.engines.captures import OF_ANSWER, compared
+from llmood.engines.captures import OF_TOKENS, compared
 from llmood.engines.observations import Block, Observations
 from llmood.engines.store import Context, Location, Store
 from llmood.judging.equivalence.between_draws import BetweenDraws
@@ -141,10 +141,8 @@ def _comparison(spec: CaptureSpec, decoder: Callable[[str], Decode] | None) -> C
         return WithAnswer(spec)
     if pairs == "sentences":
         return SentenceSupport(spec)
-    if pairs in ("tokens", *OF_ANSWER):
-        if decoder is None:
-            raise ValueError(f"{spec.id} without a tokenizer")
-        return TokenRelevance(spec, decoder(spec.model))
+    if pairs in OF_TOKENS:
+        return TokenRelevance(spec, decoder(spec.model) if decoder else None)
     return BetweenDraws(spec, every=pairs == ALL_PAIRS)
 
 

@@ -21,6 +21,7 @@ Tokenised = tuple[str, tuple[str, ...]]
 """An answer, and what it is without each of its tokens."""
 
 NO_TOKEN_IDS = "the answers have no token ids"
+NO_TOKENIZER = "there is no tokenizer that says what an answer is without a token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class TokenRelevance:
 
     Args:
         spec: the draws of it, or the response.
-        decode: the tokenizer that the answers' ids are of.
+        decode: the tokenizer that the answers' ids are of; without one, nothing can be compared.
     """
 
-    def __init__(self, spec: CaptureSpec, decode: Decode) -> None:
+    def __init__(self, spec: CaptureSpec, decode: Decode | None) -> None:
         (self._source,) = compared(spec)
         self._several = dict(spec.params)["pairs"] not in OF_ANSWER
         self._decode = decode
@@ -64,7 +65,7 @@ class TokenRelevance:
             if status != OK:
                 yield {"sample_id": name, "status": status, "reason": reason}
             else:
-                yield Answers(name, question, tuple(map(self._tokenised, own)))
+                yield Answers(name, question, tuple(_tokenised(row, self._decode) for row in own))
 
     def observe(self, samples: Sequence[Answers], rule: Rule, count: Count) -> list[dict[str, Any]]:
         whole = [(sample.question, answer) for sample in samples for answer in sample.answers if answer]
@@ -106,10 +107,13 @@ class TokenRelevance:
         said = [row for row in own if (row["text"] or "").strip()]
         if not said:
             return UNSCORED, EMPTY_DRAWS if self._several else EMPTY_ANSWER
+        if self._decode is None:
+            return UNSCORED, NO_TOKENIZER
         return (OK, None) if all(row["token_ids"] for row in said) else (UNSCORED, NO_TOKEN_IDS)
 
-    def _tokenised(self, row: dict[str, Any]) -> Tokenised | None:
-        text, ids = (row["text"] or "").strip(), row["token_ids"]
-        if not text:
-            return None
-        return text, tuple(self._decode([*ids[:at], *ids[at + 1 :]]).strip() for at in range(len(ids)))
+
+def _tokenised(row: dict[str, Any], decode: Decode | None) -> Tokenised | None:
+    text, ids = (row["text"] or "").strip(), row["token_ids"]
+    if not text or decode is None:
+        return None
+    return text, tuple(decode([*ids[:at], *ids[at + 1 :]]).strip() for at in range(len(ids)))
