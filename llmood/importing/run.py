@@ -183,10 +183,10 @@ def _write(imported: Imported, target: RunFolder, progress: Progress) -> RunStat
     rejects = [without_values(reject) for reject in imported.rejects] if private else imported.rejects
     write_inputs(target, samples, rejects)
     index, store = imported.index, Store()
-    comparisons = required_comparisons(imported.scorers.values())
+    observed = Observations(imported.samples, index, store)
+    comparisons = [spec for spec in required_comparisons(imported.scorers.values()) if not observed.has(spec)]
     if comparisons:
         # By words alone: an import has no models.
-        observed = Observations(imported.samples, index, store)
         compared, counts = compare_all(comparisons, observed, store, None, progress)
         target.write_manifest("running", compared=counts)
         index = pa.concat_tables([index, compared])

@@ -17,6 +17,12 @@ from tests.observing import ALL, Spy, observe, observe_train
 FAMILY = ("likelihood", "likelihood_ratio", "perplexity")
 TOKENS = ("min_k", "min_k_plus_plus", "zlib_ratio")
 TEXT = ("gzip_knn", "tfidf_knn", "ngram_ratio")
+# Of answers, by hand: tests/unit/scorers/test_drawn.py and test_answered.py.
+ANSWERS = {
+    name.split(".")[0]
+    for name, entry in scorers
+    if any(spec.kind in ("generations", "equivalence") for spec in entry.make().needs)
+}
 TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]
 TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200]
 
@@ -49,14 +55,7 @@ def table_of(logprobs: list[float | None], start: int, kind: str = "prompt_logpr
 
 
 def test_every_scorer_is_looked_at() -> None:
-    # Those of several draws: tests/unit/scorers/test_drawn.py.
-    drawn = {
-        name.split(".")[0]
-        for name, entry in scorers
-        if any(spec.kind == "generations" for spec in entry.make().needs)
-    }
-    known = {*FAMILY, *TOKENS, *TEXT, *BASELINES, *drawn}
-    assert {name.split(".")[0] for name in scorers.names()} == known
+    assert {name.split(".")[0] for name in scorers.names()} == {*FAMILY, *TOKENS, *TEXT, *ANSWERS, *BASELINES}
 
 
 @pytest.mark.parametrize("entry", entries(TOKENS))

@@ -15,6 +15,7 @@ from llmood.engines.captures import EQUIVALENCE
 from llmood.scorers.base import scorers
 from tests.encoders import save_encoder
 from tests.nli_models import save_cross_encoder
+from tests.task_files import write_jsonl
 from tests.worlds import World, llmood, refused, write_world
 
 COMPARING = [name for name, entry in scorers if any(spec.kind == EQUIVALENCE for spec in entry.make().needs)]
@@ -110,3 +111,33 @@ def test_a_folder_that_is_no_sentence_encoder_is_refused(world: World, tmp_path:
 
 def test_a_run_that_keeps_no_text_compares_none(world: World, tmp_path: Path) -> None:
     refused(llmood("run", world.config, "-o", tmp_path / "run", "--set", "text=false"), "this run keeps none")
+
+
+def test_imported_answers_are_compared_by_their_words(tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt": f"question {place}",
+            "response": "red",
+            "response_logprobs": [-0.5],
+            "draws": ["Red.", "red" if place % 2 else "blue", "green"],
+        }
+        for place in range(8)
+    ]
+    path = write_jsonl(tmp_path / "log.jsonl", rows)
+    few = ("--set", "bootstrap.draws=100")
+    assert llmood("import", path, "-o", tmp_path / "run", *few).code == 0
+    made = package.Run(tmp_path / "run")
+    found: dict[str, list[float]] = {}
+    for row in rows_of(made):
+        found.setdefault(row["scorer"], []).append(row["score"])
+    assert sorted(found["self_consistency.answer"]) == pytest.approx([1 / 3] * 4 + [2 / 3] * 4)
+    # Nobody gave the draws' log-probabilities, or a tokenizer: nothing is scored by default that takes one.
+    assert {"semantic_entropy.discrete", "cocoa.ppl"} <= set(found)
+    assert not {"semantic_entropy", "semantic_density", "cocoa.mte", "token_sar", "sar"} & set(found)
+    assert llmood("cache", "export", made.folder, "-o", tmp_path / "export").code == 0
+    assert llmood("import", tmp_path / "export", "-o", tmp_path / "again").code == 0
+    assert rows_of(package.Run(tmp_path / "again")) == rows_of(made)
+    # Asked for by name it says what it lacks.
+    assert llmood("rescore", made.folder, "--set", "scorers=[semantic_entropy]").code == 0
+    said = {row["reason"] for row in rows_of(made) if row["scorer"] == "semantic_entropy"}
+    assert said == {"some draws have no log-probabilities"}
