@@ -109,6 +109,10 @@ _ANSWER = (
     ("top_ids", pa.list_(pa.list_(pa.int32()))),
     ("top_logprobs", pa.list_(pa.list_(pa.float32()))),
     ("residual_mass", pa.list_(pa.float32())),
+    # Null unless they are asked for: how far each token's distribution is from the uniform one, higher = farther.
+    ("self_certainty", pa.list_(pa.float32())),
+    ("renyi", pa.list_(pa.float32())),
+    ("fisher_rao", pa.list_(pa.float32())),
 )
 
 # What the store holds of each kind. The sample's own columns (sample_id, model, target, draw) are joined from

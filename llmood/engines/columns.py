@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.base import Captured, Tokenizer
-from llmood.engines.decoding import Answer, Decoding, NextToken
+from llmood.engines.decoding import STATISTICS, Answer, Decoding, NextToken
 from llmood.records import FAILED, CaptureSpec
 
 NOT_A_NUMBER = Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
@@ -34,7 +34,8 @@ def response_of(answer: Answer, decoding: Decoding, tokenizer: Tokenizer) -> Cap
     """An answer's tokens, the end token with them; `residual_mass` is what the kept alternatives leave."""
     ids = answer.ids
     entropy = [] if answer.entropy is None else answer.entropy
-    if np.isnan([*answer.logprobs, *entropy]).any():
+    statistics = [value for each in answer.statistics for value in each]
+    if np.isnan([*answer.logprobs, *entropy, *statistics]).any():
         return NOT_A_NUMBER
     finish = "stop" if ids and ids[-1] in tokenizer.end_ids else "length"
     row: dict[str, Any] = {
@@ -45,6 +46,8 @@ def response_of(answer: Answer, decoding: Decoding, tokenizer: Tokenizer) -> Cap
     }
     if answer.entropy is not None:
         row["entropy"] = list(entropy)
+    if decoding.statistics:
+        row |= {name: [each[at] for each in answer.statistics] for at, name in enumerate(STATISTICS)}
     if decoding.alternatives:
         row |= {
             "top_ids": [list(each) for each in answer.top_ids],

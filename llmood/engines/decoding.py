@@ -8,6 +8,10 @@ from typing import Any
 
 from llmood.records import CaptureSpec
 
+STATISTICS = ("self_certainty", "renyi", "fisher_rao")
+"""How far a distribution is from the uniform one, higher = farther: `measures.token_entropy`, at temperature 1 and of
+order 1/2."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -19,6 +23,7 @@ class Decoding:
         alternatives: how many of the likeliest tokens are kept beside each.
         end_ids: what ends an answer.
         entropy: whether each token's entropy is asked for; an engine that has it at hand gives it anyhow.
+        statistics: whether `STATISTICS` are asked for.
     """
 
     draws: int
@@ -27,6 +32,7 @@ class Decoding:
     alternatives: int
     end_ids: tuple[int, ...]
     entropy: bool = False
+    statistics: bool = False
 
     @classmethod
     def of(cls, spec: CaptureSpec, end_ids: Collection[int]) -> Decoding:
@@ -40,6 +46,7 @@ class Decoding:
             alternatives=int(params.get("top", 0)),
             end_ids=tuple(sorted(end_ids)),
             entropy=bool(params.get("entropy", False)),
+            statistics=bool(params.get("statistics", False)),
         )
 
     @property
@@ -57,6 +64,7 @@ class Answer:
         top_ids, top_logprobs: of each token the likeliest tokens in its place, if they were asked for.
         seed: what it was drawn with.
         entropy: of the whole raw distribution in each token's place, in nats; None where nobody saw it whole.
+        statistics: of that distribution, `STATISTICS` in each token's place, if they were asked for.
     """
 
     ids: list[int]
@@ -65,6 +73,7 @@ class Answer:
     top_logprobs: Sequence[Sequence[float]] = ()
     seed: int | None = None
     entropy: Sequence[float] | None = None
+    statistics: Sequence[Sequence[float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class NextToken:
 def needs_logits(spec: CaptureSpec) -> bool:
     """Whether a spec asks for what only the whole distribution tells."""
     params = dict(spec.params)
-    return bool(params.get("entropy") or params.get("labels"))
+    return bool(params.get("entropy") or params.get("statistics") or params.get("labels"))
 
 
 # What the numbers of a spec may be: the least, whether that itself may be, and the most.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -115,6 +116,7 @@ class Chosen:
         logprobs: (n,), raw: before temperature and top-p.
         entropy: (n,), of the raw distribution.
         top_ids, top_logprobs: (n, k), the likeliest first.
+        statistics: (n, 3) as `decoding.STATISTICS`, or (n, 0).
     """
 
     ids: torch.Tensor
@@ -122,10 +124,11 @@ class Chosen:
     entropy: torch.Tensor
     top_ids: torch.Tensor
     top_logprobs: torch.Tensor
+    statistics: torch.Tensor
 
     @property
     def columns(self) -> tuple[torch.Tensor, ...]:
-        return self.ids, self.logprobs, self.entropy, self.top_ids, self.top_logprobs
+        return self.ids, self.logprobs, self.entropy, self.top_ids, self.top_logprobs, self.statistics
 
     @classmethod
     def joined(cls, parts: Sequence[Chosen]) -> Chosen:
@@ -166,7 +169,7 @@ class Chooser:
             weights = nucleus(vocabulary.tempered(self.decoding.temperature), self.decoding.top_p)
             uniforms = torch.from_numpy(self._uniforms[rows, step]).to(logits.device)
             ids = inverse_cdf(weights, uniforms)
-        return kept(vocabulary, ids, self.decoding.alternatives)
+        return kept(vocabulary, ids, self.decoding.alternatives, statistics=self.decoding.statistics)
 
 
 def rows_at_once(logits: torch.Tensor) -> int:
@@ -174,7 +177,7 @@ def rows_at_once(logits: torch.Tensor) -> int:
     return len(logits) if logits.device.type != "cpu" else max(1, AT_ONCE // logits.shape[1])
 
 
-def kept(vocabulary: Vocabulary, ids: torch.Tensor, alternatives: int) -> Chosen:
+def kept(vocabulary: Vocabulary, ids: torch.Tensor, alternatives: int, *, statistics: bool = False) -> Chosen:
     """What is kept of the distributions before the tokens that were chosen."""
     most = min(alternatives, vocabulary.logits.shape[1])
     top = vocabulary.logits.topk(most, dim=-1).indices if most else ids[:, None][:, :0]
@@ -184,7 +187,21 @@ def kept(vocabulary: Vocabulary, ids: torch.Tensor, alternatives: int) -> Chosen
         vocabulary.entropy(),
         top,
         vocabulary.logprobs(top),
+        from_uniform(vocabulary) if statistics else vocabulary.total[:, :0],
     )
+
+
+def from_uniform(vocabulary: Vocabulary) -> torch.Tensor:
+    """`decoding.STATISTICS` (n, 3): self-certainty, the Rényi divergence of order 1/2, the Fisher–Rao distance."""
+    words = vocabulary.logits.shape[1]
+    log_total = vocabulary.total[:, 0].log()
+    # What was held at the least logarithm had a probability of 0.
+    log_weights = vocabulary.logits.masked_fill(vocabulary.logits <= LEAST_LOG, -torch.inf)
+    certainty = log_total - log_weights.mean(dim=-1) - math.log(words)
+    # Σ √(p/V), of which the other two are functions; at most 1, but for rounding.
+    overlap = vocabulary.weights.sqrt().sum(dim=-1) / (words * vocabulary.total[:, 0]).sqrt()
+    overlap = overlap.clamp_max(1.0)
+    return torch.stack([certainty, -2 * overlap.log(), 2 / math.pi * overlap.arccos()], dim=-1)
 
 
 def uniforms_of(seeds: Sequence[int], steps: int) -> NDArray[np.float64]:

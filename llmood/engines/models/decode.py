@@ -205,7 +205,7 @@ class Record:
 
     def answers(self) -> list[Answer]:
         """A row's answer each; seeds are the caller's."""
-        found: list[list[list[Any]]] = [[[] for _ in range(5)] for _ in range(self.size)]
+        found: list[list[list[Any]]] = [[[] for _ in range(6)] for _ in range(self.size)]
         for rows, live, chosen in self._added:
             columns = [each.cpu().tolist() for each in chosen.columns]
             for row, counts, *values in zip(rows.tolist(), live.tolist(), *columns, strict=True):
@@ -213,8 +213,8 @@ class Record:
                     for kept, value in zip(found[row], values, strict=True):
                         kept.append(value)
         return [
-            Answer(ids, logprobs, top_ids, top_logprobs, entropy=entropy)
-            for ids, logprobs, entropy, top_ids, top_logprobs in found
+            Answer(ids, logprobs, top_ids, top_logprobs, entropy=entropy, statistics=statistics)
+            for ids, logprobs, entropy, top_ids, top_logprobs, statistics in found
         ]
 
 

@@ -11,7 +11,7 @@ import torch
 from vllm import SamplingParams
 
 from llmood.engines.decoding import Answer, Decoding, NextToken
-from llmood.engines.models.choosing import Vocabulary
+from llmood.engines.models.choosing import Vocabulary, from_uniform
 from llmood.engines.models.vllm_logits import watched
 from llmood.engines.models.vllm_model import VllmModel
 
@@ -43,14 +43,15 @@ def decode(
         )
         for most, seed in zip(max_new_tokens, seeds, strict=True)
     ]
-    with watched(model.llm, _entropy) if decoding.entropy else nullcontext() as seen:
+    read = _distribution if decoding.statistics else _entropy
+    with watched(model.llm, read) if decoding.entropy or decoding.statistics else nullcontext() as seen:
         outputs = model.generate(rows, settings, adapters)
     found = []
     for output, seed in zip(outputs, seeds, strict=True):
         answers = [_answer(each) for each in output.outputs]
         if seen is not None:
             answers = [
-                replace(answer, entropy=[row[0] for row in seen.of(output.request_id, draw, len(answer.ids))])
+                _with_seen(answer, seen.of(output.request_id, draw, len(answer.ids)))
                 for draw, answer in enumerate(answers)
             ]
         answers *= decoding.draws // draws
@@ -92,6 +93,15 @@ def next_tokens(
 
 def _entropy(logits: torch.Tensor) -> torch.Tensor:
     return Vocabulary.of(logits).entropy()[:, None]
+
+
+def _distribution(logits: torch.Tensor) -> torch.Tensor:
+    vocabulary = Vocabulary.of(logits)
+    return torch.cat([vocabulary.entropy()[:, None], from_uniform(vocabulary)], dim=1)
+
+
+def _with_seen(answer: Answer, rows: Sequence[Sequence[float]]) -> Answer:
+    return replace(answer, entropy=[row[0] for row in rows], statistics=[row[1:] for row in rows])
 
 
 def _answer(completion: Any) -> Answer:

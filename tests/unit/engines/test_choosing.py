@@ -7,7 +7,19 @@ import pytest
 import torch
 
 from llmood.engines.decoding import Decoding
-from llmood.engines.models.choosing import Chooser, Vocabulary, inverse_cdf, nucleus, uniforms_of
+from llmood.engines.models.choosing import (
+    Chooser,
+    Vocabulary,
+    from_uniform,
+    inverse_cdf,
+    nucleus,
+    uniforms_of,
+)
+from llmood.measures.token_entropy import (
+    fisher_rao_from_uniform,
+    renyi_divergence_from_uniform,
+    self_certainty,
+)
 
 
 def logits_of(rows: int = 50, size: int = 300, spread: float = 3.0) -> torch.Tensor:
@@ -24,6 +36,21 @@ def test_entropy_is_that_of_the_whole_vocabulary() -> None:
     )
     certain = torch.tensor([[0.0, -torch.inf, -1e6, -torch.inf]])
     assert Vocabulary.of(certain).entropy().tolist() == [0.0]
+
+
+def test_how_far_from_uniform_is_as_measured() -> None:
+    logits = logits_of().float()
+    logprobs = logits.double().log_softmax(dim=-1).numpy()
+    found = from_uniform(Vocabulary.of(logits)).numpy()
+    for column, measure in enumerate(
+        (self_certainty, renyi_divergence_from_uniform, fisher_rao_from_uniform)
+    ):
+        np.testing.assert_allclose(found[:, column], measure(logprobs), atol=1e-9)
+    flat = from_uniform(Vocabulary.of(torch.zeros(1, 128_000)))
+    assert flat.numpy() == pytest.approx(np.zeros((1, 3)), abs=1e-6)
+    # All mass on one of four: D is log 4, and the angle between (1, 0, 0, 0) and (½, ½, ½, ½) is a third of π.
+    certain = from_uniform(Vocabulary.of(torch.tensor([[0.0, -torch.inf, -torch.inf, -torch.inf]])))
+    assert certain.numpy() == pytest.approx(np.array([[np.inf, np.log(4), 2 / 3]]))
 
 
 def test_logits_are_left_as_they_are() -> None:

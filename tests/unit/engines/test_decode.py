@@ -14,6 +14,11 @@ from llmood.engines.base import Request
 from llmood.engines.decoding import Decoding, why_unusable
 from llmood.engines.models.causal_lm import CausalLM
 from llmood.engines.transformers import TransformersEngine
+from llmood.measures.token_entropy import (
+    fisher_rao_from_uniform,
+    renyi_divergence_from_uniform,
+    self_certainty,
+)
 from llmood.records import CaptureSpec
 from tests import tiny_models
 from tests.tiny_models import (
@@ -177,6 +182,27 @@ def test_what_is_kept_of_a_draw_is_raw(llama: Path, adapter: Path) -> None:
                 assert far(top, np.sort(own)[::-1][:4].tolist()) < TOLERANCE
                 assert left == pytest.approx(1 - np.exp(top).sum(), abs=1e-6)
             assert (each["temperature"], each["top_p"]) == (0.5, 0.8)
+
+
+MEASURES = {
+    "self_certainty": self_certainty,
+    "renyi": renyi_divergence_from_uniform,
+    "fisher_rao": fisher_rao_from_uniform,
+}
+
+
+@pytest.mark.parametrize("kind", ["response", "generations"])
+def test_how_far_from_uniform_each_distribution_was(kind: str, llama: Path) -> None:
+    drawing = {"n": 2, "temperature": 1.0, "top_p": 1.0, "seed": 0} if kind == "generations" else {}
+    engine, model = engine_of(llama), plain_model(llama)
+    spec = CaptureSpec.of(kind, "base", max_new_tokens=6, statistics=True, **drawing)
+    for row, result in zip(ROWS, engine.capture(spec, requests_of(ROWS)), strict=True):
+        for each in result.draws or [result.values]:
+            whole = log_softmax(plain_logits(model, [*row, *each["token_ids"]]))[len(row) - 1 : -1]
+            for name, measure in MEASURES.items():
+                assert far(each[name], measure(whole).tolist()) < 1e-5
+    (unasked,) = engine.capture(CaptureSpec.of("response", "base", max_new_tokens=6), requests_of(ROWS[:1]))
+    assert not set(MEASURES) & set(unasked.values)
 
 
 def test_draws_follow_their_distribution(llama: Path) -> None:
