@@ -13,7 +13,14 @@ import pyarrow as pa
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.correctness_choice import asks_for_answers
 from llmood.engines.base import Engine, engines
-from llmood.engines.captures import Needs, capture_splits, required_captures, required_comparisons
+from llmood.engines.captures import (
+    Needs,
+    capture_splits,
+    required_captures,
+    required_comparisons,
+    richest_response,
+    within_reach,
+)
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
@@ -105,14 +112,16 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
     chosen = make_scorers(config)
-    response = {"max_new_tokens": config.response.max_new_tokens}
     needing: list[Needs] = [*chosen.values(), *_answers(config)]
+    response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
     captures = required_captures(needing, response)
     comparisons = required_comparisons(chosen.values())
     check_words(chosen, config)
     readers = make_readers(config, folder, comparisons)
     choice = choose_engine(config.engine, captures)
     engine = make_engine(config, folder, choice.kind)
+    response = within_reach(engine, response)
+    captures = required_captures(needing, response)
     _check_captures(engine, chosen, captures)
     benchmark = (
         config.benchmark
@@ -198,19 +207,22 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
         lacking = engine.lacks(spec)
         if lacking is not None:
             needed_by = next(
-                (f"scorers: {name}" for name, scorer in chosen.items() if spec in scorer.needs),
-                "scorers: a response scorer",
+                (f"scorers: {name}" for name, scorer in chosen.items() if _needs(scorer, spec)),
+                "scorers: a response scorer"
+                if any(need.needs_response for scorer in chosen.values() for need in scorer.needs)
+                else "correctness:",
             )
-            if spec.kind == "response" and not any(
-                need.needs_response for scorer in chosen.values() for need in scorer.needs
-            ):
-                needed_by = "correctness:"
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(
                 f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
                 hint=f"engines that can: {others or 'none'}",
             )
         engine.check(spec)
+
+
+def _needs(scorer: Scorer, spec: CaptureSpec) -> bool:
+    responses = [need for need in scorer.needs if need.kind == spec.kind == "response"]
+    return spec in scorer.needs or any(need.model == spec.model for need in responses)
 
 
 def _describe_task(task: PlannedTask) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from llmood.cli.terminal import print_json, print_table, say
 from llmood.config import EngineConfig, Models, RunConfig
 from llmood.config_file import load_config
 from llmood.engines.base import engines
-from llmood.engines.captures import required_captures
+from llmood.engines.captures import required_captures, richest_response
 from llmood.engines.choose import choose_engine
 from llmood.engines.server.survey import served_names
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
-from llmood.scorers.base import scorers
+from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.choose import make_scorers
 from llmood.strict import Strict, parse
 from llmood.yaml_files import apply_overrides
@@ -74,7 +74,7 @@ def _engine(target: str, model: str | None, sets: Sequence[str]) -> tuple[str, t
     if target in engines and not Path(target).exists():
         return target, ("base", "tuned"), _lacking(target, ("base", "tuned"))
     config, folder, _ = load_config(target, sets)
-    captures = required_captures(make_scorers(config).values(), PARAMS["response"])
+    captures = _captures_of(list(make_scorers(config).values()))
     kind = choose_engine(config.engine, captures).kind
     if kind == "openai":
         return _server(config, folder)
@@ -127,9 +127,13 @@ def _captures(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
 
 def _scorers(lacks: Lacks) -> Iterator[Found]:
     for name, entry in scorers:
-        needed = required_captures([entry.make()], PARAMS["response"])
+        needed = _captures_of([entry.make()])
         missing = [(spec, reason) for spec in needed if (reason := lacks(spec)) is not None]
         yield _line(name, f"{missing[0][0].id}: {missing[0][1]}" if missing else None)
+
+
+def _captures_of(chosen: Sequence[Scorer]) -> list[CaptureSpec]:
+    return required_captures(chosen, richest_response(chosen, PARAMS["response"]))
 
 
 def _line(what: str, reason: str | None) -> Found:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any, Protocol
 
+from llmood.engines.base import Engine
 from llmood.records import CaptureSpec, Split
 
 
@@ -22,6 +23,46 @@ class Needs(Protocol):
 def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
     """The response that has to be there before `spec` can be captured."""
     return CaptureSpec.of("response", spec.responder, **response_params)
+
+
+RESPONSE = "response"
+ENOUGH = 20
+"""How many of the likeliest tokens bound an entropy that nobody gives; vLLM gives no more unless it is told to."""
+
+
+def richest_response(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run's one response: what it has anyway, and all that scorers ask to have recorded with it."""
+    found = dict(response_params)
+    given = given_for(spec for scorer in scorers for spec in scorer.needs)
+    for name, value in (pair for spec in given if spec.kind == RESPONSE for pair in spec.params):
+        if name in ("entropy", "statistics", "top"):
+            found[name] = max(value, found.get(name, value))
+    return found
+
+
+def within_reach(engine: Engine, response_params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same; where the engine doesn't give the entropy, enough of the likeliest tokens to bound it."""
+    found = dict(response_params)
+    bounded = {name: value for name, value in found.items() if name != "entropy"}
+    bounded["top"] = max(ENOUGH, found.get("top", 0))
+    able = [engine.supports(CaptureSpec.of(RESPONSE, "tuned", **params)) for params in (found, bounded)]
+    return bounded if found.get("entropy") and able == [False, True] else found
+
+
+def serves(recorded: CaptureSpec, wanted: CaptureSpec) -> bool:
+    """Whether a response that was recorded has what is wanted of one, maybe with more.
+
+    The entropy isn't asked for here: some engines give it unasked, others bounds in its place, and its column tells.
+
+    Args:
+        recorded: of an id, with its parameters as texts.
+    """
+    if (recorded.kind, recorded.model, recorded.target) != (RESPONSE, wanted.model, wanted.target):
+        return False
+    known, asked = dict(recorded.params), dict(wanted.params)
+    top = int(asked.pop("top", 0))
+    asked.pop("entropy", None)
+    return int(known.get("top", 0)) >= top and all(known.get(name) == str(asked[name]) for name in asked)
 
 
 EQUIVALENCE = "equivalence"
@@ -88,10 +129,13 @@ def given_for(needs: Iterable[CaptureSpec]) -> list[CaptureSpec]:
 def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> list[CaptureSpec]:
     """The union of what scorers need of engines, and what that needs in turn, in the order to run it.
 
+    A role responds once: whatever is wanted of a response is recorded with that one (`richest_response`).
+
     Responses come before what scores them; within that, one role's captures stand together, so that two full models
     load one after the other and each once.
     """
-    needed = set(given_for(spec for scorer in scorers for spec in scorer.needs))
+    given = given_for(spec for scorer in scorers for spec in scorer.needs)
+    needed = {_in_the_run(spec, response_params) for spec in given}
     before = {spec: required_response(spec, response_params) for spec in needed if spec.needs_response}
     needed |= set(before.values())
     graph = {spec: {before[spec]} if spec in before else set() for spec in needed}
@@ -118,7 +162,11 @@ def capture_splits(
     for scorer in scorers:
         splits = {evaluated} | ({scorer.fitted_on} if scorer.fitted_on else set())
         for spec in given_for(scorer.needs):
-            found.setdefault(spec, set()).update(splits)
+            found.setdefault(_in_the_run(spec, response_params), set()).update(splits)
             if spec.needs_response:
                 found.setdefault(required_response(spec, response_params), set()).update(splits)
     return {spec: frozenset(splits) for spec, splits in found.items()}
+
+
+def _in_the_run(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
+    return CaptureSpec.of(RESPONSE, spec.model, **response_params) if spec.kind == RESPONSE else spec

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from llmood.engines.captures import RESPONSE, serves
 from llmood.engines.places import Place
 from llmood.engines.state_reader import StateReader
 from llmood.engines.states import HIDDEN_STATES
@@ -119,7 +120,14 @@ class Observations:
         return list(self._places)
 
     def has(self, spec: CaptureSpec) -> bool:
-        return spec.id in self._places
+        return self._id(spec) in self._places
+
+    def _id(self, spec: CaptureSpec) -> str:
+        """What was captured for a spec: itself, or of a response one that has more than was asked for."""
+        if spec.id in self._places or spec.kind != RESPONSE:
+            return spec.id
+        richer = (name for name in self._places if serves(CaptureSpec.from_id(name), spec))
+        return next(richer, spec.id)
 
     def having(self, spec: CaptureSpec) -> Observations:
         """Those of the samples that a capture was made of, whatever came of it."""
@@ -128,7 +136,7 @@ class Observations:
 
     def keys(self, spec: CaptureSpec) -> dict[str, str | None]:
         """The key of each sample that a capture was to be made of; None where there is no observation."""
-        own = self._index.filter(pc.equal(self._index["capture"], spec.id))
+        own = self._index.filter(pc.equal(self._index["capture"], self._id(spec)))
         return dict(zip(own["sample_id"].to_pylist(), own["key"].to_pylist(), strict=True))
 
     def of(self, split: Split) -> Observations:
@@ -172,11 +180,12 @@ class Observations:
         return StateReader(self._store, [places[position] for position in positions], example)
 
     def _placed(self, spec: CaptureSpec) -> list[Place]:
-        if spec.id not in self._places:
+        name = self._id(spec)
+        if name not in self._places:
             raise StoreError(
                 f"the run has no capture {spec.id}", hint="run it again with that scorer in its list"
             )
-        return self._places[spec.id]
+        return self._places[name]
 
     def _take(self, spec: CaptureSpec, positions: NDArray[np.int64], columns: list[str] | None) -> pa.Table:
         """The rows of one capture, aligned with `positions`; a row without an observation is null with its reason."""

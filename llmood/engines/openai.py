@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from llmood.config import Adapter, FullModel
 from llmood.engines.base import Captured, Engine, Request, Tokenizer, engines
+from llmood.engines.decoding import needs_logits
 from llmood.engines.folders import resolve_tokenizer
 from llmood.engines.local import need
 from llmood.engines.server.asking import Asker
@@ -27,6 +28,7 @@ from llmood.records import CaptureSpec
 from llmood.server_config import ServerConfig
 
 ENGINE_VERSION = 1  # raise it with every change that changes what is asked for
+NO_DISTRIBUTION = "of a server's answers only each token's own log-probability is recorded"
 NO_LIMIT = 1_000_000_000  # where nobody says how much a model can read, the server refuses what is too long
 
 
@@ -142,7 +144,8 @@ class OpenAIEngine(Engine):
             return plainly
         abilities = self.abilities(spec.model)
         if spec.kind == "response":
-            return abilities.no_response
+            asked = needs_logits(spec) or dict(spec.params).get("top")
+            return abilities.no_response or (NO_DISTRIBUTION if asked else None)
         if spec.needs_response and spec.responder in self.roles:
             no_ids = self.abilities(spec.responder).no_ids
             return abilities.no_scoring or no_ids
