@@ -165,6 +165,17 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("dim", pa.int32()),
         ("dtype", pa.string()),
     ),
+    # Of each layer and head that it names, one number a token of the answer; `previous`: what each token but the first
+    # pays to the one before it. Layers are counted from 1, the first block.
+    "attention": _schema(
+        "attention",
+        1,
+        *_OUTCOME,
+        ("layer", pa.list_(pa.int16())),
+        ("head", pa.list_(pa.int16())),
+        ("statistic", pa.string()),
+        ("values", pa.list_(pa.list_(pa.float32()))),
+    ),
     # Of a sample's draws: the number of the cluster that each is in (null: it says nothing); and, where all pairs were
     # compared, how far each (row) contradicts or entails each (column), draws × draws. Of `pairs=answer`, cluster 0 is
     # the given answer's, and the matrices are 2 × draws: there from the answer, and back. `relevance`: of each answer,

@@ -15,9 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from llmood.config import Adapter
+from llmood.engines.attention import ATTENTION, answer_of, attended_layers, captured_attention
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.engines.columns import next_token_of
-from llmood.engines.decoding import NextToken
+from llmood.engines.decoding import STATISTICS, NextToken
+from llmood.engines.fake_attention import fake_attention
 from llmood.engines.fake_states import DEPTH, fake_states
 from llmood.engines.labels import label_ids
 from llmood.engines.states import HIDDEN_STATES, captured_states, states_of
@@ -90,6 +92,11 @@ class FakeModel:
         before = [ids[max(0, position - WINDOW) : position] for position in range(start, len(ids))]
         return [4.0 * self._hash("entropy", window) / 2**64 for window in before]
 
+    def statistics(self, ids: Sequence[int], start: int) -> dict[str, list[float]]:
+        """`STATISTICS` for each token from `start` on, as if there were a vocabulary."""
+        before = [ids[max(0, position - WINDOW) : position] for position in range(start, len(ids))]
+        return {name: [self._hash(name, window) / 2**64 for window in before] for name in STATISTICS}
+
     def _one(self, ids: Sequence[int], position: int) -> float:
         share = self._hash("token", ids[max(0, position + 1 - WINDOW) : position + 1]) / 2**64
         return -(0.05 + 4.0 * share)
@@ -127,6 +134,7 @@ class FakeEngine(BatchedEngine):
             ("hidden_states", "response"),
             ("hidden_states", "prompt_response"),
             ("next_token", "prompt"),
+            ("attention", "prompt_response"),
         }
     )
 
@@ -149,6 +157,8 @@ class FakeEngine(BatchedEngine):
     def check(self, spec: CaptureSpec) -> None:
         if spec.kind == HIDDEN_STATES:
             states_of(spec, DEPTH)
+        if spec.kind == ATTENTION:
+            attended_layers(spec, DEPTH)
 
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         return batches_by_length(
@@ -175,6 +185,14 @@ class FakeEngine(BatchedEngine):
                 )
                 for each in requests
             ]
+        if spec.kind == ATTENTION:
+            layers = attended_layers(spec, DEPTH)
+            return [
+                captured_attention(
+                    fake_attention(model.name, each.token_ids, layers, answer_of(each.spans)), layers
+                )
+                for each in requests
+            ]
         return [Captured({"logprobs": model.logprobs(request.token_ids)}) for request in requests]
 
     def _respond(
@@ -187,15 +205,16 @@ class FakeEngine(BatchedEngine):
         kept = ids[:room]
         whole, start = [*request.token_ids, *kept], len(request.token_ids)
         finish = "stop" if kept and kept[-1] == END else "length"
-        return Captured(
-            {
-                "text": FakeTokenizer().decode(kept),
-                "token_ids": kept,
-                "logprobs": model.logprobs(whole)[start:],
-                "entropy": model.entropies(whole, start),
-                "finish": finish,
-            }
-        )
+        row = {
+            "text": FakeTokenizer().decode(kept),
+            "token_ids": kept,
+            "logprobs": model.logprobs(whole)[start:],
+            "entropy": model.entropies(whole, start),
+            "finish": finish,
+        }
+        if dict(spec.params).get("statistics"):
+            row |= model.statistics(whole, start)
+        return Captured(row)
 
     def _draw(self, model: FakeModel, spec: CaptureSpec, request: Request) -> Captured:
         params = dict(spec.params)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from llmood.config import Adapter, FullModel
 from llmood.engines.adapter_fit import check_adapter
+from llmood.engines.attention import ATTENTION, attended_layers
 from llmood.engines.base import Engine
 from llmood.engines.folders import ModelFolder, resolve_adapter, resolve_model
 from llmood.engines.states import HIDDEN_STATES, States, depth_of, states_of
@@ -130,14 +131,20 @@ class LocalEngine(Engine):
     def check(self, spec: CaptureSpec) -> None:
         if spec.kind == HIDDEN_STATES:
             self.states(spec)
+        if spec.kind == ATTENTION:
+            attended_layers(spec, self.depth(spec.model))
 
     def states(self, spec: CaptureSpec) -> States:
         """The layers and positions that a capture means on this run's model."""
-        weights = self.weights(spec.model)
+        return states_of(spec, self.depth(spec.model))
+
+    def depth(self, role: str) -> int:
+        """How many blocks a role's model has."""
+        weights = self.weights(role)
         depth = depth_of(weights.config)
         if depth is None:
             raise ConfigError(f"{weights.place}: {weights.folder}/config.json says no number of layers")
-        return states_of(spec, depth)
+        return depth
 
     def second_path(
         self, rows: Mapping[str, Sequence[Sequence[int]]]

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from llmood.engines.attention import ATTENTION, answer_of, attended_layers, captured_attention
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.engines.columns import answers_of, logprobs_of, moments_of, next_token_of
 from llmood.engines.decoding import Decoding
@@ -30,6 +31,7 @@ ENGINE_VERSION = 3
 CPU_BATCH_TOKENS = {"float32": 1024, "bfloat16": 2048, "float16": 2048}
 CPU_RESPONSE_TOKENS = 4096
 ACCELERATOR_BATCH_TOKENS = 16_384
+ATTENTION_BATCH_TOKENS = 4096  # maps of a block exist whole for a moment, and grow with a text's square
 
 Reading = Callable[[], list[Captured]]
 """Waits for a batch that was begun, and gives its results in the order of its requests."""
@@ -52,6 +54,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             ("hidden_states", "prompt"),
             ("hidden_states", "response"),
             ("hidden_states", "prompt_response"),
+            ("attention", "prompt_response"),
             ("generations", "prompt"),
             ("next_token", "prompt"),
         }
@@ -82,7 +85,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         if self.config.batch_tokens is not None:
             return self.config.batch_tokens
         if self.device != "cpu":
-            return ACCELERATOR_BATCH_TOKENS
+            return ATTENTION_BATCH_TOKENS if spec.kind == ATTENTION else ACCELERATOR_BATCH_TOKENS
         return CPU_RESPONSE_TOKENS if spec.kind in ANSWERS else CPU_BATCH_TOKENS[self.dtype(spec.model)]
 
     def run(
@@ -113,6 +116,8 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         try:
             if spec.kind == HIDDEN_STATES:
                 return self._begin_states(spec, model, requests)
+            if spec.kind == ATTENTION:
+                return self._begin_attention(spec, model, requests)
             return self._run(spec, model, requests)
         except torch.OutOfMemoryError:
             if len(requests) == 1:
@@ -150,6 +155,18 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         return lambda: [
             captured_states(values, states, own) for values, own in zip(finish(), spans, strict=True)
         ]
+
+    def _begin_attention(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
+        depth = self.depth(spec.model)
+        layers = attended_layers(spec, depth)
+        finish = model.attention(
+            [request.token_ids for request in requests],
+            layers,
+            [answer_of(request.spans) for request in requests],
+            depth=depth,
+            adapter=spec.model if spec.model in self.adapters else None,
+        )
+        return lambda: [captured_attention(values, layers) for values in finish()]
 
     def close(self) -> None:
         self._loaded = None

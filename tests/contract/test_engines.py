@@ -94,6 +94,7 @@ def specs_of(engine: Engine) -> list[CaptureSpec]:
         "response": {"max_new_tokens": 6},
         "generations": draws | {"entropy": True},
         "next_token": {"top": 4, "labels": "a|b|k"},
+        "attention": {"layers": "all", "statistic": "previous"},
     }
     spans = {"prompt": "prompt", "response": "response", "prompt_response": "response"}
     return [
@@ -165,6 +166,8 @@ def test_results_are_aligned_with_the_requests(make: Make) -> None:
                 check_draws(result, other, engine.tokenizer(spec.model).end_ids)
             if spec.kind == "next_token":
                 check_next_token(result, other)
+            if spec.kind == "attention":
+                check_attention(result, other, len(request.token_ids))
     engine.close()
 
 
@@ -198,6 +201,18 @@ def check_next_token(result: Captured, other: Captured) -> None:
     assert max(shift, default=0) - min(shift, default=0) < 1e-4  # logits, but for a constant, are log p
     assert values["label_logits"] == pytest.approx(other.values["label_logits"], abs=1e-4)
     assert values["entropy"] == pytest.approx(other.values["entropy"], abs=1e-4)
+
+
+def check_attention(result: Captured, other: Captured, tokens: int) -> None:
+    """A share for each token but the first under every head of every layer; the same in other company."""
+    values = result.values
+    pairs = list(zip(values["layer"], values["head"], strict=True))
+    assert pairs == sorted(set(pairs))
+    assert len(pairs) == len(values["values"])
+    for one, again in zip(values["values"], other.values["values"], strict=True):
+        assert len(one) == max(tokens - 1, 0)
+        assert all(0 <= value <= 1 for value in one)
+        assert one == pytest.approx(again, abs=1e-4)
 
 
 def test_what_no_engine_could_draw_is_refused(make: Make) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from transformers import GenerationConfig
 
 from llmood.engines.decoding import Answer, Decoding, NextToken
+from llmood.engines.models.attention import Attending
 from llmood.engines.models.decoder import Decoder
 from llmood.engines.models.head import LEAST_ROWS, Head, logits_at_once
 from llmood.engines.models.host import ToHost
@@ -70,6 +71,7 @@ class CausalLM:
         self._packing = self._checked_packing()
         self.decoder = Decoder(self.model, self._head, few_ids=self._few_ids, tolerance=self._tolerance)
         self._taps: Tapped | None = None  # of its hidden states, once they are asked for
+        self._attending: Attending | None = None
 
     def token_logprobs(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
         """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1."""
@@ -148,6 +150,21 @@ class CausalLM:
         if self._taps is None:
             self._taps = Tapped(self.model.base_model, depth, self._few_ids)
         return self._taps
+
+    def attention(
+        self,
+        rows: Sequence[Sequence[int]],
+        layers: Sequence[int],
+        ranges: Sequence[tuple[int, int]],
+        *,
+        depth: int,
+        adapter: str | None,
+    ) -> Finish:
+        """Of each row what the tokens of a range, but its first, pay to the one before: (layers, heads, n)."""
+        with torch.inference_mode(), self._adapted(adapter):
+            if self._attending is None:
+                self._attending = Attending(self.model, depth, self._few_ids)
+            return self._attending.previous(rows, layers, ranges)
 
     def next_tokens(
         self,
