@@ -47,7 +47,8 @@ class TokenEntropy(FromResponse):
     def uncertainty(self, *tables: pa.Table) -> Floats:
         (answers,) = tables
         reduce = max_token_entropy if self.largest else mean_token_entropy
-        found = reduce(*token_column(answers, "entropy"))
+        entropies, offsets = token_column(answers, "entropy")
+        found = reduce(entropies.astype(np.float64), offsets)
         names = ("entropy", "top_logprobs", "residual_mass")
         for row, (exact, top, left) in enumerate(
             zip(*(answers[name].to_pylist() for name in names), strict=True)

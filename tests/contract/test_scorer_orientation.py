@@ -17,11 +17,13 @@ from tests.observing import ALL, Spy, observe, observe_train
 FAMILY = ("likelihood", "likelihood_ratio", "perplexity")
 TOKENS = ("min_k", "min_k_plus_plus", "zlib_ratio")
 TEXT = ("gzip_knn", "tfidf_knn", "ngram_ratio")
-# Of answers, by hand: tests/unit/scorers/test_drawn.py and test_answered.py.
+# Of answers, by hand: tests/unit/scorers/test_drawn.py and its neighbours.
 ANSWERS = {
     name.split(".")[0]
     for name, entry in scorers
-    if any(spec.kind in ("generations", "equivalence") for spec in entry.make().needs)
+    if any(
+        spec.kind in ("generations", "equivalence", "response", "attention") for spec in entry.make().needs
+    )
 }
 TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]
 TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200]

@@ -182,6 +182,7 @@ def test_the_contract_columns() -> None:
         "next_token": "key status reason top_ids top_logprobs residual_mass entropy label_ids label_logits",
         "generations": promised["response"],
         "hidden_states": "key status reason layer position token_index shard row dim dtype",
+        "attention": "key status reason layer head statistic values",
         "equivalence": "key status reason cluster contradiction entailment",
         "nli": "key status reason probabilities",
     }

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from llmood.engines.models.host import ToHost
@@ -60,10 +61,8 @@ class Attending:
         layout = padded(rows)
         found = self._pass(layout.ids.to(self._model.device), layers, text, token)
         copy = ToHost(torch.stack([found[layer] for layer in layers]).transpose(1, 2))
-        ends = torch.tensor(counts).cumsum(0).tolist()
-        return lambda: [
-            copy.numpy()[..., stop - count : stop] for stop, count in zip(ends, counts, strict=True)
-        ]
+        ends = np.cumsum(counts)[:-1]
+        return lambda: np.split(copy.numpy(), ends, axis=-1)
 
     def _pass(
         self, ids: torch.Tensor, layers: Sequence[int], text: torch.Tensor, token: torch.Tensor

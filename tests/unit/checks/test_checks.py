@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 
 from llmood.checks import CheckInput, checks, run_checks
+from llmood.checks.entropy import entropy_is_a_bound
+from llmood.engines.base import Captured, Request
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.questions.populations import Population, ScoredBenchmark
@@ -111,6 +113,7 @@ def test_every_check_is_tested_here() -> None:
     elsewhere = {"canary", "noise_floor"}  # tests/unit/engines/test_canary.py
     assert set(checks.names()) - elsewhere == {
         "declared_overlap",
+        "entropy_is_a_bound",
         "failed",
         "fake_engine",
         "id_ood_overlap",
@@ -364,3 +367,33 @@ class _Shifted(Spy):
             if spec == TUNED and request.token_ids == prompts_of(["text 7"])[0].token_ids:
                 result.values["logprobs"][2] += self.shift
         return results
+
+
+def test_entropies_that_are_bounds_are_counted() -> None:
+    texts = [f"text {row}" for row in range(sum(Given().sizes))]
+    bounded = CaptureSpec.of("response", "tuned", max_new_tokens=20, top=2)
+    engine = Spy(batch_tokens=100_000)
+
+    def before(spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured] | None:
+        if spec != bounded:
+            return None
+        top = {"top_logprobs": [[-1.0, -2.0]], "residual_mass": [0.5]}
+        known = [{"entropy": [1.0]}, top, top | {"entropy": [1.0]}, {}]
+        return [
+            Captured({"text": "a", "token_ids": [2], "logprobs": [-1.0], "finish": "length"} | known[at % 4])
+            for at, _ in enumerate(requests)
+        ]
+
+    engine.before = before
+    for spec, count in ((bounded, len(texts) // 4), (RESPONSE, None)):
+        _, observations = observe(texts, [spec], engine)
+        given = Given(observations=observations).input()
+        assert list(entropy_is_a_bound(given)) == []  # no scorer reads them
+        column = Given().column("token_entropy.max", len(texts))
+        found = list(entropy_is_a_bound(replace(given, columns=[column])))
+        if count is None:
+            assert found == []
+        else:
+            assert found[0].severity == "info"
+            assert found[0].values["answers"] == len(texts)
+            assert abs(int(str(found[0].values["bounded"])) - count) <= 1

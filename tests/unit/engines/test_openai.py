@@ -243,6 +243,12 @@ def test_in_the_words_of_a_strict_server(make: Make, stub: Stub) -> None:
         assert answers[index].values["token_ids"] is None
 
 
+@pytest.mark.parametrize("more", [{"entropy": True}, {"statistics": True}, {"top": 20}])
+def test_nothing_of_other_tokens_is_promised(make: Make, more: dict[str, int]) -> None:
+    spec = CaptureSpec.of("response", "tuned", max_new_tokens=6, **more)
+    assert make().lacks(spec) == "of a server's answers only each token's own log-probability is recorded"
+
+
 def test_log_probabilities_that_are_dropped_are_found_out(make: Make, stub: Stub) -> None:
     stub.scoring = stub.echo = stub.logprobs = False
     engine = make()

@@ -13,10 +13,17 @@ import torch
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request, engines
+from llmood.engines.captures import within_reach
 from llmood.engines.decoding import Decoding
 from llmood.engines.vllm import VllmEngine
 from llmood.errors import ConfigError, EngineError, MissingExtraError
+from llmood.measures.token_entropy import (
+    fisher_rao_from_uniform,
+    renyi_divergence_from_uniform,
+    self_certainty,
+)
 from llmood.records import CaptureSpec
+from llmood.scorers.token_entropy import least_entropies
 from tests.tiny_models import (
     BASE,
     CONTEXT,
@@ -226,6 +233,22 @@ def test_each_token_has_its_own_entropy(engine: VllmEngine, folders: dict[str, P
     assert "entropy" not in captured(engine, respond("base"), ROWS[3:4])[0].values  # nobody asked
 
 
+def test_how_far_from_uniform_each_distribution_was(engine: VllmEngine, folders: dict[str, Path]) -> None:
+    spec = CaptureSpec.of("response", "tuned", max_new_tokens=6, statistics=True)
+    model = plain_model(folders["base"], folders["tuned"])
+    for row, result in zip(ROWS, captured(engine, spec, ROWS), strict=True):
+        whole = log_softmax(plain_logits(model, [*row, *result.values["token_ids"]]))[len(row) - 1 : -1]
+        measures = {
+            "self_certainty": self_certainty,
+            "renyi": renyi_divergence_from_uniform,
+            "fisher_rao": fisher_rao_from_uniform,
+        }
+        for name, measure in measures.items():
+            assert far(result.values[name], measure(whole).tolist()) < TOLERANCE
+    entropy = captured(engine, CaptureSpec.of("response", "tuned", max_new_tokens=6, entropy=True), ROWS[3:4])
+    assert "renyi" not in entropy[0].values  # nobody asked
+
+
 def test_entropies_of_base_and_adapter_in_one_batch(engine: VllmEngine, folders: dict[str, Path]) -> None:
     from llmood.engines.models.vllm_answers import decode
 
@@ -293,13 +316,32 @@ def test_what_needs_logits_is_refused_where_they_are_hidden(
     engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entropy = CaptureSpec.of("response", "base", max_new_tokens=5, entropy=True)
-    specs = [entropy, CaptureSpec.of("next_token", "base", **NEXT)]  # type: ignore[arg-type]
-    assert [engine.lacks(spec) for spec in specs] == [None, None]
+    statistics = CaptureSpec.of("response", "base", max_new_tokens=5, statistics=True)
+    specs = [entropy, statistics, CaptureSpec.of("next_token", "base", **NEXT)]  # type: ignore[arg-type]
+    assert [engine.lacks(spec) for spec in specs] == [None] * 3
     monkeypatch.setattr(engine, "device", "cuda")
     assert all("shows no logits" in str(engine.lacks(spec)) for spec in specs)
     assert engine.lacks(CaptureSpec.of("next_token", "base", top=3)) is None
     monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "0")
-    assert [engine.lacks(spec) for spec in specs] == [None, None]
+    assert [engine.lacks(spec) for spec in specs] == [None] * 3
+
+
+def test_on_a_gpu_the_likeliest_tokens_bound_the_entropy(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"max_new_tokens": 5, "entropy": True}
+    assert within_reach(engine, asked) == asked
+    monkeypatch.setattr(engine, "device", "cuda")
+    bounded = within_reach(engine, asked)
+    assert bounded == {"max_new_tokens": 5, "top": 20}
+    monkeypatch.undo()
+    (exact,) = captured(engine, CaptureSpec.of("response", "tuned", **asked), ROWS[3:4])
+    (found,) = captured(engine, CaptureSpec.of("response", "tuned", **bounded), ROWS[3:4])
+    assert "entropy" not in found.values
+    least = least_entropies(found.values["top_logprobs"], found.values["residual_mass"])
+    entropies = np.array(exact.values["entropy"])
+    assert (least <= entropies + TOLERANCE).all()
+    assert (least > 0.2 * entropies).all()
 
 
 def test_the_prefix_cache_is_not_read_for_log_probabilities(
