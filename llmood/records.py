@@ -24,6 +24,9 @@ OK: Status = "ok"
 UNSCORED: Status = "unscored"
 FAILED: Status = "failed"
 
+DERIVED = "derived:"
+"""How the target of a capture begins that is fed a prompt made by a template: `derived:<template>@<version>`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -86,7 +89,7 @@ class CaptureSpec:
     Args:
         kind: `prompt_logprobs`, `response`, … (the kinds of `tables.CAPTURE_SCHEMAS`).
         model: the role that runs: `base`, `tuned`, …
-        target: what is fed: `prompt`, `response` (alone), or `prompt_response`.
+        target: what is fed: `prompt`, `response` (alone), `prompt_response`, or `derived:<template>@<version>`.
         params: what else decides the numbers, as sorted (name, value) pairs; use `of` to write them by name.
     """
 
@@ -119,7 +122,17 @@ class CaptureSpec:
     @property
     def needs_response(self) -> bool:
         """Whether a response has to exist before this can be captured."""
-        return self.target in ("response", "prompt_response")
+        return self.target in ("response", "prompt_response") or self.is_derived
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether what is fed is made by a template. Any of them waits for the response, also one that asks anew."""
+        return self.target.startswith(DERIVED)
+
+    @property
+    def fed(self) -> str:
+        """What an engine sees as the target: a derived prompt is a prompt."""
+        return "prompt" if self.is_derived else self.target
 
     @property
     def responder(self) -> str:

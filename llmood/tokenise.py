@@ -70,8 +70,10 @@ def tokenise(
         if other.identity != tokenizer.identity:
             _check_same_ids(samples, ids, encode_texts(other, texts, rendered))
         _check_embedded(samples, ids, engine)
-        for sample, text, row in zip(samples, texts, ids, strict=True):
-            prompts.append(Prompt(sample.sample_id, row, sample.split))
+        for sample, text, row, chat in zip(samples, texts, ids, rendered, strict=True):
+            prompts.append(
+                Prompt(sample.sample_id, row, sample.split, sample.messages, chat, sample.references)
+            )
             rows.append(_sample_row(task, sample, text, len(row)))
     return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
 

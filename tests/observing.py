@@ -18,7 +18,7 @@ from llmood.engines.store import Store
 from llmood.identity import digest
 from llmood.judging.equivalence.compare import compare_all
 from llmood.progress import Progress
-from llmood.records import CaptureSpec
+from llmood.records import CaptureSpec, Message
 from llmood.tables import SAMPLES
 
 BASE = CaptureSpec.of("prompt_logprobs", "base")
@@ -56,7 +56,10 @@ class Spy(FakeEngine):
 
 def prompts_of(texts: Sequence[str]) -> list[Prompt]:
     ids = FakeTokenizer().encode(texts, rendered=False)
-    return [Prompt(f"s{index:03}", row) for index, row in enumerate(ids)]
+    return [
+        Prompt(f"s{index:03}", row, messages=(Message("user", text),))
+        for index, (row, text) in enumerate(zip(ids, texts, strict=True))
+    ]
 
 
 def samples_of(prompts: Sequence[Prompt]) -> pa.Table:

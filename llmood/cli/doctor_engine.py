@@ -108,7 +108,7 @@ def _lacking(kind: str, roles: Sequence[str]) -> Lacks:
     def lacks(spec: CaptureSpec) -> str | None:
         if spec.model not in roles:
             return f"models.{spec.model} is not configured"
-        return None if (spec.kind, spec.target) in captures else "it doesn't record that"
+        return None if (spec.kind, spec.fed) in captures else "it doesn't record that"
 
     return lacks
 

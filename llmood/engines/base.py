@@ -178,7 +178,7 @@ class Engine(ABC):
         """Why it can't capture this, in words that follow a colon; None where it can."""
         if spec.model not in self.roles:
             return f"models.{spec.model} is not configured"
-        if (spec.kind, spec.target) not in self.captures:
+        if (spec.kind, spec.fed) not in self.captures:
             return "it doesn't record that"
         if not labels_of(spec):
             return why_unusable(spec)

@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 from typing import Any, Protocol
 
 from llmood.engines.base import Engine
+from llmood.prompting.base import Template
 from llmood.records import CaptureSpec, Split
 
 
@@ -63,6 +64,36 @@ def serves(recorded: CaptureSpec, wanted: CaptureSpec) -> bool:
     top = int(asked.pop("top", 0))
     asked.pop("entropy", None)
     return int(known.get("top", 0)) >= top and all(known.get(name) == str(asked[name]) for name in asked)
+
+
+DRAWN = "drawn_"
+"""How the parameters of a derived capture begin that are those of the draws in its prompt."""
+
+
+def derived_capture(
+    kind: str,
+    model: str,
+    template: Template,
+    draws: Mapping[str, str | int | float | bool] | None = None,
+    **params: str | int | float | bool,
+) -> CaptureSpec:
+    """A capture of what a template makes; `draws` are the parameters of those that it asks for."""
+    drawn = {f"{DRAWN}{name}": value for name, value in (draws or {}).items()}
+    return CaptureSpec.of(kind, model, template.target, **params, **drawn)
+
+
+def asked_draws(spec: CaptureSpec) -> CaptureSpec | None:
+    """The draws that the prompt of a derived capture holds; None where it holds none."""
+    params = {name.removeprefix(DRAWN): value for name, value in spec.params if name.startswith(DRAWN)}
+    return CaptureSpec.of("generations", spec.responder, **params) if params else None
+
+
+def required_before(spec: CaptureSpec, response_params: Mapping[str, Any]) -> list[CaptureSpec]:
+    """What has to be there before `spec` can be captured."""
+    if not spec.needs_response:
+        return []
+    draws = asked_draws(spec)
+    return [required_response(spec, response_params), *([] if draws is None else [draws])]
 
 
 EQUIVALENCE = "equivalence"
@@ -136,9 +167,8 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
     """
     given = given_for(spec for scorer in scorers for spec in scorer.needs)
     needed = {_in_the_run(spec, response_params) for spec in given}
-    before = {spec: required_response(spec, response_params) for spec in needed if spec.needs_response}
-    needed |= set(before.values())
-    graph = {spec: {before[spec]} if spec in before else set() for spec in needed}
+    needed |= {before for spec in needed for before in required_before(spec, response_params)}
+    graph = {spec: set(required_before(spec, response_params)) for spec in needed}
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     order: list[CaptureSpec] = []
@@ -162,9 +192,9 @@ def capture_splits(
     for scorer in scorers:
         splits = {evaluated} | ({scorer.fitted_on} if scorer.fitted_on else set())
         for spec in given_for(scorer.needs):
-            found.setdefault(_in_the_run(spec, response_params), set()).update(splits)
-            if spec.needs_response:
-                found.setdefault(required_response(spec, response_params), set()).update(splits)
+            own = _in_the_run(spec, response_params)
+            for each in (own, *required_before(own, response_params)):
+                found.setdefault(each, set()).update(splits)
     return {spec: frozenset(splits) for spec, splits in found.items()}
 
 

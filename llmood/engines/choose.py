@@ -53,7 +53,7 @@ def choose_engine(config: EngineConfig, captures: Iterable[CaptureSpec]) -> Choi
 
 def can_capture(kind: str, spec: CaptureSpec) -> bool:
     """Whether an engine of this kind can ever give a capture; a server may give less."""
-    return (spec.kind, spec.target) in engines.get(kind).captures and why_unusable(spec) is None
+    return (spec.kind, spec.fed) in engines.get(kind).captures and why_unusable(spec) is None
 
 
 def able(spec: CaptureSpec) -> Sequence[str]:

@@ -31,6 +31,16 @@ BEGIN, END, FIRST_BYTE = 0, 1, 2
 VERSION = "2"
 CONTEXT = 4096
 WINDOW = 4  # tokens that a log-probability depends on
+SAYINGS = (
+    "Confidence: 85%",
+    "30",
+    "yes",
+    "G1: no\nP1: 0.9\nConfidence: 70%",
+    "No.",
+    "I can't say",
+    "120",
+    "G1: seven\nP1: 0.4\nConfidence: 0.2",
+)
 LEXICON = ("yes", "no", "seven", "the red one", "nobody knows", "a small town", "", "twelve")
 
 
@@ -72,10 +82,12 @@ class FakeModel:
         std = [0.5 + 2.0 * self._hash("std", window) / 2**64 for window in before]
         return {"logprob_mean": [None, *mean], "logprob_std": [None, *std]}
 
-    def answer(self, ids: Sequence[int], seed: int | None = None) -> tuple[str, list[int]]:
+    def answer(
+        self, ids: Sequence[int], seed: int | None = None, lexicon: Sequence[str] = LEXICON
+    ) -> tuple[str, list[int]]:
         """The greedy answer, or the one that is drawn with a seed, and its ids, the end token with them."""
         purpose = "answer" if seed is None else f"draw {seed}"
-        text = LEXICON[self._hash(purpose, ids) % len(LEXICON)]
+        text = lexicon[self._hash(purpose, ids) % len(lexicon)]
         return text, [byte + FIRST_BYTE for byte in text.encode()] + [END]
 
     def next_token(self, ids: Sequence[int], top: int, labels: Sequence[int]) -> NextToken:
@@ -198,7 +210,8 @@ class FakeEngine(BatchedEngine):
     def _respond(
         self, model: FakeModel, spec: CaptureSpec, request: Request, seed: int | None = None
     ) -> Captured:
-        _, ids = model.answer(request.token_ids, seed)
+        # Asked about an answer, it says what models say then, and what they shouldn't.
+        _, ids = model.answer(request.token_ids, seed, SAYINGS if spec.is_derived else LEXICON)
         room = min(
             int(dict(spec.params)["max_new_tokens"]), self.context_length(spec.model) - len(request.token_ids)
         )

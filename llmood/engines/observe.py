@@ -13,6 +13,7 @@ import pyarrow as pa
 from llmood import interrupts
 from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
+from llmood.engines.captures import asked_draws
 from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace
 from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
@@ -72,7 +73,8 @@ class Observer:
         self.store = store
         self.private = private
         self.progress = progress or Progress()
-        self._responses: dict[tuple[str, str], Mapping[str, Any] | Unmade] = {}  # by role and sample id
+        # By target, role and sample id: what was answered to the prompt, and to those derived from it.
+        self._responses: dict[tuple[str, str, str], Mapping[str, Any] | Unmade] = {}
         self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
         self._rows: list[dict[str, Any]] = []
         self.watched: list[Watched] = []
@@ -106,9 +108,12 @@ class Observer:
         """The requests of a capture. What needs a response can be asked only after `run` of the response."""
         context = self.context(spec)
         wanted = Wanted(spec, context, {}, {}, {})
+        draws = asked_draws(spec)
+        drawn = {} if draws is None else self._texts_of(draws)
         for prompt in self.prompts_of(spec):
-            response = self._responses.get((spec.responder, prompt.sample_id))
-            request = request_of(self.engine, spec, prompt, response)
+            response = self._responses.get(("prompt", spec.responder, prompt.sample_id))
+            others = drawn.get(prompt.sample_id, ())
+            request = request_of(self.engine, spec, prompt, response, others)
             if isinstance(request, Unmade):
                 wanted.unmade[prompt.sample_id] = request
                 continue
@@ -146,16 +151,18 @@ class Observer:
             if key and key in located and sample_id in self._watched and spec.kind in KINDS:
                 self.watched.append(Watched(sample_id, spec, wanted.requests[key], located[key]))
             if spec.kind == "response" and unmade:
-                self._responses[spec.model, sample_id] = unmade
+                self._responses[spec.target, spec.model, sample_id] = unmade
         if spec.kind == "response":
             self._load_responses(wanted, located)
 
-    def answers(self, role: str) -> dict[str, str]:
+    def answers(self, role: str, target: str = "prompt") -> dict[str, str]:
         """What a model responded to each sample that has a response, also where the store keeps no text."""
         return {
             sample_id: response["text"]
-            for (model, sample_id), response in self._responses.items()
-            if model == role and not isinstance(response, Unmade) and response["text"] is not None
+            for (fed, model, sample_id), response in self._responses.items()
+            if (fed, model) == (target, role)
+            and not isinstance(response, Unmade)
+            and response["text"] is not None
         }
 
     def index(self) -> pa.Table:
@@ -248,6 +255,22 @@ class Observer:
             return captured.reason
         return f"{captured.reason}: {captured.said}"
 
+    def _texts_of(self, draws: CaptureSpec) -> dict[str, list[str] | Unmade]:
+        """The words of each sample's draws, which were captured before; or why it has none."""
+        rows = [row for row in self._rows if row["capture"] == draws.id]
+        found: dict[str, list[str] | Unmade] = {
+            row["sample_id"]: Unmade(row["status"], row["reason"]) for row in rows if row["shard"] is None
+        }
+        texts: dict[tuple[str, int], str] = {}
+        for shard in {row["shard"] for row in rows} - {None}:
+            said = self.store.read(shard, ["text"])["text"].to_pylist()
+            texts |= {(shard, place): text for place, text in enumerate(said)}
+        for row in rows:  # in the order of the draws
+            own = found.setdefault(row["sample_id"], [])
+            if not isinstance(own, Unmade):
+                own.append(texts[row["shard"], row["row"]])
+        return found
+
     def _load_responses(self, wanted: Wanted, located: Mapping[str, Location]) -> None:
         """Remember each sample's response for the captures that depend on it."""
         by_shard: dict[str, list[tuple[str, int]]] = {}
@@ -258,7 +281,7 @@ class Observer:
             table = self.store.read(shard, ["text", "token_ids"]).take(pa.array([row for _, row in rows]))
             self._decoded |= {key: value for (key, _), value in zip(rows, table.to_pylist(), strict=True)}
         self._responses |= {
-            (wanted.spec.model, name): self._decoded[key]
+            (wanted.spec.target, wanted.spec.model, name): self._decoded[key]
             for name, key in wanted.keys.items()
             if key in self._decoded
         }

@@ -146,7 +146,7 @@ class OpenAIEngine(Engine):
         if spec.kind == "response":
             asked = needs_logits(spec) or dict(spec.params).get("top")
             return abilities.no_response or (NO_DISTRIBUTION if asked else None)
-        if spec.needs_response and spec.responder in self.roles:
+        if spec.needs_response and not spec.is_derived and spec.responder in self.roles:
             no_ids = self.abilities(spec.responder).no_ids
             return abilities.no_scoring or no_ids
         return abilities.no_scoring

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.base import Engine, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
-from llmood.records import UNSCORED, CaptureSpec, Split, Status
+from llmood.prompting.base import Material, template_of
+from llmood.records import UNSCORED, CaptureSpec, Message, Split, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
 
@@ -18,11 +19,18 @@ ANSWERS = ("response", "generations")  # what is decoded: at least one token has
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A tokenised sample."""
+    """A tokenised sample, with what prompts are derived from.
+
+    Attributes:
+        chat: whether its messages went through the chat template.
+    """
 
     sample_id: str
     token_ids: tuple[int, ...]
     split: Split = "test"
+    messages: tuple[Message, ...] = ()
+    chat: bool = False
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +42,29 @@ class Unmade:
 
 
 def request_of(
-    engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+    engine: Engine,
+    spec: CaptureSpec,
+    prompt: Prompt,
+    response: Mapping[str, Any] | Unmade | None,
+    draws: Sequence[str] | Unmade = (),
 ) -> Request | Unmade:
-    """What to send for one sample, or why nothing can be sent."""
+    """What to send for one sample, or why nothing can be sent.
+
+    Args:
+        response: the answer that it was given, for what needs one.
+        draws: the words of further answers, for a derived prompt that asks for them.
+    """
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
     if not ids:
         return Unmade(UNSCORED, "the tokenizer makes no token of this text")
     spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
-    if spec.needs_response:
+    if spec.is_derived:
+        derived = _derived(engine, spec, prompt, response, draws)
+        if isinstance(derived, Unmade):
+            return derived
+        ids, spans = derived, (("prompt", 0, len(derived)),)
+    elif spec.needs_response:
         if isinstance(response, Unmade):
             return response
         if response is None:
@@ -63,6 +85,35 @@ def request_of(
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
     return Request(ids, spans, _seed(spec, prompt.sample_id))
+
+
+def _derived(
+    engine: Engine,
+    spec: CaptureSpec,
+    prompt: Prompt,
+    response: Mapping[str, Any] | Unmade | None,
+    draws: Sequence[str] | Unmade,
+) -> tuple[int, ...] | Unmade:
+    """The ids of the prompt that a template makes."""
+    template = template_of(spec.target)
+    said = ""
+    if "response" in template.reads:
+        if isinstance(response, Unmade):
+            return response
+        if response is None:
+            raise ValueError(f"{spec.id} was asked for before the response it needs")
+        said = response["text"]
+        if not said.strip():
+            return Unmade(UNSCORED, "empty answer")
+    if isinstance(draws, Unmade):
+        return draws
+    if "references" in template.reads and not prompt.references:
+        return Unmade(UNSCORED, "no reference")
+    others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
+    turns = template.make(Material(prompt.messages, said, others, prompt.references))
+    tokenizer = engine.tokenizer(prompt_role(engine))
+    text = tokenizer.render(turns.messages) if prompt.chat else turns.text
+    return tokenizer.encode([text], rendered=prompt.chat)[0]
 
 
 def draw_key(key: str, draw: int) -> str:

@@ -21,7 +21,8 @@ READ = ["sample_id", "task", "references", "choices", "label"]  # of each sample
 def answers_spec(observations: Observations) -> CaptureSpec | None:
     """The capture of the tuned model's own answers; None where they weren't captured."""
     found = (CaptureSpec.from_id(capture) for capture in observations.captures)
-    return next((spec for spec in found if (spec.kind, spec.model) == ("response", "tuned")), None)
+    wanted = ("response", "tuned", "prompt")
+    return next((spec for spec in found if (spec.kind, spec.model, spec.target) == wanted), None)
 
 
 def judge_answers(
