@@ -26,14 +26,14 @@ ANSWERS = {
     )
 }
 TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]
-TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200]
+TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 2000]
 
 
 @pytest.fixture
 def observations() -> Observations:
     """With a text of one token, one over the context, and empty answers among them."""
     every = {spec for _, entry in scorers for spec in entry.make().needs}
-    return observe(TEXTS, ALL + sorted(every - set(ALL)), Spy(max_length=100))[1]
+    return observe(TEXTS, ALL + sorted(every - set(ALL)), Spy(max_length=1000))[1]
 
 
 def entries(families: tuple[str, ...]) -> list[ParameterSet]:

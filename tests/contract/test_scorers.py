@@ -52,7 +52,7 @@ perplexity perplexity.base perplexity.response perplexity.base.response_given_pr
 length random constant min_k min_k_plus_plus zlib_ratio gzip_knn tfidf_knn ngram_ratio
 """.split()
 
-TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 200, "twin", "twin"]
+TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 2000, "twin", "twin"]
 
 
 TRAIN = [f"{start} text number {number}" for start in ("a word", "the other") for number in range(15)] + [""]
@@ -70,7 +70,7 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def observations(_store: None) -> Observations:
     """With a text of one token, one over the context, twins, and empty answers among them."""
-    return observe(TEXTS, ALL + _missing(ALL), Spy(max_length=100))[1]
+    return observe(TEXTS, ALL + _missing(ALL), Spy(max_length=1000))[1]
 
 
 @pytest.fixture(scope="module")
@@ -375,9 +375,9 @@ def test_what_was_not_observed_is_not_scored(
 ) -> None:
     scorer = made(entry)
     (column,) = score_all(observations, {entry.id: scorer})
-    over = TEXTS.index("x" * 200)
+    over = TEXTS.index("x" * 2000)
     if scorer.needs:
         assert column.status[over] == "unscored"
-        assert "over the context of 100" in column.reasons[over]
+        assert "over the context of 1000" in column.reasons[over]
     assert set(column.status) <= {"ok", "unscored"}
     assert np.array_equal(np.isnan(column.values), column.status != "ok")

@@ -1,0 +1,54 @@
+"""How sure the answer sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from llmood.engines.observations import Block
+from llmood.measures.hedges import linguistic_confidence
+from llmood.records import OK, CaptureSpec, Scores
+from llmood.scorers.base import Scorer, register
+from llmood.scorers.spans import status_of
+
+EMPTY = "empty answer"
+NO_WORDS = "the run keeps no text"
+SIXTY_FOUR: Mapping[str, Any] = {"max_new_tokens": 64}
+
+
+@register("linguistic_confidence")
+class LinguisticConfidence(Scorer):
+    """1 − how sure the answer sounds by its hedges ("probably", "I think"); 0 where it hedges nothing. English alone.
+
+    Formula: `measures.hedges.linguistic_confidence`, with the list of phrases and what each is worth.
+
+    Args:
+        response: how answers are decoded (the run's `response`).
+    """
+
+    columns: ClassVar[Mapping[str, list[str]]] = {"response": ["text"]}
+    reads_answers: ClassVar[bool] = True
+
+    def __init__(self, *, response: Mapping[str, Any] = SIXTY_FOUR) -> None:
+        self.response = response
+
+    @property
+    def needs(self) -> tuple[CaptureSpec, ...]:
+        return (CaptureSpec.of("response", "tuned", **self.response),)
+
+    def score(self, block: Block) -> Scores:
+        (spec,) = self.needs
+        values = np.full(len(block), np.nan)
+        status, why = status_of(block, spec)
+        reasons: list[str | None] = []
+        for row, said in enumerate(block[spec]["text"].to_pylist()):
+            if status[row] != OK:
+                reasons.append(why[row] or status[row])
+            elif said is None or not said.strip():
+                reasons.append(NO_WORDS if said is None else EMPTY)
+            else:
+                values[row] = 1.0 - linguistic_confidence(said)
+                reasons.append(None)
+        return Scores(values, reasons)
