@@ -24,8 +24,9 @@ from llmood.engines.captures import (
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
-from llmood.judging.choose import Judging, make_judging
+from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, make_readers
+from llmood.judging.judge_model import JUDGED
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
@@ -117,7 +118,9 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     captures = required_captures(needing, response)
     comparisons = required_comparisons(chosen.values())
     check_words(chosen, config)
-    readers = make_readers(config, folder, comparisons)
+    rule = chosen_rule(config.correctness)
+    judges = rule is not None and "entailed" in rule.reads
+    readers = make_readers(config, folder, comparisons, judges=judges)
     choice = choose_engine(config.engine, captures)
     engine = make_engine(config, folder, choice.kind)
     response = within_reach(engine, response)
@@ -169,7 +172,10 @@ def _answers(config: RunConfig) -> list[_Answers]:
         return []
     if "tuned" not in config.models.by_role:
         raise ConfigError("correctness: judges the tuned model's answers, and models.tuned is missing")
-    return [_Answers((CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens),))]
+    response = CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens)
+    rule = chosen_rule(config.correctness)
+    judged = rule is not None and "reply" in rule.reads
+    return [_Answers((response, JUDGED) if judged else (response,))]
 
 
 def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
@@ -212,6 +218,8 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
                 if any(need.needs_response for scorer in chosen.values() for need in scorer.needs)
                 else "correctness:",
             )
+            if spec == JUDGED:
+                needed_by = "correctness:"
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(
                 f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",

@@ -20,9 +20,11 @@ from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
-from llmood.judging.choose import make_judging
+from llmood.judging.asked import Asked, Said, answers_spec, ask_models, judge_replies
+from llmood.judging.choose import chosen_rule, make_judging
 from llmood.judging.equivalence.compare import compare_all
-from llmood.judging.judge import answers_spec, judge_answers
+from llmood.judging.judge import judge_answers
+from llmood.judging.judge_model import JUDGED as JUDGED_ANSWERS
 from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, check_words, make_plan
 from llmood.progress import Progress
@@ -164,10 +166,10 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     target.write_manifest("running", **plan.describe(), shards=None)
     write_inputs(target, plan.kept_samples, plan.kept_rejects)
     store = Store()
-    index, answers = _observe(plan, target, store, progress)
+    index, said = _observe(plan, target, store, progress)
     # With the words that a scorer may read, also where no file keeps them.
     observations = Observations(plan.samples, index, store)
-    judged = judge_answers(plan.judging, observations, answers)
+    judged = _judged(plan, observations, said, store)
     return conclude(target, plan.config, observations, plan.scorers, progress, judged=judged)
 
 
@@ -175,9 +177,9 @@ def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bo
     target.write_manifest("running", **own.plan.describe())
     write_inputs(target, own.samples, own.plan.kept_rejects)
     store = Store()
-    index, answers = _observe(own.plan, target, store, progress)
+    index, said = _observe(own.plan, target, store, progress)
     # Here, where the words still are: the merge may find none.
-    judged = judge_answers(own.plan.judging, Observations(own.plan.samples, index, store), answers)
+    judged = _judged(own.plan, Observations(own.plan.samples, index, store), said, store)
     write_judged(target, judged)
     if carry:
         gone = Store(target.file("observations")).take(store, set(index["shard"].drop_null().to_pylist()))
@@ -197,10 +199,8 @@ def write_inputs(target: RunFolder, samples: pa.Table, rejects: Sequence[Reject]
     write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
 
 
-def _observe(
-    plan: Plan, target: RunFolder, store: Store, progress: Progress
-) -> tuple[pa.Table, Mapping[str, str]]:
-    """Capture what the scorers need; write and return where it is, and what the tuned model answered."""
+def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> tuple[pa.Table, Said]:
+    """Capture what the scorers need; write and return where it is, and what the tuned model said."""
     private = not plan.config.text
     observer = Observer(
         plan.engine,
@@ -235,7 +235,15 @@ def _observe(
         index = pa.concat_tables([index, compared])
         target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
-    return index, observer.answers("tuned")
+    return index, Said(observer.answers("tuned"), observer.answers("tuned", JUDGED_ANSWERS.target))
+
+
+def _judged(plan: Plan, observations: Observations, said: Said, store: Store) -> pa.Table | None:
+    """Which answers are right; the models that a rule asks are asked here."""
+    rule = chosen_rule(plan.config.correctness)
+    question = plan.config.equivalence.question is not False
+    asked = ask_models(rule, observations, said, plan.readers.nli, store, question=question)
+    return judge_answers(plan.judging, observations, said.answers, asked)
 
 
 def _judged_again(
@@ -251,6 +259,14 @@ def _judged_again(
             "--set correctness: answers are judged by their text, and this run kept none (--no-text)",
             hint="'llmood run' judges them while it has the text",
         )
+    rule = chosen_rule(config.correctness)
+    if rule is not None and (
+        "entailed" in rule.reads or ("reply" in rule.reads and not observations.has(JUDGED_ANSWERS))
+    ):
+        raise ConfigError(
+            f"--set correctness: {rule.name} asks a model, which {folder.path} didn't",
+            hint="'llmood run' with that in the configuration asks it",
+        )
     judging = make_judging(
         config.correctness, manifest["tasks"], observations.samples, imported=bool(manifest.get("imported"))
     )
@@ -259,7 +275,8 @@ def _judged_again(
             f"--set correctness: {folder.path} captured no answers",
             hint="'llmood run' with that in the configuration captures them",
         )
-    return judge_answers(judging, observations)
+    replies = {} if judging is None else judge_replies(observations)
+    return judge_answers(judging, observations, asked=Asked(replies))
 
 
 def _check_rescorable(config: RunConfig, made: RunConfig) -> None:

@@ -35,7 +35,7 @@ def richest_response(scorers: Iterable[Needs], response_params: Mapping[str, Any
     """The parameters of a run's one response: what it has anyway, and all that scorers ask to have recorded with it."""
     found = dict(response_params)
     given = given_for(spec for scorer in scorers for spec in scorer.needs)
-    for name, value in (pair for spec in given if spec.kind == RESPONSE for pair in spec.params):
+    for name, value in (pair for spec in given if _is_response(spec) for pair in spec.params):
         if name in ("entropy", "statistics", "top"):
             found[name] = max(value, found.get(name, value))
     return found
@@ -199,4 +199,9 @@ def capture_splits(
 
 
 def _in_the_run(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
-    return CaptureSpec.of(RESPONSE, spec.model, **response_params) if spec.kind == RESPONSE else spec
+    return CaptureSpec.of(RESPONSE, spec.model, **response_params) if _is_response(spec) else spec
+
+
+def _is_response(spec: CaptureSpec) -> bool:
+    """Whether it is the answer to the prompt itself; what is answered to a prompt made of it is its own."""
+    return spec.kind == RESPONSE and not spec.is_derived

@@ -18,9 +18,10 @@ from llmood.importing import table
 from llmood.importing.columns import named_columns
 from llmood.importing.imported import Imported
 from llmood.importing.placing import ID_ROWS, OOD_ROWS, TRAIN_ROWS
+from llmood.judging.asked import answers_spec
 from llmood.judging.choose import make_judging
 from llmood.judging.equivalence.compare import compare_all
-from llmood.judging.judge import answers_spec, judge_answers
+from llmood.judging.judge import judge_answers
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
 from llmood.run import RESCORABLE, conclude, write_inputs

@@ -14,7 +14,9 @@ NO_REFERENCE = "no reference"
 NO_CHOICES = "no choices"
 EMPTY = "empty answer"
 # What a rule may ask for by the names of its parameters; every other parameter is an argument of the rule.
-GIVEN = ("references", "choices", "label")
+COLUMNS = ("references", "choices")  # what a task has to have
+FROM_MODELS = ("reply", "entailed")  # what a model has to be asked
+GIVEN = (*COLUMNS, "label", *FROM_MODELS)
 
 
 class Judgement(NamedTuple):
@@ -43,11 +45,18 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the right answer to one prompt."""
+    """What is known of the right answer to one prompt.
+
+    Attributes:
+        reply: what a judge said of the answer, word by word.
+        entailed: whether the answer and one of the references entail each other.
+    """
 
     references: Sequence[str] = ()
     choices: Sequence[str] = ()
     label: str | None = None
+    reply: str | None = None
+    entailed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,11 @@ class Rule:
     def reads(self) -> frozenset[str]:
         """What of `GIVEN` it asks for."""
         return frozenset(signature(self.function).parameters) & frozenset(GIVEN)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model has to be asked about each answer."""
+        return not self.reads.isdisjoint(FROM_MODELS)
 
     @property
     def options(self) -> dict[str, Any]:

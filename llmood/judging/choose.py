@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from llmood.correctness_choice import LABELS, NONE, TASK, Choice
 from llmood.errors import ConfigError
-from llmood.judging.base import Rule, rules
+from llmood.judging.base import COLUMNS, Rule, rules
 from llmood.judging.labels import Label, read_labels
 
 IMPORTED = "imported"  # the verdicts that came with imported rows
@@ -67,7 +67,11 @@ def make_judging(
     given = _given_labels(samples) if imported and choice is None else {}
     if given:
         return Judging({}, given, IMPORTED)
-    own = _rule(choice, PLACE) if choice not in (None, TASK) else None
+    own = chosen_rule(choice)
+    if imported and own is not None and own.asks_model:
+        raise ConfigError(
+            f"{PLACE}: {own.name} asks a model, and an import runs none", hint="take another rule"
+        )
     chosen = {
         task["name"]: own or _rule_of(task, samples.filter(pc.equal(samples["task"], task["name"])))
         for task in tasks
@@ -76,12 +80,18 @@ def make_judging(
     if wanted:
         return Judging(chosen, asked=choice is not None)
     if choice is not None:
-        lacking = " and ".join(sorted(set().union(*(rule.reads for rule in chosen.values()))))
+        lacking = " and ".join(sorted(set().union(*(rule.reads for rule in chosen.values())) & set(COLUMNS)))
         raise ConfigError(
             f"{PLACE}: no task of the benchmark has {lacking} to judge answers by",
             hint="a task's 'fields' name the columns",
         )
     return None
+
+
+def chosen_rule(choice: Choice | None) -> Rule | None:
+    """The one rule that a configuration names for all tasks, if it does."""
+    named = choice not in (None, TASK, NONE) and not (isinstance(choice, Mapping) and LABELS in choice)
+    return _rule(choice, PLACE) if named and choice is not None else None
 
 
 def _rule(choice: Choice, place: str) -> Rule:
@@ -93,13 +103,19 @@ def _rule_of(task: Mapping[str, Any], samples: pa.Table) -> Rule:
     """The rule that a task names, else the one for what its samples have."""
     named = task.get("correctness")
     if named is not None:
-        return _rule(named, f"{task['name']}: {PLACE}")
+        rule = _rule(named, f"{task['name']}: {PLACE}")
+        if rule.asks_model:
+            raise ConfigError(
+                f"{task['name']}: {PLACE}: {rule.name} asks a model, and a task has none",
+                hint=f"'{PLACE}: {rule.name}' in the configuration is for all tasks",
+            )
+        return rule
     return rules.get("multiple_choice" if _has(samples, "choices") else "exact_match")
 
 
 def _can_judge(rule: Rule, samples: pa.Table, task: str) -> bool:
     own = samples.filter(pc.equal(samples["task"], task))
-    return all(_has(own, column) for column in rule.reads - {"label"})
+    return all(_has(own, column) for column in rule.reads & set(COLUMNS))
 
 
 def _has(samples: pa.Table, column: str) -> bool:

@@ -8,25 +8,23 @@ from typing import Any
 import pyarrow as pa
 
 from llmood.engines.observations import Observations
+from llmood.judging.asked import Asked, Reply, answers_spec
 from llmood.judging.base import Known
 from llmood.judging.choose import Judging
-from llmood.records import EVALUATED, OK, UNSCORED, CaptureSpec
+from llmood.records import EVALUATED, FAILED, OK, UNSCORED, CaptureSpec
 from llmood.tables import CORRECTNESS
 
 NO_LABEL = "no label"
 GREEDY = -1
+NOBODY = Asked()
 READ = ["sample_id", "task", "references", "choices", "label"]  # of each sample
 
 
-def answers_spec(observations: Observations) -> CaptureSpec | None:
-    """The capture of the tuned model's own answers; None where they weren't captured."""
-    found = (CaptureSpec.from_id(capture) for capture in observations.captures)
-    wanted = ("response", "tuned", "prompt")
-    return next((spec for spec in found if (spec.kind, spec.model, spec.target) == wanted), None)
-
-
 def judge_answers(
-    judging: Judging | None, observations: Observations, answers: Mapping[str, str] | None = None
+    judging: Judging | None,
+    observations: Observations,
+    answers: Mapping[str, str] | None = None,
+    asked: Asked = NOBODY,
 ) -> pa.Table | None:
     """A row for each sample that was answered, in the samples' order; None where nothing is judged.
 
@@ -35,6 +33,7 @@ def judge_answers(
     Args:
         observations: of all splits.
         answers: sample id → its answer, where the store keeps no text.
+        asked: what models said of the answers, for a rule that asks one.
     """
     if judging is None:
         return None
@@ -44,14 +43,18 @@ def judge_answers(
     elif spec is None:
         return None
     else:
-        judged = {row["sample_id"]: row for row in _ruled(judging, observations, spec, answers)}
+        judged = {row["sample_id"]: row for row in _ruled(judging, observations, spec, answers, asked)}
         ids = observations.samples["sample_id"].to_pylist()
         rows = [judged[sample_id] for sample_id in ids if sample_id in judged]
     return pa.Table.from_pylist(rows, schema=CORRECTNESS)
 
 
 def _ruled(
-    judging: Judging, observations: Observations, spec: CaptureSpec, answers: Mapping[str, str] | None
+    judging: Judging,
+    observations: Observations,
+    spec: CaptureSpec,
+    answers: Mapping[str, str] | None,
+    asked: Asked,
 ) -> Iterator[dict[str, Any]]:
     keys = observations.keys(spec)
     for block in observations.blocks([spec], {"response": ["text", "finish"]}):
@@ -72,7 +75,17 @@ def _ruled(
                     "reason": reason,
                 }
                 continue
-            known = Known(sample["references"] or (), sample["choices"] or (), sample["label"])
+            reply = asked.replies.get(sample_id, Reply(None))
+            if "reply" in rule.reads and reply.status == FAILED:
+                yield {**row, "status": FAILED, "reason": reply.reason}
+                continue
+            known = Known(
+                sample["references"] or (),
+                sample["choices"] or (),
+                sample["label"],
+                reply.text,
+                asked.entailed.get(sample_id),
+            )
             judgement = rule.judge(text, known)
             status = UNSCORED if judgement.correct is None else OK
             yield {**row, **judgement._asdict(), "status": status}

@@ -39,6 +39,11 @@ class PTrue(Scorer):
         self.generations = generations
 
     @property
+    def reads_answers(self) -> bool:  # type: ignore[override]
+        """Whether it does: the draws stand in the prompt, and are read from the store."""
+        return self.sampled
+
+    @property
     def definition(self) -> str | None:
         return f"prompt: {self._template.target}"
 

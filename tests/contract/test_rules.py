@@ -11,7 +11,14 @@ from llmood.judging.base import Known, Rule, rules
 
 RULES = [pytest.param(rule, id=name) for name, rule in rules]
 TEXTS = st.lists(st.text(max_size=20), max_size=3)
-KNOWN = st.builds(Known, TEXTS, TEXTS, st.none() | st.text(max_size=5))
+KNOWN = st.builds(
+    Known,
+    TEXTS,
+    TEXTS,
+    st.none() | st.text(max_size=5),
+    st.none() | st.text(max_size=9),
+    st.none() | st.booleans(),
+)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -34,10 +41,10 @@ def test_a_judgement_is_whole(rule: Rule, answer: str, known: Known) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_nothing_to_judge_by_is_undefined_and_an_empty_answer_wrong(rule: Rule) -> None:
     assert rule.judge("7", Known()).correct is None
-    known = Known(references=["7"], choices=["7", "8"])
-    assert rule.judge("", known).correct is False
-    assert rule.judge("7", known).correct is True
-    assert rule.judge("8", known).correct is False
+    for answer, right in (("", False), ("7", True), ("8", False)):
+        # A model that was asked says what is right.
+        known = Known(references=["7"], choices=["7", "8"], reply="yes" if right else "no", entailed=right)
+        assert rule.judge(answer, known).correct is right
 
 
 @pytest.mark.parametrize("rule", RULES)

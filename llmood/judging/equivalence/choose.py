@@ -29,18 +29,29 @@ class Readers:
         }
 
 
-def make_readers(config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec]) -> Readers:
+def make_readers(
+    config: RunConfig, folder: Path | None, comparisons: Sequence[CaptureSpec], *, judges: bool = False
+) -> Readers:
     """The models that comparisons ask.
+
+    Args:
+        judges: whether the rule of correctness asks the inference model too.
 
     Raises:
         ConfigError: the configuration lacks one.
     """
     rules = {dict(spec.params)["rule"] for spec in comparisons}
     nli, encoder = config.models.nli, config.models.encoder
-    if "nli" in rules and nli is None:
+    inferring = judges or "nli" in rules
+    if inferring and nli is None:
+        who, other = (
+            ("correctness: entailment", "another rule")
+            if judges
+            else ("equivalence.rule: nli", "rule: exact")
+        )
         raise ConfigError(
-            "equivalence.rule: nli needs models.nli, which the configuration lacks",
-            hint="name a natural-language-inference model there, or take rule: exact",
+            f"{who} needs models.nli, which the configuration lacks",
+            hint=f"name a natural-language-inference model there, or take {other}",
         )
     if "embedding" in rules and encoder is None:
         raise ConfigError(
@@ -48,6 +59,6 @@ def make_readers(config: RunConfig, folder: Path | None, comparisons: Sequence[C
             hint="name a sentence-transformers folder there, or take rule: exact",
         )
     return Readers(
-        NliModel(nli, config.engine, folder=folder) if nli and "nli" in rules else None,
+        NliModel(nli, config.engine, folder=folder) if nli and inferring else None,
         EncoderModel(encoder, config.engine, folder=folder) if encoder and "embedding" in rules else None,
     )
