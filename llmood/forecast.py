@@ -57,6 +57,10 @@ def forecast(plan: Plan) -> list[Forecast]:
             )
         if spec.kind == "response" or spec.needs_response:
             tokens += (requests - (cached or 0)) * plan.config.response.max_new_tokens
+        if spec.kind == "response" and spec.is_derived:
+            tokens += requests * int(
+                dict(spec.params)["max_new_tokens"]
+            )  # the reply, behind prompt and answer
         rate = context.rate()
         seconds = tokens / (
             rate or _guessed_rate(plan.engine.describe(spec.model), plan.engine.identity(spec.model))

@@ -26,7 +26,7 @@ from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, make_readers
-from llmood.judging.judge_model import JUDGED
+from llmood.judging.judge_model import REPLIES
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
@@ -175,7 +175,7 @@ def _answers(config: RunConfig) -> list[_Answers]:
     response = CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens)
     rule = chosen_rule(config.correctness)
     judged = rule is not None and "reply" in rule.reads
-    return [_Answers((response, JUDGED) if judged else (response,))]
+    return [_Answers((response, REPLIES) if judged else (response,))]
 
 
 def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
@@ -218,7 +218,7 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
                 if any(need.needs_response for scorer in chosen.values() for need in scorer.needs)
                 else "correctness:",
             )
-            if spec == JUDGED:
+            if spec == REPLIES:
                 needed_by = "correctness:"
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(

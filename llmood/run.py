@@ -13,18 +13,16 @@ import pyarrow as pa
 from llmood import interrupts
 from llmood.config import RunConfig
 from llmood.config_file import load_config
-from llmood.correctness_choice import asks_for_answers
 from llmood.engines.canary import examine
 from llmood.engines.captures import EQUIVALENCE, compared_answers, required_comparisons
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
-from llmood.judging.asked import Asked, Said, answers_spec, ask_models, judge_replies
-from llmood.judging.choose import chosen_rule, make_judging
+from llmood.judged import judge_again, judge_run
+from llmood.judging.asked import Said
 from llmood.judging.equivalence.compare import compare_all
-from llmood.judging.judge import judge_answers
-from llmood.judging.judge_model import JUDGED as JUDGED_ANSWERS
+from llmood.judging.judge_model import REPLIES
 from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, check_words, make_plan
 from llmood.progress import Progress
@@ -37,7 +35,7 @@ from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
 from llmood.sharding import Cut, Shard, cut, outcomes
 from llmood.strict import parse
-from llmood.tables import CORRECTNESS, INDEX, JUDGED, SAMPLES, read_table, write_table, write_text
+from llmood.tables import INDEX, SAMPLES, write_table, write_text
 from llmood.yaml_files import apply_overrides
 
 WRITING_REPORT = "writing the report"
@@ -136,7 +134,7 @@ def rescore(
             index = pa.concat_tables([index, compared])
             write_table(folder.file("observations/index.parquet"), index)
             observations = Observations(samples, index, store)
-        judged = _judged_again(folder, config, Run(run).scored_config, observations)
+        judged = judge_again(folder, config, Run(run).scored_config, observations)
         status = write_results(folder, config, observations, chosen, progress, judged=judged)
         changed = config.model_dump(mode="json") if overrides else None
         folder.write_manifest(status, error=None, rescored=changed)
@@ -169,7 +167,7 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     index, said = _observe(plan, target, store, progress)
     # With the words that a scorer may read, also where no file keeps them.
     observations = Observations(plan.samples, index, store)
-    judged = _judged(plan, observations, said, store)
+    judged = judge_run(plan, observations, said, store)
     return conclude(target, plan.config, observations, plan.scorers, progress, judged=judged)
 
 
@@ -179,7 +177,7 @@ def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bo
     store = Store()
     index, said = _observe(own.plan, target, store, progress)
     # Here, where the words still are: the merge may find none.
-    judged = _judged(own.plan, Observations(own.plan.samples, index, store), said, store)
+    judged = judge_run(own.plan, Observations(own.plan.samples, index, store), said, store)
     write_judged(target, judged)
     if carry:
         gone = Store(target.file("observations")).take(store, set(index["shard"].drop_null().to_pylist()))
@@ -235,48 +233,7 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         index = pa.concat_tables([index, compared])
         target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
-    return index, Said(observer.answers("tuned"), observer.answers("tuned", JUDGED_ANSWERS.target))
-
-
-def _judged(plan: Plan, observations: Observations, said: Said, store: Store) -> pa.Table | None:
-    """Which answers are right; the models that a rule asks are asked here."""
-    rule = chosen_rule(plan.config.correctness)
-    question = plan.config.equivalence.question is not False
-    asked = ask_models(rule, observations, said, plan.readers.nli, store, question=question)
-    return judge_answers(plan.judging, observations, said.answers, asked)
-
-
-def _judged_again(
-    folder: RunFolder, config: RunConfig, before: RunConfig, observations: Observations
-) -> pa.Table | None:
-    """The verdicts of a run that is scored again: as they stand, unless others are asked for or there are none."""
-    path = folder.file(JUDGED)
-    if path.is_file() and config.correctness == before.correctness:
-        return read_table(path, CORRECTNESS)
-    manifest = folder.manifest
-    if not config.text and config.correctness != before.correctness and asks_for_answers(config.correctness):
-        raise ConfigError(
-            "--set correctness: answers are judged by their text, and this run kept none (--no-text)",
-            hint="'llmood run' judges them while it has the text",
-        )
-    rule = chosen_rule(config.correctness)
-    if rule is not None and (
-        "entailed" in rule.reads or ("reply" in rule.reads and not observations.has(JUDGED_ANSWERS))
-    ):
-        raise ConfigError(
-            f"--set correctness: {rule.name} asks a model, which {folder.path} didn't",
-            hint="'llmood run' with that in the configuration asks it",
-        )
-    judging = make_judging(
-        config.correctness, manifest["tasks"], observations.samples, imported=bool(manifest.get("imported"))
-    )
-    if judging is not None and judging.asked and answers_spec(observations) is None:
-        raise ConfigError(
-            f"--set correctness: {folder.path} captured no answers",
-            hint="'llmood run' with that in the configuration captures them",
-        )
-    replies = {} if judging is None else judge_replies(observations)
-    return judge_answers(judging, observations, asked=Asked(replies))
+    return index, Said(observer.answers("tuned"), observer.answers("tuned", REPLIES.target))
 
 
 def _check_rescorable(config: RunConfig, made: RunConfig) -> None:

@@ -14,6 +14,7 @@ from llmood import interrupts
 from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
 from llmood.engines.captures import asked_draws
+from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace
 from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
@@ -109,7 +110,7 @@ class Observer:
         context = self.context(spec)
         wanted = Wanted(spec, context, {}, {}, {})
         draws = asked_draws(spec)
-        drawn = {} if draws is None else self._texts_of(draws)
+        drawn = {} if draws is None else draws_texts(draws, self._rows, self.store)
         for prompt in self.prompts_of(spec):
             response = self._responses.get(("prompt", spec.responder, prompt.sample_id))
             others = drawn.get(prompt.sample_id, ())
@@ -254,22 +255,6 @@ class Observer:
         if captured.said is None or self.private:
             return captured.reason
         return f"{captured.reason}: {captured.said}"
-
-    def _texts_of(self, draws: CaptureSpec) -> dict[str, list[str] | Unmade]:
-        """The words of each sample's draws, which were captured before; or why it has none."""
-        rows = [row for row in self._rows if row["capture"] == draws.id]
-        found: dict[str, list[str] | Unmade] = {
-            row["sample_id"]: Unmade(row["status"], row["reason"]) for row in rows if row["shard"] is None
-        }
-        texts: dict[tuple[str, int], str] = {}
-        for shard in {row["shard"] for row in rows} - {None}:
-            said = self.store.read(shard, ["text"])["text"].to_pylist()
-            texts |= {(shard, place): text for place, text in enumerate(said)}
-        for row in rows:  # in the order of the draws
-            own = found.setdefault(row["sample_id"], [])
-            if not isinstance(own, Unmade):
-                own.append(texts[row["shard"], row["row"]])
-        return found
 
     def _load_responses(self, wanted: Wanted, located: Mapping[str, Location]) -> None:
         """Remember each sample's response for the captures that depend on it."""

@@ -14,7 +14,7 @@ from llmood.judging.equivalence.nli_model import NliModel
 from llmood.judging.equivalence.rules import AnswerPair, NliRule
 from llmood.judging.equivalence.rules import Rule as Equivalence
 from llmood.judging.equivalence.verdicts import Verdicts
-from llmood.judging.judge_model import JUDGED
+from llmood.judging.judge_model import REPLIES
 from llmood.records import OK, CaptureSpec, Status
 
 
@@ -92,13 +92,13 @@ def judge_replies(observations: Observations, said: Mapping[str, str] | None = N
     Args:
         said: the replies, where the store keeps no text.
     """
-    if not observations.has(JUDGED):
+    if not observations.has(REPLIES):
         return {}
     found = {}
-    made = observations.having(JUDGED)
-    for block in made.blocks([JUDGED], {"response": ["text"]}):
+    made = observations.having(REPLIES)
+    for block in made.blocks([REPLIES], {"response": ["text"]}):
         names = block.samples["sample_id"].to_pylist()
-        for name, row in zip(names, block[JUDGED].to_pylist(), strict=True):
+        for name, row in zip(names, block[REPLIES].to_pylist(), strict=True):
             text = row["text"] if said is None else said.get(name)
             found[name] = Reply(text, row["status"], row["reason"])
     return found

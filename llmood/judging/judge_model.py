@@ -10,7 +10,7 @@ from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
 from llmood.prompting.judge import JUDGE
 
 JUDGE_RULE = "judge"
-JUDGED = derived_capture("response", "tuned", JUDGE, max_new_tokens=16)
+REPLIES = derived_capture("response", "tuned", JUDGE, max_new_tokens=16)
 """The capture of what the judge replies."""
 NO_REPLY = "the judge was not asked"
 UNREADABLE = "the judge says neither yes nor no"

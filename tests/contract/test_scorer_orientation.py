@@ -22,7 +22,8 @@ ANSWERS = {
     name.split(".")[0]
     for name, entry in scorers
     if any(
-        spec.kind in ("generations", "equivalence", "response", "attention") for spec in entry.make().needs
+        spec.kind in ("generations", "equivalence", "response", "attention", "next_token")
+        for spec in entry.make().needs
     )
 }
 TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]

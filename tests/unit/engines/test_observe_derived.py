@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmood.engines.captures import asked_draws, capture_splits, derived_capture, required_captures
+from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.fake import SAYINGS, FakeTokenizer
 from llmood.engines.observe import Observer
 from llmood.engines.requests import Prompt, Unmade
@@ -98,7 +99,7 @@ def test_draws_stand_in_the_prompt_also_when_they_were_stored_before() -> None:
     observed(prompts, RESPONSE, DRAWS)
     observer, engine = observed(prompts, RESPONSE, DRAWS, SAMPLED)
     assert not engine.batches(DRAWS)
-    drawn = observer._texts_of(DRAWS)
+    drawn = draws_texts(DRAWS, observer.index().to_pylist(), Store())
     for prompt in prompts:
         draws, answer = drawn[prompt.sample_id], observer.answers("tuned")[prompt.sample_id]
         assert not isinstance(draws, Unmade)

@@ -9,7 +9,7 @@ from llmood.engines.observations import Observations
 from llmood.judging.asked import entailed_answers, judge_replies
 from llmood.judging.base import Known, rules
 from llmood.judging.equivalence.rules import AnswerPair, ExactRule
-from llmood.judging.judge_model import JUDGED, yes_or_no
+from llmood.judging.judge_model import REPLIES, yes_or_no
 from llmood.records import OK, CaptureSpec
 from llmood.tables import SAMPLES
 from tests.observing import RESPONSE, observe
@@ -56,9 +56,9 @@ def test_replies_come_from_the_store_or_from_memory() -> None:
     _, observed = observe(texts, [RESPONSE])
     assert judge_replies(observed) == {}
     samples = observed.samples
-    spec = CaptureSpec.of(JUDGED.kind, "tuned", **dict(JUDGED.params))
+    spec = CaptureSpec.of(REPLIES.kind, "tuned", **dict(REPLIES.params))
     index = observe(texts, [spec])[1]._index.to_pylist()
-    renamed = [{**row, "capture": JUDGED.id} for row in index]
+    renamed = [{**row, "capture": REPLIES.id} for row in index]
     both = Observations(
         samples, observed._index.from_pylist(renamed, schema=observed._index.schema), observed._store
     )

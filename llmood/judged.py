@@ -1,0 +1,59 @@
+"""Which answers of a run are right: judged while it has the words, and again where another rule is asked for."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from llmood.config import RunConfig
+from llmood.correctness_choice import asks_for_answers
+from llmood.engines.observations import Observations
+from llmood.engines.store import Store
+from llmood.errors import ConfigError
+from llmood.judging.asked import Asked, Said, answers_spec, ask_models, judge_replies
+from llmood.judging.choose import chosen_rule, make_judging
+from llmood.judging.judge import judge_answers
+from llmood.judging.judge_model import REPLIES
+from llmood.plan import Plan
+from llmood.run_folder import RunFolder
+from llmood.tables import CORRECTNESS, JUDGED, read_table
+
+
+def judge_run(plan: Plan, observations: Observations, said: Said, store: Store) -> pa.Table | None:
+    """Which answers are right; the models that a rule asks are asked here."""
+    rule = chosen_rule(plan.config.correctness)
+    question = plan.config.equivalence.question is not False
+    asked = ask_models(rule, observations, said, plan.readers.nli, store, question=question)
+    return judge_answers(plan.judging, observations, said.answers, asked)
+
+
+def judge_again(
+    folder: RunFolder, config: RunConfig, before: RunConfig, observations: Observations
+) -> pa.Table | None:
+    """The verdicts of a run that is scored again: as they stand, unless others are asked for or there are none."""
+    path = folder.file(JUDGED)
+    if path.is_file() and config.correctness == before.correctness:
+        return read_table(path, CORRECTNESS)
+    manifest = folder.manifest
+    if not config.text and config.correctness != before.correctness and asks_for_answers(config.correctness):
+        raise ConfigError(
+            "--set correctness: answers are judged by their text, and this run kept none (--no-text)",
+            hint="'llmood run' judges them while it has the text",
+        )
+    rule = chosen_rule(config.correctness)
+    if rule is not None and (
+        "entailed" in rule.reads or ("reply" in rule.reads and not observations.has(REPLIES))
+    ):
+        raise ConfigError(
+            f"--set correctness: {rule.name} asks a model, which {folder.path} didn't",
+            hint="'llmood run' with that in the configuration asks it",
+        )
+    judging = make_judging(
+        config.correctness, manifest["tasks"], observations.samples, imported=bool(manifest.get("imported"))
+    )
+    if judging is not None and judging.asked and answers_spec(observations) is None:
+        raise ConfigError(
+            f"--set correctness: {folder.path} captured no answers",
+            hint="'llmood run' with that in the configuration captures them",
+        )
+    replies = {} if judging is None else judge_replies(observations)
+    return judge_answers(judging, observations, asked=Asked(replies))
