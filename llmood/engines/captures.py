@@ -85,7 +85,7 @@ def derived_capture(
 def asked_draws(spec: CaptureSpec) -> CaptureSpec | None:
     """The draws that the prompt of a derived capture holds; None where it holds none."""
     params = {name.removeprefix(DRAWN): value for name, value in spec.params if name.startswith(DRAWN)}
-    return CaptureSpec.of("generations", spec.responder, **params) if params else None
+    return CaptureSpec.of("generations", spec.responder, "prompt", **params) if params else None
 
 
 def required_before(spec: CaptureSpec, response_params: Mapping[str, Any]) -> list[CaptureSpec]:

@@ -9,7 +9,7 @@ from itertools import groupby
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.judging.base import Rule
-from llmood.judging.equivalence.compare import questions
+from llmood.judging.equivalence.draws import questions
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.judging.equivalence.rules import AnswerPair, NliRule
 from llmood.judging.equivalence.rules import Rule as Equivalence

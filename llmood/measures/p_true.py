@@ -27,4 +27,4 @@ def probability_false(label_logits: NDArray[np.floating]) -> Floats:
     # Of the difference, by its sign: e^x of a large x overflows.
     difference = logits[:, 0] - logits[:, 1]
     shrunk = np.exp(-np.abs(difference))
-    return np.where(difference >= 0, shrunk, 1.0) / (1.0 + shrunk)
+    return np.asarray(np.where(difference >= 0, shrunk, 1.0) / (1.0 + shrunk), dtype=np.float64)
