@@ -65,6 +65,7 @@ class Models(Strict):
     `tuned` may be a list of adapters, of several seeds say: the first is the role `tuned`, whose numbers are the
     run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run. `nli` and
     `encoder` tell which answers say the same (`equivalence`): an inference model, and a sentence-transformers folder.
+    `judge` tells which are right (`correctness: judge`; by default `tuned` does).
     """
 
     base: (
@@ -86,11 +87,16 @@ class Models(Strict):
         Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
     ) = None
 
+    judge: (
+        Annotated[FullModel, BeforeValidator(_as_full_model, json_schema_input_type=str | FullModel)] | None
+    ) = None
+
     @property
     def by_role(self) -> dict[str, Adapter | FullModel]:
         """The configured roles that an engine runs, in their order."""
         tuned = self.tuned if isinstance(self.tuned, tuple) else (self.tuned,)
         named = {"base": self.base} | {f"tuned:{i}" if i else "tuned": model for i, model in enumerate(tuned)}
+        named |= {"judge": self.judge}  # last: it reads what the others say
         return {role: model for role, model in named.items() if model is not None}
 
 

@@ -9,10 +9,9 @@ from llmood.correctness_choice import asks_for_answers
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
-from llmood.judging.asked import Asked, Said, answers_spec, ask_models, judge_replies
+from llmood.judging.asked import Asked, Said, answers_spec, ask_models, judge_replies, replies_spec
 from llmood.judging.choose import chosen_rule, make_judging
 from llmood.judging.judge import judge_answers
-from llmood.judging.judge_model import REPLIES
 from llmood.plan import Plan
 from llmood.run_folder import RunFolder
 from llmood.tables import CORRECTNESS, JUDGED, read_table
@@ -41,7 +40,7 @@ def judge_again(
         )
     rule = chosen_rule(config.correctness)
     if rule is not None and (
-        "entailed" in rule.reads or ("reply" in rule.reads and not observations.has(REPLIES))
+        "entailed" in rule.reads or ("reply" in rule.reads and replies_spec(observations) is None)
     ):
         raise ConfigError(
             f"--set correctness: {rule.name} asks a model, which {folder.path} didn't",

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.correctness_choice import asks_for_answers
-from llmood.engines.base import Engine, engines
+from llmood.engines.base import Engine, engines, prompted_roles
 from llmood.engines.captures import (
     Needs,
     capture_splits,
@@ -26,8 +26,9 @@ from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, make_readers
-from llmood.judging.judge_model import REPLIES
+from llmood.judging.judge_model import replies_of
 from llmood.populations import load_tasks
+from llmood.prompting.judge import JUDGE
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
@@ -75,7 +76,7 @@ class Plan:
 
     def foreseen(self) -> list[Check]:
         """What can be said before anything is run: the tasks' checks, and prompts that won't be scored."""
-        limit = min(self.engine.context_length(role) for role in self.engine.roles)
+        limit = min(self.engine.context_length(role) for role in prompted_roles(self.engine))
         tokens = self.samples["prompt_tokens"].to_numpy()
         names = np.array(self.samples["task"].to_pylist())
         names[np.array(self.samples["split"].to_pylist()) != EVALUATED] = ""
@@ -175,7 +176,7 @@ def _answers(config: RunConfig) -> list[_Answers]:
     response = CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens)
     rule = chosen_rule(config.correctness)
     judged = rule is not None and "reply" in rule.reads
-    return [_Answers((response, REPLIES) if judged else (response,))]
+    return [_Answers((response, replies_of(config.models)) if judged else (response,))]
 
 
 def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
@@ -218,7 +219,7 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
                 if any(need.needs_response for scorer in chosen.values() for need in scorer.needs)
                 else "correctness:",
             )
-            if spec == REPLIES:
+            if spec.target == JUDGE.target:
                 needed_by = "correctness:"
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(

@@ -22,7 +22,7 @@ from llmood.errors import ConfigError, StoreError
 from llmood.judged import judge_again, judge_run
 from llmood.judging.asked import Said
 from llmood.judging.equivalence.compare import compare_all
-from llmood.judging.judge_model import REPLIES
+from llmood.judging.judge_model import replies_of
 from llmood.manifest import check_planned, check_samples
 from llmood.plan import Plan, check_words, make_plan
 from llmood.progress import Progress
@@ -233,7 +233,8 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         index = pa.concat_tables([index, compared])
         target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
-    return index, Said(observer.answers("tuned"), observer.answers("tuned", REPLIES.target))
+    replies = replies_of(plan.config.models)
+    return index, Said(observer.answers("tuned"), observer.answers(replies.model, replies.target))
 
 
 def _check_rescorable(config: RunConfig, made: RunConfig) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from llmood.config import RunConfig
-from llmood.engines.base import Engine, prompt_role
+from llmood.engines.base import Engine, prompt_role, prompted_roles
 from llmood.engines.prompts import encode_texts, is_chat, prompt_text
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
@@ -80,7 +80,7 @@ def tokenise(
 
 def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engine: Engine) -> None:
     """A tokenizer that has grown since its model was saved makes ids that the model has no embedding for."""
-    for role in engine.roles:
+    for role in prompted_roles(engine):
         size = engine.vocabulary_size(role)
         for sample, row in zip(samples, ids, strict=True):
             if size is not None and row and max(row) >= size:

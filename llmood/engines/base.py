@@ -215,6 +215,11 @@ def prompt_role(engine: Engine) -> str:
     return "tuned" if "tuned" in engine.roles else "base"
 
 
+def prompted_roles(engine: Engine) -> tuple[str, ...]:
+    """The roles that are sent the samples' own prompts; a judge reads others, in tokens of its own."""
+    return tuple(role for role in engine.roles if role != "judge")
+
+
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     """Batches of similar lengths under a budget of padded tokens, longest first; one too long is alone in its batch.
 

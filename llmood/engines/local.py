@@ -31,9 +31,12 @@ class LocalEngine(Engine):
         need("torch", "transformers")
         self._base: ModelFolder | None = None
         self._tuned: ModelFolder | None = None
+        self._judge: ModelFolder | None = None
         self.adapters: dict[str, ModelFolder] = {}  # by role
         if self.models.base is not None:
             self._base = self._resolve(self.models.base, "models.base")
+        if self.models.judge is not None:
+            self._judge = self._resolve(self.models.judge, "models.judge")
         for role, model in self.models.by_role.items():
             if isinstance(model, Adapter):
                 self._attach(role, model)
@@ -123,6 +126,8 @@ class LocalEngine(Engine):
 
     def weights(self, role: str) -> ModelFolder:
         """The full weights that serve a role: the tuned model's own, or those that its adapter sits on."""
+        if role == "judge" and self._judge is not None:
+            return self._judge
         weights = self._tuned if role == "tuned" and self._tuned else self._base
         if weights is None or role not in self.roles:
             raise ConfigError(f"models.{role}: is missing")
@@ -166,6 +171,8 @@ class LocalEngine(Engine):
 
     def holder(self, role: str) -> str:
         """The role whose weights have to be loaded for this one."""
+        if role == "judge":
+            return role
         return "tuned" if role == "tuned" and self._tuned else "base"
 
 

@@ -149,7 +149,8 @@ class Observer:
                         "draw": draw if spec.kind in SEVERAL_ROWS and place else None,
                     }
                 )
-            if key and key in located and sample_id in self._watched and spec.kind in KINDS:
+            watched = spec.kind in KINDS and spec.model != "judge"  # whose tokens are not the base's
+            if key and key in located and sample_id in self._watched and watched:
                 self.watched.append(Watched(sample_id, spec, wanted.requests[key], located[key]))
             if spec.kind == "response" and unmade:
                 self._responses[spec.target, spec.model, sample_id] = unmade

@@ -111,9 +111,12 @@ def _derived(
         return Unmade(UNSCORED, "no reference")
     others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
     turns = template.make(Material(prompt.messages, said, others, prompt.references))
-    tokenizer = engine.tokenizer(prompt_role(engine))
-    text = tokenizer.render(turns.messages) if prompt.chat else turns.text
-    return tokenizer.encode([text], rendered=prompt.chat)[0]
+    judge = spec.model == "judge"
+    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
+    # A judge is addressed as it is used to be, whatever the task is.
+    chat = tokenizer.has_chat_template if judge else prompt.chat
+    text = tokenizer.render(turns.messages) if chat else turns.text
+    return tokenizer.encode([text], rendered=chat)[0]
 
 
 def draw_key(key: str, draw: int) -> str:

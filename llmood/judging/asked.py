@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,7 +14,7 @@ from llmood.judging.equivalence.nli_model import NliModel
 from llmood.judging.equivalence.rules import AnswerPair, NliRule
 from llmood.judging.equivalence.rules import Rule as Equivalence
 from llmood.judging.equivalence.verdicts import Verdicts
-from llmood.judging.judge_model import REPLIES
+from llmood.prompting.judge import JUDGE
 from llmood.records import OK, CaptureSpec, Status
 
 
@@ -42,7 +42,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The tuned model's answers by sample id, and its replies as a judge of them: also where no file keeps them."""
+    """The tuned model's answers by sample id, and the judge's replies: also where no file keeps them."""
 
     answers: Mapping[str, str]
     replies: Mapping[str, str]
@@ -81,9 +81,20 @@ def ask_models(
 
 def answers_spec(observations: Observations) -> CaptureSpec | None:
     """The capture of the tuned model's own answers; None where they weren't captured."""
-    found = (CaptureSpec.from_id(capture) for capture in observations.captures)
-    wanted = ("response", "tuned", "prompt")
-    return next((spec for spec in found if (spec.kind, spec.model, spec.target) == wanted), None)
+    return _response_to("prompt", ("tuned",), observations)
+
+
+def replies_spec(observations: Observations) -> CaptureSpec | None:
+    """The capture of a judge's replies, a model's of its own before the tuned one's; None where nobody was asked."""
+    return _response_to(JUDGE.target, ("judge", "tuned"), observations)
+
+
+def _response_to(target: str, roles: Sequence[str], observations: Observations) -> CaptureSpec | None:
+    found = [CaptureSpec.from_id(capture) for capture in observations.captures]
+    wanted = (("response", role, target) for role in roles)
+    return next(
+        (spec for each in wanted for spec in found if (spec.kind, spec.model, spec.target) == each), None
+    )
 
 
 def judge_replies(observations: Observations, said: Mapping[str, str] | None = None) -> dict[str, Reply]:
@@ -92,13 +103,14 @@ def judge_replies(observations: Observations, said: Mapping[str, str] | None = N
     Args:
         said: the replies, where the store keeps no text.
     """
-    if not observations.has(REPLIES):
+    spec = replies_spec(observations)
+    if spec is None:
         return {}
     found = {}
-    made = observations.having(REPLIES)
-    for block in made.blocks([REPLIES], {"response": ["text"]}):
+    made = observations.having(spec)
+    for block in made.blocks([spec], {"response": ["text"]}):
         names = block.samples["sample_id"].to_pylist()
-        for name, row in zip(names, block[REPLIES].to_pylist(), strict=True):
+        for name, row in zip(names, block[spec].to_pylist(), strict=True):
             text = row["text"] if said is None else said.get(name)
             found[name] = Reply(text, row["status"], row["reason"])
     return found

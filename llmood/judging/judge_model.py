@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from llmood.config import Models
 from llmood.engines.captures import derived_capture
 from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
 from llmood.prompting.judge import JUDGE
+from llmood.records import CaptureSpec
 
 JUDGE_RULE = "judge"
-REPLIES = derived_capture("response", "tuned", JUDGE, max_new_tokens=16)
-"""The capture of what the judge replies."""
 NO_REPLY = "the judge was not asked"
 UNREADABLE = "the judge says neither yes nor no"
 
@@ -19,9 +19,15 @@ _WORD = re.compile(r"\b(?:yes|no)\b(?!\s+(?:idea|clue|answer|way))", re.IGNORECA
 _FIRST = re.compile(r"\W*(yes|no)\b(?!\s+(?:idea|clue|answer|way))", re.IGNORECASE)
 
 
+def replies_of(models: Models) -> CaptureSpec:
+    """The capture of what the judge replies: `models.judge`, or the tuned model where there is none."""
+    role = "judge" if models.judge is not None else "tuned"
+    return derived_capture("response", role, JUDGE, max_new_tokens=16)
+
+
 @register()
 def judge(answer: str, references: Sequence[str], reply: str | None) -> Judgement:
-    """The tuned model itself, asked, says that the answer means the same as one of the references."""
+    """`models.judge` (or the tuned model itself) says that the answer means the same as one of the references."""
     if not references:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():

@@ -15,6 +15,7 @@ from llmood.engines.fake import SAYINGS
 from llmood.judging.judge_model import yes_or_no
 from llmood.measures.stated_confidence import stated_confidence
 from llmood.prompting.base import Material, Turns
+from llmood.prompting.judge import JUDGE
 from llmood.prompting.p_true import P_TRUE
 from llmood.records import Message
 from tests.worlds import World, llmood, no_model_runs, refused, write_world
@@ -171,6 +172,23 @@ def test_the_judge_s_word_is_the_verdict(world: World, tmp_path: Path) -> None:
     assert 0.0 < check["values"]["bank"] < 1.0
 
 
+def test_a_judge_of_its_own_is_asked_where_there_is_one(world: World, tmp_path: Path) -> None:
+    models = {"base": "fake", "tuned": "fake-tuned:bank card travel", "judge": "fake-judge"}
+    own = run(world.edit(correctness="judge", models=models, scorers=["p_true"]), tmp_path / "run")
+    captures = own.manifest["captures"]
+    assert captures[-1] == REPLIES.replace("tuned", "judge")
+    assert REPLIES not in captures
+    assert own.manifest["models"]["judge"]["name"] == "fake-judge"
+    itself = run(world.edit(models={**models, "judge": None}), tmp_path / "itself")
+    assert scores(own, "p_true") == scores(itself, "p_true")
+    verdicts = [pq.read_table(made.folder / "correctness.parquet").to_pylist() for made in (own, itself)]
+    assert verdicts[0] != verdicts[1]
+    before = (own.folder / "metrics.json").read_bytes()
+    assert llmood("rescore", own.folder, "--set", "correctness=task").code == 0
+    assert llmood("rescore", own.folder, "--set", "correctness=judge").code == 0
+    assert (own.folder / "metrics.json").read_bytes() == before
+
+
 def test_another_rule_and_the_judge_again_from_what_is_stored(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,3 +291,44 @@ def test_a_tiny_model_is_asked_in_its_own_words(
     judged = pq.read_table(made.folder / "correctness.parquet").to_pylist()
     assert {row["rule"] for row in judged} == {"entailment"}
     assert any(row["status"] == "ok" and row["reason"] is None for row in judged)
+
+
+@pytest.mark.slow
+def test_a_judge_reads_with_its_own_tokenizer(tmp_path: Path, fresh_cache: Path, no_report: None) -> None:
+    """A tuned model without chat template, and a judge of another size and vocabulary with one."""
+    from tests import tiny_models
+
+    base = tiny_models.save_model(tmp_path / "base", max_position_embeddings=512)
+    tiny_models.save_tokenizer(base, template=None)
+    adapter = tiny_models.save_adapter(tmp_path / "adapter", base)
+    judge = tiny_models.save_model(tmp_path / "judge", seed=5, vocab_size=320, max_position_embeddings=1024)
+    world = write_world(
+        tmp_path / "world",
+        rows("bank", 6),
+        rows("near", 5),
+        None,
+        task={"fields": {"references": "answers"}},
+        correctness="judge",
+        scorers=["likelihood_ratio"],
+        models={"base": str(base), "tuned": {"adapter": str(adapter)}, "judge": str(judge)},
+        engine={"kind": "transformers", "dtype": "float32", "device": "cpu"},
+        response={"max_new_tokens": 8},
+    )
+    made = run(world, tmp_path / "run")
+    answers = exported(made, tmp_path / "export", "response/tuned/prompt?max_new_tokens=8")
+    replies = exported(made, tmp_path / "again", REPLIES.replace("tuned", "judge"))
+    tokenizer = tiny_models.engine_of(judge).tokenizer("base")
+    samples = made.samples().set_index("sample_id")
+    compared = 0
+    for name, reply in replies.items():
+        if reply["status"] != "ok":
+            continue
+        text = json.loads(samples.loc[name, "messages"])[0]["content"][0]["text"]
+        references = tuple(samples.loc[name, "references"])
+        turns = JUDGE.make(Material((Message("user", text),), answers[name]["text"], (), references))
+        (ids,) = tokenizer.encode([tokenizer.render(turns.messages)], rendered=True)
+        ours = [*ids, *reply["token_ids"]]
+        expected = tiny_models.plain_logprobs(judge, ours)[-len(reply["token_ids"]) :]
+        assert reply["logprobs"] == pytest.approx(expected, abs=1e-4)
+        compared += 1
+    assert compared >= 5

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from llmood.config import Models
 from llmood.engines.observations import Observations
 from llmood.judging.asked import entailed_answers, judge_replies
 from llmood.judging.base import Known, rules
 from llmood.judging.equivalence.rules import AnswerPair, ExactRule
-from llmood.judging.judge_model import REPLIES, yes_or_no
-from llmood.records import OK, CaptureSpec
-from llmood.tables import SAMPLES
+from llmood.judging.judge_model import replies_of, yes_or_no
+from llmood.records import OK
+from llmood.tables import INDEX, SAMPLES
 from tests.observing import RESPONSE, observe
 
 
@@ -55,15 +57,13 @@ def test_replies_come_from_the_store_or_from_memory() -> None:
     texts = ["what is one", "what is two", "what is three"]
     _, observed = observe(texts, [RESPONSE])
     assert judge_replies(observed) == {}
-    samples = observed.samples
-    spec = CaptureSpec.of(REPLIES.kind, "tuned", **dict(REPLIES.params))
-    index = observe(texts, [spec])[1]._index.to_pylist()
-    renamed = [{**row, "capture": REPLIES.id} for row in index]
-    both = Observations(
-        samples, observed._index.from_pylist(renamed, schema=observed._index.schema), observed._store
-    )
+    replies = replies_of(Models())
+    assert replies.id == "response/tuned/derived:judge@1?max_new_tokens=16"
+    renamed = [{**row, "capture": replies.id} for row in observed._index.to_pylist()]
+    index = pa.concat_tables([observed._index, pa.Table.from_pylist(renamed, schema=INDEX)])
+    both = Observations(observed.samples, index, observed._store)
     stored = judge_replies(both)
-    assert set(stored) == set(samples["sample_id"].to_pylist())
+    assert set(stored) == set(observed.samples["sample_id"].to_pylist())
     assert all(reply.status == OK and reply.text is not None for reply in stored.values())
     assert judge_replies(both, {"s000": "yes"})["s000"].text == "yes"
     assert judge_replies(both, {"s000": "yes"})["s001"].text is None
