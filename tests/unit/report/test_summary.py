@@ -159,6 +159,18 @@ def test_a_card_says_how_many_samples_were_scored(tmp_path: Path, run: Path) -> 
     assert "9 of 10 OOD, 3 of 12 ID samples scored" in Page(render_report([copied])).text
 
 
+def test_why_a_scorer_left_samples_out_is_said_the_most_frequent_first(run: Path) -> None:
+    reasons = {FIRST: {"empty answer": 4, "broke": 3, "one <b> token": 2, "other": 1, "rare": 1}}
+    table = headline_table(replace(read_run(run), reasons=reasons))
+    assert table.rows[0].whys == (
+        "4: empty answer",
+        "3: broke",
+        "2: one <b> token",
+        "2 for other reasons (scores.parquet)",
+    )
+    assert table.rows[1].whys == ()
+
+
 def test_the_unscored_column_says_of_how_many(run: Path) -> None:
     unscored = {FIRST: {"undefined": 2, "failed": 1}}
     table = headline_table(replace(read_run(run), unscored=unscored))
