@@ -193,15 +193,19 @@ def _scorer_choice(value: Any) -> Any:
     for name, argument in arguments.items():
         if not isinstance(name, str):
             raise ValueError(f"an argument's name is a text, not {name!r}")
-        if not isinstance(argument, str | int | float | None):
-            raise ValueError(f"the argument '{name}' is a number, a text or true/false, not {argument!r}")
+        names = isinstance(argument, list | tuple) and all(isinstance(each, str) for each in argument)
+        if not names and not isinstance(argument, str | int | float | None):
+            raise ValueError(
+                f"the argument '{name}' is a number, a text, true/false or a list of texts, not {argument!r}"
+            )
         if isinstance(argument, float) and not math.isfinite(argument):
             raise ValueError(f"the argument '{name}' is a finite number, not {argument!r}")
     return value
 
 
 ScorerChoice = Annotated[
-    str | dict[str, dict[str, str | StrictInt | float | bool | None]], BeforeValidator(_scorer_choice)
+    str | dict[str, dict[str, str | StrictInt | float | bool | tuple[str, ...] | None]],
+    BeforeValidator(_scorer_choice),
 ]
 CorrectnessChoice = Annotated[
     str | dict[str, str | dict[str, StrictInt | float]],

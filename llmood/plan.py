@@ -32,6 +32,7 @@ from llmood.prompting.judge import JUDGE
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
+from llmood.scoring import check_verdicts
 from llmood.tasks import find_benchmark
 from llmood.tokenise import PlannedTask, tokenise, without_text, without_values
 
@@ -141,6 +142,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         samples,
         relative_to=folder,
     )
+    check_verdicts(chosen, judged=judging is not None)
     return Plan(
         config,
         folder,
@@ -165,6 +167,7 @@ class _Answers:
 
     needs: tuple[CaptureSpec, ...]
     fitted_on: Split | None = None
+    chosen_on: Split | None = None
 
 
 def _answers(config: RunConfig) -> list[_Answers]:

@@ -83,7 +83,12 @@ def _load_id(
         return load_task(spec, splits, limit=config.limit, seed=config.seed, keep_cells=keep_cells)
 
     fitted: tuple[Split, ...] = tuple(
-        dict.fromkeys(scorer.fitted_on for scorer in scorers.values() if scorer.fitted_on)
+        dict.fromkeys(
+            split
+            for scorer in scorers.values()
+            for split in (scorer.fitted_on, scorer.chosen_on)
+            if split is not None
+        )
     )
     loaded = load(None)
     if fitted or EVALUATED not in loaded.samples:

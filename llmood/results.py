@@ -18,7 +18,7 @@ from llmood.manifest import check_planned
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.error_detection import error_detection, steps_of
-from llmood.questions.judgements import Judgements, read_judgements
+from llmood.questions.judgements import Judgements, read_judgements, verdicts
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
 from llmood.questions.populations import Population, ScoredBenchmark
@@ -49,7 +49,7 @@ def write_results(
     manifest = folder.manifest
     check_planned(folder.path, manifest)
     progress.say("scoring")
-    fit_all(scorers, observations)
+    fit_all(scorers, observations.judged(None if judged is None else verdicts(judged)))
     observations = observations.of(EVALUATED)
     columns = score_all(observations, scorers)
     scored = _benchmark(manifest, observations, columns)

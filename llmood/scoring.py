@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError
-from llmood.records import EVALUATED, FAILED, OK, UNSCORED
+from llmood.records import EVALUATED, FAILED, OK, UNSCORED, Split
 from llmood.scorers.base import Scorer
 from llmood.tables import SCORES
 
@@ -37,20 +37,40 @@ def fit_all(scorers: Mapping[str, Scorer], observations: Observations) -> None:
     """Let every scorer that learns learn from its own split, never from what is measured.
 
     Raises:
-        ConfigError: the run has no rows of that split.
+        ConfigError: the run has no rows of that split, or no verdicts where a scorer learns from them.
     """
+    check_verdicts(scorers, judged=observations.verdicts is not None)
     for name, scorer in scorers.items():
         if scorer.fitted_on is None:
             continue
-        if scorer.fitted_on == EVALUATED:
-            raise ValueError(f"{name}: nothing is fitted on the split that is measured")
-        rows = observations.of(scorer.fitted_on)
-        if rows.samples.num_rows == 0:
-            raise ConfigError(
-                f"scorers: {name} learns from '{scorer.fitted_on}' rows, and the run read none",
-                hint="'llmood run' with that scorer in the configuration reads them",
-            )
-        scorer.fit(rows)
+        rows = _rows(name, observations, scorer.fitted_on)
+        scorer.fit(rows, _rows(name, observations, scorer.chosen_on) if scorer.chosen_on else None)
+
+
+def check_verdicts(scorers: Mapping[str, Scorer], *, judged: bool) -> None:
+    """Refuse a scorer that learns from which answers are right where none is judged.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    learning = next((name for name, scorer in scorers.items() if scorer.reads_correctness), None)
+    if learning is not None and not judged:
+        raise ConfigError(
+            f"scorers: {learning} learns from which answers are right, and this run judges none",
+            hint="'correctness' says how they are judged; a task needs references, choices or labels for it",
+        )
+
+
+def _rows(name: str, observations: Observations, split: Split) -> Observations:
+    if split == EVALUATED:
+        raise ValueError(f"{name}: nothing is fitted on the split that is measured")
+    rows = observations.of(split)
+    if rows.samples.num_rows == 0:
+        raise ConfigError(
+            f"scorers: {name} learns from '{split}' rows, and the run read none",
+            hint="'llmood run' with that scorer in the configuration reads them",
+        )
+    return rows
 
 
 def score_all(observations: Observations, scorers: Mapping[str, Scorer]) -> list[ScorerColumn]:

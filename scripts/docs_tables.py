@@ -55,7 +55,7 @@ def scorers_table() -> str:
 
 def _arguments(entries: Sequence[ScorerEntry]) -> str:
     """The constructor's arguments that no variant's name decides."""
-    decided = {"seed"}.union(*(entry.arguments for entry in entries))
+    decided = {"seed", "make"}.union(*(entry.arguments for entry in entries))
     parameters = signature(entries[0].factory).parameters.values()
     return ", ".join(
         _code(f"{one.name}={one.default!r}")

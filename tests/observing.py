@@ -104,8 +104,9 @@ def observe(
 def observe_train(
     texts: Sequence[str], labels: Sequence[str | None], specs: Sequence[CaptureSpec] = ()
 ) -> Observations:
-    """Labelled rows of the split `train`, with captures of them."""
+    """Labelled rows of the split `train`, with captures of them; every third answer is wrong."""
     observer, observed = observe(texts, specs)
     rows = observed.samples.to_pylist()
     rows = [row | {"split": "train", "label": label} for row, label in zip(rows, labels, strict=True)]
-    return Observations(pa.Table.from_pylist(rows, schema=SAMPLES), observed._index, observer.store)
+    verdicts = {row["sample_id"]: place % 3 > 0 for place, row in enumerate(rows)}
+    return Observations(pa.Table.from_pylist(rows, schema=SAMPLES), observed._index, observer.store, verdicts)

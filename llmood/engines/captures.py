@@ -20,6 +20,9 @@ class Needs(Protocol):
     @property
     def fitted_on(self) -> Split | None: ...
 
+    @property
+    def chosen_on(self) -> Split | None: ...
+
 
 def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
     """The response that has to be there before `spec` can be captured."""
@@ -187,10 +190,10 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
 def capture_splits(
     scorers: Iterable[Needs], response_params: Mapping[str, Any], evaluated: Split
 ) -> dict[CaptureSpec, frozenset[Split]]:
-    """For each capture, the splits that it is made of: what is evaluated, and what a scorer learns from."""
+    """For each capture, the splits that it is made of: what is evaluated, and what scorers learn from or choose by."""
     found: dict[CaptureSpec, set[Split]] = {}
     for scorer in scorers:
-        splits = {evaluated} | ({scorer.fitted_on} if scorer.fitted_on else set())
+        splits = {evaluated, *filter(None, (scorer.fitted_on, scorer.chosen_on))}
         for spec in given_for(scorer.needs):
             own = _in_the_run(spec, response_params)
             for each in (own, *required_before(own, response_params)):

@@ -91,10 +91,14 @@ class Observations:
         samples: the samples table, in its order.
         index: rows of `tables.INDEX`; a row without a shard is an observation that could not be made.
         store: where the shards are.
+        verdicts: sample id → whether its answer is right; None where no answer was judged.
     """
 
-    def __init__(self, samples: pa.Table, index: pa.Table, store: Store) -> None:
+    def __init__(
+        self, samples: pa.Table, index: pa.Table, store: Store, verdicts: Mapping[str, bool] | None = None
+    ) -> None:
         self.samples = samples
+        self.verdicts = verdicts
         self._index = index
         self._store = store
         self._shards: OrderedDict[tuple[str, tuple[str, ...]], pa.Table] = OrderedDict()
@@ -132,7 +136,7 @@ class Observations:
     def having(self, spec: CaptureSpec) -> Observations:
         """Those of the samples that a capture was made of, whatever came of it."""
         made = pa.array([place is not NOWHERE for place in self._placed(spec)], pa.bool_())
-        return Observations(self.samples.filter(made), self._index, self._store)
+        return Observations(self.samples.filter(made), self._index, self._store, self.verdicts)
 
     def keys(self, spec: CaptureSpec) -> dict[str, str | None]:
         """The key of each sample that a capture was to be made of; None where there is no observation."""
@@ -141,8 +145,18 @@ class Observations:
 
     def of(self, split: Split) -> Observations:
         """Those of the samples of one split."""
-        return Observations(
-            self.samples.filter(pc.equal(self.samples["split"], split)), self._index, self._store
+        own = self.samples.filter(pc.equal(self.samples["split"], split))
+        return Observations(own, self._index, self._store, self.verdicts)
+
+    def judged(self, verdicts: Mapping[str, bool] | None) -> Observations:
+        """The same samples, with which of their answers are right."""
+        return Observations(self.samples, self._index, self._store, verdicts)
+
+    def correct(self) -> NDArray[np.float64]:
+        """Which answers are right, float64 (n,): 1 right, 0 wrong, NaN where that isn't known."""
+        known = self.verdicts or {}
+        return np.array(
+            [known.get(name, np.nan) for name in self.samples["sample_id"].to_pylist()], np.float64
         )
 
     def blocks(

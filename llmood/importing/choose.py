@@ -12,6 +12,7 @@ from llmood.records import Check
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.choose import make_scorers
+from llmood.scorers.combined import Combination
 from llmood.scorers.on_adapter import reads_adapter
 
 # The first that is there is the report's headline.
@@ -52,7 +53,9 @@ def default_scorers(
         scorer = entry.make(**SETTINGS)
         fitted = scorer.fitted_on is None or scorer.fitted_on in splits
         readable = _readable(scorer) if text else not (scorer.reads_text or scorer.reads_answers)
-        wanted = name not in BASELINES and fitted and readable
+        # Combinations are asked for by what they join.
+        own = name not in BASELINES and not isinstance(scorer, Combination)
+        wanted = own and fitted and readable
         if (
             wanted
             and not set(scorer.token_columns.items()) & set(absent)

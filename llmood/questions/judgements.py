@@ -72,3 +72,9 @@ def read_judgements(table: pa.Table, samples: pa.Table) -> Judgements:
         np.array([row.get("reason") or "not answered" for row in found], dtype=np.object_),
         np.array([row.get("finish") == TRUNCATED for row in found], dtype=np.bool_),
     )
+
+
+def verdicts(table: pa.Table) -> dict[str, bool]:
+    """Sample id → whether its answer is right, of all splits, without those that could not be judged."""
+    columns = (table[name].to_pylist() for name in ("sample_id", "status", "correct"))
+    return {name: correct for name, status, correct in zip(*columns, strict=True) if status == OK}

@@ -18,6 +18,18 @@ def make_scorers(config: RunConfig) -> dict[str, Scorer]:
         ConfigError: there is no such scorer, it takes no such argument, or it is asked for twice with two arguments.
     """
     settings = _settings(config)
+    given_to = {
+        name: given
+        for choice in config.scorers
+        if not isinstance(choice, str)
+        for name, given in choice.items()
+    }
+
+    def make(name: str) -> Scorer:
+        """A member of a combination: as the run has it."""
+        return scorers.get(name).make(given_to.get(name), **settings)
+
+    settings["make"] = make
     chosen: dict[str, Scorer] = {}
     arguments: dict[str, object] = {}
     for position, choice in enumerate(config.scorers):

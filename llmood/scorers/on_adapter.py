@@ -23,8 +23,13 @@ def is_on_adapter(name: str) -> bool:
 
 
 def reads_adapter(scorer: Scorer) -> bool:
-    """Whether a scorer's numbers depend on the tuned model."""
-    return any(spec.model == "tuned" or spec.needs_response for spec in scorer.needs)
+    """Whether a scorer's numbers depend on the tuned model, and can be had of another one.
+
+    What learns from which answers are right can't: only the first adapter's are judged.
+    """
+    return not scorer.reads_correctness and any(
+        spec.model == "tuned" or spec.needs_response for spec in scorer.needs
+    )
 
 
 class OnAdapter(Scorer):
@@ -42,6 +47,7 @@ class OnAdapter(Scorer):
         self.reads_text = scorer.reads_text  # type: ignore[misc]
         self.reads_answers = scorer.reads_answers  # type: ignore[misc]
         self.fitted_on: Split | None = scorer.fitted_on  # type: ignore[misc]
+        self.chosen_on: Split | None = scorer.chosen_on  # type: ignore[misc]
 
     @property
     def definition(self) -> str | None:

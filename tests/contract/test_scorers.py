@@ -253,8 +253,8 @@ def test_it_learns_the_same_twice_and_in_any_order(
     blocks = blocks_of(observations, scorer, 100)
     first, learned = scored(blocks, scorer), state_of(vars(scorer))
     assert state_of(vars(scorer.fit(train))) == learned
-    backwards = copy.copy(train)
-    backwards.samples = train.samples.take(pa.array(range(train.samples.num_rows - 1, -1, -1)))
+    order = pa.array(range(train.samples.num_rows - 1, -1, -1))
+    backwards = Observations(train.samples.take(order), train._index, train._store, train.verdicts)
     assert same(scored(blocks, entry.make().fit(backwards)), first)
 
 

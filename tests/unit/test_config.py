@@ -110,11 +110,11 @@ MISTAKES: list[tuple[dict[Any, Any], str]] = [
     ),
     (
         {"benchmark": "b", "scorers": [{"gzip_knn": {"seed": [1]}}]},
-        "scorers.0: the argument 'seed' is a number, a text or true/false, not [1]",
+        "scorers.0: the argument 'seed' is a number, a text, true/false or a list of texts, not [1]",
     ),
     (
         {"benchmark": "b", "scorers": ["a", {"gzip_knn": {"seed": {"a": 1}}}]},
-        "scorers.1: the argument 'seed' is a number, a text or true/false, not {'a': 1}",
+        "scorers.1: the argument 'seed' is a number, a text, true/false or a list of texts, not {'a': 1}",
     ),
     (
         {"benchmark": "b", "scorers": [{"gzip_knn": {1: 2}}]},
