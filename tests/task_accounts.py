@@ -90,6 +90,8 @@ def accounts() -> dict[str, dict[str, Part]]:
         "banking77": files("banking77/{}", "train test"),
         "bbh": files("bbh/{}", "test"),
         "bbq": files("bbq/{}", "test"),
+        "bbq_ambig": files("bbq/{}", "test", lambda row: row["condition"] == "ambig", 1_200),
+        "bbq_disambig": files("bbq/{}", "test", lambda row: row["condition"] == "disambig", 1_200),
         "boolq": {"test": Part("boolq/validation")},
         "clinc150": files("clinc150/{}", "train validation test"),
         "clinc150_oos": files("clinc150/oos_{}", "train validation test"),
@@ -144,6 +146,8 @@ def accounts() -> dict[str, dict[str, Part]]:
         "scan_around_right": scan("template_around_right", (False, True, False), 679),
         "scan_long": scan("length", (False, False, True), 771),
         "selfaware": files("selfaware/{}", "test"),
+        "selfaware_answerable": files("selfaware/{}", "test", lambda row: row["answerable"], 1_032),
+        "selfaware_unanswerable": files("selfaware/{}", "test", lambda row: not row["answerable"], 2_337),
         "strategyqa": files("strategyqa/{}", "test"),
         "svamp": files("svamp/{}", "test"),
     }

@@ -88,6 +88,8 @@ def test_the_parts_of_mmlu_are_the_whole(real_data: Path) -> None:
         ("bbh", {"references": ("False",), "domain": "boolean_expressions"}),
         ("nli_cad_original", {"label": "entailment"}),
         ("bbq", {"references": ("C",), "label": "ambig", "group": "Age-4", "domain": "Age"}),
+        ("bbq_ambig", {"references": ("C",), "label": "neg", "group": "Age-4"}),
+        ("selfaware_answerable", {"references": ("song",), "label": None}),
     ],
 )
 def test_the_first_test_row(name: str, attributes: dict[str, Any], real_data: Path) -> None:
@@ -109,6 +111,23 @@ def test_a_letter_stands_for_its_choice(real_data: Path) -> None:
 def test_unanswerable_questions_have_no_reference(real_data: Path) -> None:
     for sample in loaded("selfaware").samples["test"]:
         assert (sample.label == "answerable") == bool(sample.references)
+
+
+def test_what_should_be_answered_and_what_should_not_are_the_whole(real_data: Path) -> None:
+    for name, one, other in (("selfaware", "answerable", "unanswerable"), ("bbq", "disambig", "ambig")):
+        parts = [loaded(f"{name}_{part}").samples["test"] for part in (one, other)]
+        assert sum(map(len, parts)) == len(loaded(name).samples["test"])
+    assert all(sample.references for sample in loaded("selfaware_answerable").samples["test"])
+    assert not any(sample.references for sample in loaded("selfaware_unanswerable").samples["test"])
+    for name, right in (("bbq_ambig", True), ("bbq_disambig", False)):
+        told = [
+            sample.references == (sample.meta["unknown_letter"],) for sample in loaded(name).samples["test"]
+        ]
+        assert set(told) == {right}
+    groups = [
+        [sample.group for sample in loaded(f"bbq_{part}").samples["test"]] for part in ("ambig", "disambig")
+    ]
+    assert sorted(groups[0]) == sorted(groups[1])
 
 
 def test_what_was_made_from_a_row_shares_its_group(real_data: Path) -> None:
