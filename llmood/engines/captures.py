@@ -193,7 +193,8 @@ def capture_splits(
     """For each capture, the splits that it is made of: what is evaluated, and what scorers learn from or choose by."""
     found: dict[CaptureSpec, set[Split]] = {}
     for scorer in scorers:
-        splits = {evaluated, *filter(None, (scorer.fitted_on, scorer.chosen_on))}
+        learning = (scorer.fitted_on, scorer.chosen_on)
+        splits = {evaluated} | {split for split in learning if split is not None}
         for spec in given_for(scorer.needs):
             own = _in_the_run(spec, response_params)
             for each in (own, *required_before(own, response_params)):

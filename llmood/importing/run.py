@@ -30,6 +30,8 @@ from llmood.runs import Run
 from llmood.tables import SAMPLES, write_table
 from llmood.tokenise import without_text, without_values
 
+SETTABLE = (*RESCORABLE, "equivalence")
+WITHOUT_MODEL = (None, "exact", "numeric")
 KEPT_IN_META = ("confidence", "correct")  # numbers of the model's, no words of anybody's
 
 
@@ -59,7 +61,7 @@ def import_file(
         keep: put columns that are no key of the row format into `meta`.
         scorers: by default all that have what they need.
         text: whether the run keeps the words.
-        overrides: `scorers=[…]`, `bootstrap.draws=…`, `seed=…`.
+        overrides: `scorers=[…]`, `equivalence.rule=numeric`, `bootstrap.draws=…`, `seed=…`.
         output_dir: the run folder; by default `runs/<name>-<8 hex of the configuration>`.
 
     Raises:
@@ -82,6 +84,7 @@ def import_file(
         overrides=overrides,
         progress=progress,
     )
+    _check_equivalence(imported)
     target = target or RunFolder(default_folder(imported.config, imported.name))
     _refuse_other(target, imported.described["imported"]["digest"])
     target.claim(imported.config)
@@ -98,8 +101,18 @@ def _check_options(shift: str | None, overrides: Sequence[str]) -> None:
     if shift is not None and shift not in SHIFTS:
         raise ConfigError(f"--shift {shift}: is none of {', '.join(SHIFTS)}")
     for override in overrides:
-        if override.partition("=")[0].partition(".")[0].removesuffix("+") not in RESCORABLE:
-            raise ConfigError(f"--set {override}: an import can set only {', '.join(RESCORABLE)}")
+        if override.partition("=")[0].partition(".")[0].removesuffix("+") not in SETTABLE:
+            raise ConfigError(f"--set {override}: an import can set only {', '.join(SETTABLE)}")
+
+
+def _check_equivalence(imported: Imported) -> None:
+    rule, there = imported.config.equivalence.rule, set(imported.index["capture"].to_pylist())
+    lacking = [spec for spec in required_comparisons(imported.scorers.values()) if spec.id not in there]
+    if rule not in WITHOUT_MODEL and lacking:
+        raise ConfigError(
+            f"--set equivalence.rule={rule}: needs a model, and an import has none",
+            hint=f"one of {', '.join(filter(None, WITHOUT_MODEL))}",
+        )
 
 
 def _read_files(

@@ -79,6 +79,14 @@ def numeric_match(answer: str, references: Sequence[str], *, tolerance: float = 
     return Judgement.of(any(_same(said, reading, tolerance) for reading in wanted), said.how)
 
 
+def same_number(one: str, other: str, *, tolerance: float = 1e-6) -> bool | None:
+    """Whether the last numbers of two texts are the same, either read beside the other; None where one has none."""
+    first, second = read_number(one), read_number(other)
+    if first is None or second is None:
+        return None
+    return _same(first, second, tolerance) or _same(second, first, tolerance)
+
+
 def read_number(text: str) -> Reading | None:
     """The last number of a text, in English notation: 1,234.5, −3, 1e-3, 3/4, 1 3/4, ½, 12 %; None where there is none.
 

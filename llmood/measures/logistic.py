@@ -63,4 +63,4 @@ def log_loss(log_odds: Floats, positive: NDArray[np.bool_]) -> float:
 
 
 def _logistic(log_odds: Floats) -> Floats:
-    return np.exp(-np.logaddexp(0.0, -log_odds))
+    return np.asarray(np.exp(-np.logaddexp(0.0, -log_odds)))

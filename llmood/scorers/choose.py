@@ -68,12 +68,12 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     question = config.equivalence.question
     reading: dict[str, dict[str, Any]] = {
         "exact": {},
+        "numeric": {},
         "nli": {"mode": config.equivalence.mode, "question": True if question is None else question},
         "embedding": {"threshold": config.equivalence.threshold, "question": bool(question)},
     }
     return {
         "seed": config.seed,
-        "response": {} if imported else {"max_new_tokens": config.response.max_new_tokens},
         "generations": {} if imported else generations,
         "equivalence": {"rule": rule, **reading[rule]},
     }

@@ -64,6 +64,10 @@ class Combination(Scorer):
         return any(member.reads_text for member in self.members.values())
 
     @property
+    def reads_answers(self) -> bool:  # type: ignore[override]
+        return any(member.reads_answers for member in self.members.values())
+
+    @property
     def definition(self) -> str | None:
         shown = [
             name if member.definition is None else f"{name} ({member.definition})"

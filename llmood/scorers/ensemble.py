@@ -57,12 +57,13 @@ class Ensemble(Combination):
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
-        answers = CaptureSpec.of("response", "tuned", **self.response)
+        answers = CaptureSpec.of("response", "tuned", "prompt", **self.response)
         return tuple(dict.fromkeys([*super().needs, answers]))
 
     @property
     def columns(self) -> Mapping[str, list[str]]:  # type: ignore[override]
-        return {"response": [], **super().columns}
+        read = any(spec.kind == "response" for spec in super().needs)
+        return {**({} if read else {"response": []}), **super().columns}
 
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         refuse_others("ensemble", train, "train")
@@ -96,7 +97,7 @@ class Ensemble(Combination):
         return np.asarray((self._standardised(values) * self.weights_).sum(axis=1) + self.bias_)
 
     def _standardised(self, values: Floats) -> Floats:
-        return (values - np.array(self.means_)) / np.array(self.scales_)
+        return np.asarray((values - np.array(self.means_)) / np.array(self.scales_))
 
     def _judged(self, rows: Observations) -> tuple[Floats, NDArray[np.bool_]]:
         """The members' scores of the judged rows that all of them score, and which are wrong; by sample id."""

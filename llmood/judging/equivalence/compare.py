@@ -18,7 +18,7 @@ from llmood.judging.equivalence.embeddings import Embeddings
 from llmood.judging.equivalence.encoder_model import EncoderModel
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.judging.equivalence.relevance import Decode, TokenRelevance
-from llmood.judging.equivalence.rules import EmbeddingRule, ExactRule, NliRule, Rule
+from llmood.judging.equivalence.rules import EmbeddingRule, ExactRule, NliRule, NumericRule, Rule
 from llmood.judging.equivalence.support import SentenceSupport
 from llmood.judging.equivalence.verdicts import Verdicts
 from llmood.judging.equivalence.with_answer import WithAnswer
@@ -128,6 +128,8 @@ def _rule(spec: CaptureSpec, verdicts: Verdicts | None, embeddings: Embeddings |
     params: dict[str, Any] = dict(spec.params)
     if params["rule"] == "exact":
         return ExactRule()
+    if params["rule"] == "numeric":
+        return NumericRule()
     if params["rule"] == "embedding" and embeddings is not None:
         return EmbeddingRule(embeddings, threshold=params["threshold"], question=params["question"])
     if params["rule"] == "nli" and verdicts is not None:

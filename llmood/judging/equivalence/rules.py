@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from llmood.judging.equivalence.embeddings import Embeddings
 from llmood.judging.equivalence.verdicts import Verdicts
 from llmood.judging.normalise import normalise
+from llmood.judging.numeric_match import same_number
 from llmood.measures.luq import entailment_over_contradiction
 from llmood.measures.nli import Verdict, equivalent, undecided
 
@@ -93,6 +94,19 @@ class EmbeddingRule:
         texts = [_texts(pair, question=self.question) for pair in pairs]
         vectors = self.embeddings.of(dict.fromkeys(text for both in texts for text in both))
         return np.array([vectors[first] @ vectors[second] for first, second in texts], dtype=np.float32)
+
+
+class NumericRule(ExactRule):
+    """The same last number, as `numeric_match` reads it; where one of them has none, the same words."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"engine": "numeric", "version": 1}
+
+    def same(self, pairs: Sequence[AnswerPair]) -> Sequence[bool]:
+        numbers = [same_number(pair.first, pair.second) for pair in pairs]
+        words = super().same(pairs)
+        return [word if number is None else number for number, word in zip(numbers, words, strict=True)]
 
 
 class NliRule:

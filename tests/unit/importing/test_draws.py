@@ -11,12 +11,15 @@ import pytest
 
 from llmood.engines.observations import Block, Observations
 from llmood.engines.store import Store
+from llmood.errors import ConfigError
 from llmood.importing import captures as capturing
 from llmood.importing.captures import GENERATIONS, NOT_GIVEN, RESPONSE, Captures
 from llmood.importing.columns import Columns
 from llmood.importing.rows import read_record
+from llmood.importing.run import import_file
 from llmood.records import FAILED, OK, UNSCORED
 from llmood.tables import INDEX, SAMPLES
+from tests.task_files import write_jsonl
 
 # Sample i has COUNTS[i] draws.
 COUNTS = [3, 0, 1, 2, 0, 4]
@@ -114,3 +117,33 @@ def test_an_index_of_before_draws_reads_as_one_row(tmp_path: Path) -> None:
     )
     (block,) = Observations(observations.samples, old, Store(tmp_path)).blocks([RESPONSE])
     assert block[RESPONSE].num_rows == len(COUNTS)
+
+
+SAID = [["7", "it is 7.0", "Answer: 7"], ["7", "8", "it is 8.0"], ["half", "A half.", "7"], ["7"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("numeric", [0.0, 1 / 3, 1 / 3, np.nan]), ("exact", [2 / 3, 2 / 3, 1 / 3, np.nan])]
+)
+def test_imported_draws_are_compared(
+    tmp_path: Path, fresh_cache: Path, rule: str, expected: list[float]
+) -> None:
+    rows = [{"prompt": f"sum {place}", "draws": draws} for place, draws in enumerate(SAID)]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    run = import_file(
+        tmp_path / "rows.jsonl",
+        overrides=["scorers=[self_consistency]", f"equivalence.rule={rule}", "bootstrap.draws=100"],
+        output_dir=tmp_path / "run",
+    )
+    scores = run.scores().merge(run.samples()[["sample_id", "source_line"]], on="sample_id")
+    own = scores[scores.scorer == "self_consistency"].sort_values("source_line")
+    assert own.score.tolist() == pytest.approx(expected, nan_ok=True)
+    assert set(own.definition) == {f"equivalence: rule={rule}"}
+
+
+def test_a_rule_that_needs_a_model_is_refused(tmp_path: Path, fresh_cache: Path) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", [{"prompt": "sum", "draws": ["7", "8"]}])
+    chosen = ["scorers=[self_consistency]", "equivalence.rule=nli"]
+    with pytest.raises(ConfigError, match="an import has none"):
+        import_file(tmp_path / "rows.jsonl", overrides=chosen, output_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llmood.engines.store import Store
-from llmood.judging.equivalence.rules import AnswerPair, ExactRule, NliRule
+from llmood.judging.equivalence.rules import AnswerPair, ExactRule, NliRule, NumericRule
 from llmood.judging.equivalence.verdicts import Verdicts
 from llmood.measures.nli import equivalent, undecided
 from tests.nli_models import labelled
@@ -87,3 +87,20 @@ def test_exact_is_the_same_words() -> None:
     pairs = [pair("The red one.", "red one"), pair("red", "blue"), pair("+", "+"), pair("+", "-")]
     assert ExactRule().same(pairs) == [True, False, True, False]
     assert ExactRule().entailment(pairs).tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
+
+
+def test_numeric_is_the_same_last_number() -> None:
+    told = [
+        *(
+            ("3 + 4 = 7\nA: 7", "It is $7.00."),
+            ("7", "8"),
+            ("half", "The half!"),
+            ("half", "none"),
+            ("7", "seven"),
+        ),
+        *(("60 %", "0.6"), ("0.6", "60 %"), ("1,000", "1000"), ("7 of 9", "9 of 7")),
+    ]
+    expected = [True, False, True, False, False, True, True, True, False]
+    assert NumericRule().same([pair(*both) for both in told]) == expected
+    assert NumericRule().entailment([pair("7", "7.0"), pair("7", "8")]).tolist() == [[0, 1], [1, 0]]
+    assert NumericRule().identity != ExactRule().identity
