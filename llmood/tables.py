@@ -180,7 +180,7 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
     # compared, how far each (row) contradicts or entails each (column), draws × draws. Of `pairs=answer`, cluster 0 is
     # the given answer's, and the matrices are 2 × draws: there from the answer, and back. `relevance`: of each answer,
     # how much each token matters. `support`: sentences × draws, how far a draw supports the sentence; `sentence`: whose
-    # each is.
+    # each is. `claim_logprobs`: of each token of the answer, log p of what it claims among what else would be claimed.
     "equivalence": _schema(
         "equivalence",
         1,
@@ -191,6 +191,7 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("relevance", pa.list_(pa.list_(pa.float32()))),
         ("support", pa.list_(pa.float32())),
         ("sentence", pa.list_(pa.int16())),
+        ("claim_logprobs", pa.list_(pa.float32())),
     ),
     # What a sentence encoder made of a text, of length 1.
     "embedding": _schema("embedding", 1, *_OUTCOME, ("vector", pa.list_(pa.float32()))),

@@ -106,9 +106,10 @@ COMPARING = frozenset({"rule", "mode", "question", "threshold", "pairs"})
 ANSWER = "answer_"
 OF_DRAWS = ("openers", "all", "tokens", "sentences")
 OF_BOTH = ("answer",)
-OF_ANSWER = ("answer_tokens",)
+ALTERNATIVES = "alternatives"
+OF_ANSWER = ("answer_tokens", ALTERNATIVES)
 """What `pairs` may be, by what it reads: the draws, the given answer too, or that alone."""
-OF_TOKENS = ("tokens", "answer_tokens")
+OF_TOKENS = ("tokens", *OF_ANSWER)
 """Those that take a tokenizer."""
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from llmood.config import Adapter
 from llmood.engines.attention import ATTENTION, answer_of, attended_layers, captured_attention
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
-from llmood.engines.columns import next_token_of
+from llmood.engines.columns import next_token_of, residual_mass
 from llmood.engines.decoding import STATISTICS, NextToken
 from llmood.engines.fake_attention import fake_attention
 from llmood.engines.fake_states import DEPTH, fake_states
@@ -103,6 +103,15 @@ class FakeModel:
         """One for each token from `start` on; it never sees the token."""
         before = [ids[max(0, position - WINDOW) : position] for position in range(start, len(ids))]
         return [4.0 * self._hash("entropy", window) / 2**64 for window in before]
+
+    def alternatives(self, ids: Sequence[int], start: int, top: int) -> dict[str, list[Any]]:
+        """The likeliest tokens in the place of each token from `start` on."""
+        found = [self.next_token(ids[:position], top, ()) for position in range(start, len(ids))]
+        return {
+            "top_ids": [list(each.top_ids) for each in found],
+            "top_logprobs": [list(each.top_logprobs) for each in found],
+            "residual_mass": [residual_mass(each.top_logprobs) for each in found],
+        }
 
     def statistics(self, ids: Sequence[int], start: int) -> dict[str, list[float]]:
         """`STATISTICS` for each token from `start` on, as if there were a vocabulary."""
@@ -225,6 +234,8 @@ class FakeEngine(BatchedEngine):
             "entropy": model.entropies(whole, start),
             "finish": finish,
         }
+        if top := int(dict(spec.params).get("top", 0)):
+            row |= model.alternatives(whole, start, top)
         if dict(spec.params).get("statistics"):
             row |= model.statistics(whole, start)
         return Captured(row)

@@ -17,7 +17,7 @@ from llmood.records import CaptureSpec
 from llmood.scorers.base import scorers
 from tests.worlds import no_model_runs, write_world
 
-ALL = ["token_entropy", "self_certainty", "rauq", "likelihood.response"]
+ALL = ["token_entropy", "self_certainty", "rauq", "likelihood.response", "claim_conditioned"]
 
 
 def plan_of(folder: Path, names: list[str], **config: Any) -> Plan:
@@ -40,7 +40,7 @@ def responses(plan: Plan) -> list[str]:
 )
 def test_a_run_has_one_response(tmp_path: Path, names: list[str], extras: str) -> None:
     plan = plan_of(tmp_path, names, response={"max_new_tokens": 9})
-    statistics = ",statistics=True" if "self_certainty" in names else ""
+    statistics = ",statistics=True,top=10" if "self_certainty" in names else ""
     assert responses(plan) == [f"response/tuned/prompt?{extras}max_new_tokens=9{statistics}"]
     assert set(plan.splits) == set(plan.captures)
 
@@ -104,7 +104,7 @@ def test_a_run_is_scored_by_it_and_again_without_a_model(
     assert set(first.loc[first["scorer"] == "token_entropy", "definition"]) == {definition}
     no_model_runs(monkeypatch)
     again = llmood.rescore(
-        tmp_path / "run", overrides=["scorers=[fisher_rao,token_entropy,token_entropy.max]"]
+        tmp_path / "run", overrides=["scorers=[fisher_rao,token_entropy,token_entropy.max,claim_conditioned]"]
     )
     second = again.scores()
 

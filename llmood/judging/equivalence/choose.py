@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.config import RunConfig
+from llmood.engines.captures import ALTERNATIVES
 from llmood.errors import ConfigError
 from llmood.judging.equivalence.encoder_model import EncoderModel
 from llmood.judging.equivalence.nli_model import NliModel
@@ -58,7 +59,14 @@ def make_readers(
             "equivalence.rule: embedding needs models.encoder, which the configuration lacks",
             hint="name a sentence-transformers folder there, or take rule: exact",
         )
+    model = NliModel(nli, config.engine, folder=folder) if nli and inferring else None
+    claims = next((spec for spec in comparisons if dict(spec.params)["pairs"] == ALTERNATIVES), None)
+    if claims and model and not model.contradicts:
+        raise ConfigError(
+            f"models.nli: {model.weights.name} knows no contradiction, by which {claims.id} tells claims apart",
+            hint="name a model with the classes entailment, neutral and contradiction",
+        )
     return Readers(
-        NliModel(nli, config.engine, folder=folder) if nli and inferring else None,
+        model,
         EncoderModel(encoder, config.engine, folder=folder) if encoder and "embedding" in rules else None,
     )

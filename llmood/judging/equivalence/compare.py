@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from llmood.engines.captures import OF_TOKENS, compared
+from llmood.engines.captures import ALTERNATIVES, OF_TOKENS, compared
 from llmood.engines.observations import Block, Observations
 from llmood.engines.store import Context, Location, Store
+from llmood.judging.equivalence.alternatives import FURTHER, Alternatives
 from llmood.judging.equivalence.between_draws import BetweenDraws
 from llmood.judging.equivalence.count import Count
 from llmood.judging.equivalence.draws import Unread
@@ -116,7 +117,8 @@ def compare_answers(
     count, index = Count(), []
     answers = compared(spec)
     made = observations.having(answers[0])
-    columns = {answer.kind: COLUMNS for answer in answers}
+    further = FURTHER if isinstance(comparison, Alternatives) else []
+    columns = {answer.kind: COLUMNS + further for answer in answers}
     with progress.track(spec.id, made.samples.num_rows) as advance:
         for block in made.blocks(list(answers), columns, size=BLOCK_ROWS):
             index += _compare_block(block, spec, comparison, rule, context, count)
@@ -143,8 +145,11 @@ def _comparison(spec: CaptureSpec, decoder: Callable[[str], Decode] | None) -> C
         return WithAnswer(spec)
     if pairs == "sentences":
         return SentenceSupport(spec)
+    decode = decoder(spec.model) if decoder else None
+    if pairs == ALTERNATIVES:
+        return Alternatives(spec, decode)
     if pairs in OF_TOKENS:
-        return TokenRelevance(spec, decoder(spec.model) if decoder else None)
+        return TokenRelevance(spec, decode)
     return BetweenDraws(spec, every=pairs == ALL_PAIRS)
 
 
