@@ -66,6 +66,7 @@ class Reader:
     """A model that reads pairs of texts and says what was recorded."""
 
     identity: Mapping[str, Any] = {"engine": "recorded"}
+    contradicts = True
 
     def __init__(self, asked: Sequence[str], questions: Sequence[Question]) -> None:
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}
