@@ -40,6 +40,7 @@ def scoring_of(
     prompts = [Prompt(f"s{index}", row) for index, row in enumerate(rows)]
     samples = pa.Table.from_pylist([{"sample_id": prompt.sample_id} for prompt in prompts], schema=SAMPLES)
     captures = required_captures(scorers.values(), {"max_new_tokens": new_tokens})
+    read = sorted({spec for scorer in scorers.values() for spec in scorer.needs})
 
     def score(folder: Path) -> dict[str, Any]:
         store = Store(folder)
@@ -48,7 +49,7 @@ def scoring_of(
             observer.run(spec)
         observations = Observations(samples, observer.index(), store)
         found = {name: np.full(len(rows), np.nan) for name in scorers}
-        for block in observations.blocks([spec for spec in captures if spec.kind != "response"]):
+        for block in observations.blocks(read):
             for name, scorer in scorers.items():
                 found[name][block.positions] = scorer.score(block).values
         return found

@@ -15,7 +15,7 @@ from benchmarks.context import Context
 from benchmarks.peer import Peer
 from benchmarks.record import Record
 from benchmarks.timing import alternate
-from llmood.scorers.likelihood import Likelihood
+from llmood.scorers.sequence_probability import SequenceProbability
 
 TARGET = 10.0
 SMALL = random_llama.Shape(64, 2, 176, 4, 4, 4096)
@@ -45,9 +45,10 @@ class AgainstLmPolygraph:
         }
         rows = [row[1:] for row in random_llama.token_ids(texts)]
         room = self.batch * (max(map(len, rows)) + self.new_tokens)
+        response = {"max_new_tokens": self.new_tokens}
         scorers = {
-            "sum": Likelihood(target="response_given_prompt"),
-            "mean": Likelihood(target="response_given_prompt", mean=True),
+            "sum": SequenceProbability(response=response),
+            "mean": SequenceProbability(response=response, mean=True),
         }
         number = iter(range(1_000_000))
         with (

@@ -70,6 +70,14 @@ def answer(text: str = "words", **columns: Any) -> Row:
     return row | columns
 
 
+def test_the_answer_s_log_probabilities_are_summed_or_averaged() -> None:
+    rows = [answer(logprobs=[-0.5, -1.5]), answer(logprobs=[-3.0]), answer(logprobs=[-1.0, None])]
+    assert column_of("sequence_probability", rows).values[:2].tolist() == [2.0, 3.0]
+    mean = column_of("sequence_probability.mean", rows)
+    assert mean.values[:2].tolist() == [1.0, 3.0]
+    assert mean.reasons.tolist() == [None, None, "the answer has no log-probabilities"]
+
+
 def test_entropies_are_averaged_or_their_largest_is_taken() -> None:
     rows = [answer(entropy=[0.5, 1.0, 0.0]), answer(entropy=[2.0])]
     assert column_of("token_entropy", rows).values.tolist() == [0.5, 2.0]
