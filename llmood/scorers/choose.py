@@ -74,6 +74,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     }
     return {
         "seed": config.seed,
+        "response": {} if imported else {"max_new_tokens": config.response.max_new_tokens},
         "generations": {} if imported else generations,
         "equivalence": {"rule": rule, **reading[rule]},
     }

@@ -20,12 +20,7 @@ from tests.worlds import World, llmood, refused, write_world
 
 COMPARING = [name for name, entry in scorers if any(spec.kind == EQUIVALENCE for spec in entry.make().needs)]
 BY_ANSWER = [
-    "self_consistency.answer",
-    "cocoa.msp",
-    "cocoa.ppl",
-    "cocoa.mte",
-    "semantic_density",
-    "token_sar",
+    name for name in COMPARING if any(spec.kind == "response" for spec in scorers.get(name).make().needs)
 ]
 
 
