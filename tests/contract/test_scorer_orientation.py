@@ -26,6 +26,8 @@ ANSWERS = {
         for spec in entry.make().needs
     )
 }
+# Of other scorers: tests/unit/scorers/test_combined.py.
+COMBINED = ("ensemble", "rank_average")
 TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]
 TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 2000]
 
@@ -58,7 +60,14 @@ def table_of(logprobs: list[float | None], start: int, kind: str = "prompt_logpr
 
 
 def test_every_scorer_is_looked_at() -> None:
-    assert {name.split(".")[0] for name in scorers.names()} == {*FAMILY, *TOKENS, *TEXT, *ANSWERS, *BASELINES}
+    assert {name.split(".")[0] for name in scorers.names()} == {
+        *FAMILY,
+        *TOKENS,
+        *TEXT,
+        *ANSWERS,
+        *COMBINED,
+        *BASELINES,
+    }
 
 
 @pytest.mark.parametrize("entry", entries(TOKENS))

@@ -230,3 +230,10 @@ def test_members_are_as_the_run_has_them() -> None:
 
 def test_a_rank_average_alone_needs_no_train_rows() -> None:
     assert (RankAverage().fitted_on, RankAverage().chosen_on) == ("validation", "validation")
+
+
+def test_what_scores_higher_under_the_members_ranks_higher(planned: Planning) -> None:
+    average = fitted(planned, RankAverage)
+    low, middle, high = average.combined(np.array([[-9.0] * 3, [0.5] * 3, [9.0] * 3]))
+    assert (low, high) == (0.0, 1.0)
+    assert low < middle < high
