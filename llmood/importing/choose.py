@@ -18,6 +18,8 @@ from llmood.scorers.on_adapter import reads_adapter
 # The first that is there is the report's headline.
 FIRST = ("likelihood_ratio", "likelihood", "perplexity")
 
+# A list of English words: alone it would look as if there were something to go by.
+BY_NAME = ("linguistic_confidence",)
 SETTINGS: Mapping[str, Any] = {"generations": {}, "response": {}}  # of answers that were made somehow
 
 PROMPT_LOGPROBS = (
@@ -54,7 +56,7 @@ def default_scorers(
         fitted = scorer.fitted_on is None or scorer.fitted_on in splits
         readable = _readable(scorer) if text else not (scorer.reads_text or scorer.reads_answers)
         # Combinations are asked for by what they join.
-        own = name not in BASELINES and not isinstance(scorer, Combination)
+        own = name not in (*BASELINES, *BY_NAME) and not isinstance(scorer, Combination)
         wanted = own and fitted and readable
         if (
             wanted

@@ -34,6 +34,10 @@ class SequenceProbability(FromResponse):
         super().__init__(response=response)
         self.mean = mean
 
+    @property
+    def token_columns(self) -> Mapping[str, str]:
+        return {"response": "logprobs"}
+
     def uncertainty(self, *tables: pa.Table) -> Floats:
         (answers,) = tables
         values, offsets = token_column(answers, "logprobs")

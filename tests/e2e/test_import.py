@@ -51,8 +51,7 @@ def test_from_a_log_to_a_report_and_back(tmp_path: Path) -> None:
     assert "what is 39" in page
     checks = {check["code"] for check in json.loads((run / "checks.json").read_text())}
     assert not checks & {"tuned_equals_base", "failed", "unpinned", "fake_engine"}
-    # The first draw of each row has no log-probabilities: what reads them says so.
-    assert {"imported", "columns_left_out", "unscored"} <= checks
+    assert {"imported", "columns_left_out"} <= checks
 
     # The tuned model is surer of the smaller numbers: ID stands apart under it, whatever else is asked of the run.
     gate = "auroc[scorer=likelihood] >= 1"

@@ -61,6 +61,7 @@ class Given:
                 "question": "ood_detection",
                 "metric": "auroc",
                 "scorer": scorer,
+                "correctness": None,
                 "ood_task": task,
                 "slice": None,
                 "value": value,
@@ -110,7 +111,10 @@ def test_where_nothing_is_wrong_nothing_is_said() -> None:
 
 
 def test_every_check_is_tested_here() -> None:
-    elsewhere = {"canary", "noise_floor"}  # tests/unit/engines/test_canary.py
+    elsewhere = {
+        *("canary", "noise_floor"),  # tests/unit/engines/test_canary.py
+        *("judge_replies", "stated_confidence"),  # tests/e2e/test_asking.py
+    }
     assert set(checks.names()) - elsewhere == {
         "declared_overlap",
         "entropy_is_a_bound",
