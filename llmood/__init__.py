@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from llmood.comparison import compare_runs as compare
     from llmood.importing import import_file
     from llmood.merging import merge
-    from llmood.run import evaluate, rescore
+    from llmood.rescoring import rescore
+    from llmood.run import evaluate
     from llmood.runs import Run
     from llmood.tuning import finetune
 
@@ -26,7 +27,7 @@ _HOMES = {
     "finetune": ("llmood.tuning", "finetune"),
     "import_file": ("llmood.importing", "import_file"),
     "merge": ("llmood.merging", "merge"),
-    "rescore": ("llmood.run", "rescore"),
+    "rescore": ("llmood.rescoring", "rescore"),
 }
 
 __all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "merge", "rescore"]

@@ -1,4 +1,4 @@
-"""`evaluate` makes a run, or one shard of it; `rescore` scores one again."""
+"""`evaluate` makes a run, or one shard of it."""
 
 from __future__ import annotations
 
@@ -14,32 +14,26 @@ from llmood import interrupts
 from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.engines.canary import examine
-from llmood.engines.captures import EQUIVALENCE, compared_answers, required_comparisons
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
-from llmood.judged import judge_again, judge_run
+from llmood.judged import judge_run
 from llmood.judging.asked import Said
 from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge_model import replies_of
-from llmood.manifest import check_planned, check_samples
-from llmood.plan import Plan, check_words, make_plan
+from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
 from llmood.records import FAILED, Reject
 from llmood.report import write_report
 from llmood.results import write_judged, write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
-from llmood.runs import Run, ShardRun, read_there
+from llmood.runs import Run, ShardRun
 from llmood.scorers.base import Scorer
-from llmood.scorers.choose import make_scorers
 from llmood.sharding import Cut, Shard, cut, outcomes
-from llmood.strict import parse
-from llmood.tables import INDEX, SAMPLES, write_table, write_text
-from llmood.yaml_files import apply_overrides
+from llmood.tables import write_table, write_text
 
 WRITING_REPORT = "writing the report"
-RESCORABLE = ("scorers", "bootstrap", "seed", "correctness")
 
 
 def evaluate(
@@ -93,54 +87,6 @@ def evaluate(
                 status = _execute_shard(own, target, progress, carry=carry)
         target.write_manifest(status)
     return Run(target.path) if own is None else ShardRun(target.path)
-
-
-def rescore(
-    run: str | Path,
-    *,
-    overrides: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> Run:
-    """Score a run's stored observations again, and everything after; no model loads.
-
-    Args:
-        overrides: `scorers=[…]`, `bootstrap.draws=…`, `seed=…` on top of the run's own configuration.
-
-    Raises:
-        ConfigError: a scorer needs what the run didn't capture, or another key is overridden.
-        StoreError: the store no longer has the run's observations.
-    """
-    folder = RunFolder(Path(run))
-    manifest = folder.manifest
-    made = Run(run).config
-    config = parse(RunConfig, apply_overrides(manifest["config"], overrides), place=f"{run}: configuration")
-    _check_rescorable(config, made)
-    if folder.file("rejects.jsonl").is_file():
-        Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
-    chosen = make_scorers(config)
-    _check_text(chosen, config)
-    progress = progress or Progress()
-    with folder.locked():
-        samples = read_there(folder.file("samples.parquet"), SAMPLES)
-        check_planned(folder.path, manifest)
-        check_samples(folder.path, manifest, samples)
-        index = read_there(folder.file("observations/index.parquet"), INDEX)
-        store = Store()
-        observations = Observations(samples, index, store)
-        _check_captured(chosen, observations, folder)
-        lacking = [spec for spec in required_comparisons(chosen.values()) if not observations.has(spec)]
-        if lacking:
-            compared, _ = compare_all(lacking, observations, store, None, progress)
-            index = pa.concat_tables([index, compared])
-            write_table(folder.file("observations/index.parquet"), index)
-            observations = Observations(samples, index, store)
-        judged = judge_again(folder, config, Run(run).scored_config, observations)
-        status = write_results(folder, config, observations, chosen, progress, judged=judged)
-        changed = config.model_dump(mode="json") if overrides else None
-        folder.write_manifest(status, error=None, rescored=changed)
-        progress.say(WRITING_REPORT)
-        write_report([folder.path], folder.file("report.html"))
-    return Run(folder.path)
 
 
 def conclude(
@@ -235,35 +181,3 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
     write_table(target.file("observations/index.parquet"), index)
     replies = replies_of(plan.config.models)
     return index, Said(observer.answers("tuned"), observer.answers(replies.model, replies.target))
-
-
-def _check_rescorable(config: RunConfig, made: RunConfig) -> None:
-    for key in type(config).model_fields:
-        if key not in RESCORABLE and getattr(config, key) != getattr(made, key):
-            raise ConfigError(
-                f"--set {key}: scoring again can change only {', '.join(RESCORABLE)}",
-                hint=f"another {key} is another run: 'llmood run'",
-            )
-
-
-def _check_text(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
-    reading = next((name for name, scorer in chosen.items() if scorer.reads_text), None)
-    check_words(chosen, config)
-    if reading and not config.text:
-        raise ConfigError(
-            f"scorers: {reading} reads the prompts' text, and this run kept none (--no-text)",
-            hint="'llmood run' scores with it while it has the text",
-        )
-
-
-def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, folder: RunFolder) -> None:
-    for name, scorer in chosen.items():
-        for spec in scorer.needs:
-            by_words = (
-                spec.kind == EQUIVALENCE and dict(spec.params)["rule"] == "exact"
-            )  # no model compares them
-            if not observations.has(compared_answers(spec) if by_words else spec):
-                raise ConfigError(
-                    f"scorers: {name} needs {spec.id}, which {folder.path} didn't capture",
-                    hint="'llmood run' with that scorer in the configuration captures it",
-                )

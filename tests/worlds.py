@@ -149,6 +149,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def write_report(runs: Sequence[Path], path: Path, *, status: str | None = None) -> None:
         path.write_text("<html></html>", encoding="utf-8")
 
+    monkeypatch.setattr("llmood.rescoring.write_report", write_report)
     monkeypatch.setattr("llmood.run.write_report", write_report)
     monkeypatch.setattr("llmood.report.write_report", write_report)
 

@@ -35,7 +35,7 @@ def command(
     from llmood.cli.printing import finish
     from llmood.cli.progress import Bars
     from llmood.cli.terminal import printable
-    from llmood.run import rescore
+    from llmood.rescoring import rescore
     from llmood.runs import Run
 
     before = Run(run)

@@ -150,6 +150,16 @@ def compared(spec: CaptureSpec) -> tuple[CaptureSpec, ...]:
     return (draws, given_answer(spec)) if pairs in OF_BOTH else (draws,)
 
 
+def by_words(spec: CaptureSpec) -> bool:
+    """Whether it is an `equivalence` that takes no model: whoever has the answers can make it."""
+    params = dict(spec.params)
+    return (
+        spec.kind == EQUIVALENCE
+        and params["rule"] in ("exact", "numeric")
+        and params["pairs"] not in OF_TOKENS
+    )
+
+
 def required_comparisons(scorers: Iterable[Needs]) -> list[CaptureSpec]:
     """What has to be compared once the models have said what they say."""
     return sorted({spec for scorer in scorers for spec in scorer.needs if spec.kind == EQUIVALENCE})

@@ -24,7 +24,8 @@ from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge import judge_answers
 from llmood.progress import Progress
 from llmood.records import SHIFTS, Shift
-from llmood.run import RESCORABLE, conclude, write_inputs
+from llmood.rescoring import RESCORABLE
+from llmood.run import conclude, write_inputs
 from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.runs import Run
 from llmood.tables import SAMPLES, write_table

@@ -184,6 +184,7 @@ def test_the_contract_columns() -> None:
         "hidden_states": "key status reason layer position token_index shard row dim dtype",
         "attention": "key status reason layer head statistic values",
         "equivalence": "key status reason cluster contradiction entailment",
+        "embedding": "key status reason vector",
         "nli": "key status reason probabilities",
     }
     schemas = [SAMPLES, SCORES, INDEX, *CAPTURE_SCHEMAS.values()]

@@ -112,7 +112,12 @@ def codes(run: llmood.Run) -> set[str]:
 
 
 def test_no_scorer_is_said_where_there_is_none(tmp_path: Path) -> None:
-    answers = [{"prompt": f"q{n}", "response": "a b", "response_logprobs": [-1.0, -n]} for n in range(3)]
+    answers = [{"prompt": f"q{n}", "response": "a b"} for n in range(3)]
+    sure = [{**each, "response_logprobs": [-1.0, -number]} for number, each in enumerate(answers)]
+    assert run_of(tmp_path / "sure", sure).config.scorers == (
+        "sequence_probability",
+        "sequence_probability.mean",
+    )
     assert "no_scorer" in codes(run_of(tmp_path / "answers", answers))
     assert "no_scorer" not in codes(run_of(tmp_path / "asked", answers, scorers=["length"]))
     assert "no_scorer" not in codes(run_of(tmp_path / "prompts", [row(1), row(2)]))
