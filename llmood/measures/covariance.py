@@ -7,7 +7,7 @@ Multivariate Analysis 88, 2004); the same numbers as scikit-learn's `LedoitWolf`
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,7 @@ def ledoit_wolf(scatter: Floats, quartic: float, samples: int) -> Covariance:
 
 def condition_number(matrix: Floats) -> float:
     """Largest over smallest eigenvalue of a covariance, at least 1; +inf where float64 can't tell it from singular."""
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    return condition_of(eigenvalues)
+    return condition_of(np.asarray(np.linalg.eigvalsh(matrix), np.float64))
 
 
 def condition_of(eigenvalues: Floats) -> float:
@@ -73,12 +72,14 @@ class StateStatistics:
         self._moments: dict[Hashable, Moments] = {}
         self._overall: Moments | None = None
 
-    def add(self, states: NDArray[np.floating], classes: Sequence[Hashable] | None = None) -> None:
+    def add(
+        self, states: NDArray[np.floating], classes: Sequence[Hashable] | NDArray[Any] | None = None
+    ) -> None:
         """One more block.
 
         Args:
             states: (n, d).
-            classes: (n,) integers or strings; None is one class for all.
+            classes: (n,) integers, or strings; None is one class for all.
 
         Raises:
             ValueError: NaN, another width than before, or another number of classes than of states.
@@ -91,9 +92,8 @@ class StateStatistics:
             return
         found = moments_of(block)
         self._overall = found if self._overall is None else merge_moments(self._overall, found)
-        labels, of_row = np.unique(
-            np.zeros(len(block), int) if classes is None else classes, return_inverse=True
-        )
+        given: NDArray[Any] = np.zeros(len(block), np.int64) if classes is None else np.asarray(classes)
+        labels, of_row = np.unique(given, return_inverse=True)
         for index, label in enumerate(labels.tolist()):
             self._add_class(label, block[of_row == index])
 
@@ -120,7 +120,7 @@ class StateStatistics:
         """
         found = self.overall()
         self._check_varies(found.scatter, "all states are the same")
-        return _covariance(found.scatter, found.quartic, found.count, shrink=shrink)
+        return _covariance(found.scatter, found.quartic, found.samples, shrink=shrink)
 
     def within_covariance(self, *, shrink: bool = True) -> Covariance:
         """Of all rows, each around its class's mean: what classes share.
@@ -137,11 +137,11 @@ class StateStatistics:
             scatter += found.scatter
             quartic += found.quartic
         self._check_varies(scatter, "no class has two members that differ")
-        return _covariance(scatter, quartic, self.overall().count, shrink=shrink)
+        return _covariance(scatter, quartic, self.overall().samples, shrink=shrink)
 
     def _check_varies(self, scatter: Floats, reason: str) -> None:
         found = self.overall()
-        size = float(np.trace(found.scatter)) + found.count * float(found.mean @ found.mean)
+        size = float(np.trace(found.scatter)) + found.samples * float(found.mean @ found.mean)
         # Equal rows differ from their mean by its rounding.
         if np.trace(scatter) <= (8 * np.finfo(np.float64).eps) ** 2 * size:
             raise ValueError(f"{reason}: there is no covariance to fit")

@@ -14,12 +14,12 @@ from llmood.measures.token_statistics import Floats
 
 
 class Moments(NamedTuple):
-    """Of n rows x with mean m, and y = x − m.
+    """Of n rows (`samples`) x with mean m, and y = x − m.
 
     `scatter` (d, d) is Σ y yᵀ, `cubic` (d,) Σ ‖y‖² y, and `quartic` Σ ‖y‖⁴.
     """
 
-    count: int
+    samples: int
     mean: Floats
     scatter: Floats
     cubic: Floats
@@ -36,8 +36,8 @@ def moments_of(rows: Floats) -> Moments:
 
 def merge_moments(left: Moments, right: Moments) -> Moments:
     """The moments of both arrays' rows together."""
-    count = left.count + right.count
-    mean = left.mean + (right.mean - left.mean) * (right.count / count)
+    count = left.samples + right.samples
+    mean = left.mean + (right.mean - left.mean) * (right.samples / count)
     one, other = _about(left, mean), _about(right, mean)
     return Moments(
         count, mean, one.scatter + other.scatter, one.cubic + other.cubic, one.quartic + other.quartic
@@ -46,7 +46,7 @@ def merge_moments(left: Moments, right: Moments) -> Moments:
 
 def second_moment_about(moments: Moments, origin: Floats) -> Floats:
     """Σ (x − o)(x − o)ᵀ / n, (d, d): the covariance without centring where o is 0."""
-    return np.asarray(_about(moments, origin).scatter / moments.count)
+    return np.asarray(_about(moments, origin).scatter / moments.samples)
 
 
 def _about(moments: Moments, point: Floats) -> Moments:

@@ -58,7 +58,7 @@ def principal_subspace(matrix: Floats, origin: Floats, dimensions: float) -> Sub
         raise ValueError("the states don't vary: they have no principal directions")
     if isinstance(dimensions, int) and 1 <= dimensions <= len(values):
         kept = dimensions
-    elif isinstance(dimensions, float) and 0.0 < dimensions < 1.0:
+    elif 0.0 < dimensions < 1.0:
         shares = np.cumsum(values) / values.sum()
         kept = min(int(np.searchsorted(shares, dimensions)) + 1, len(values))
     else:
@@ -86,9 +86,9 @@ def vim_origin(weights: NDArray[np.floating], bias: NDArray[np.floating] | None)
         bias: (C,).
     """
     matrix = check_states(weights, "weights")
-    return (
-        np.zeros(matrix.shape[1]) if bias is None else -np.linalg.pinv(matrix) @ np.asarray(bias, np.float64)
-    )
+    if bias is None:
+        return np.zeros(matrix.shape[1])
+    return np.asarray(-np.linalg.pinv(matrix) @ np.asarray(bias, np.float64), np.float64)
 
 
 def vim_subspace(moments: Moments, origin: Floats, dimensions: float | None = None) -> Subspace:
@@ -142,12 +142,12 @@ def fit_neco(moments: Moments, dimensions: float) -> Neco:
         moments: of all ID states.
         dimensions: as `principal_subspace` takes it; the publication tunes it, and suggests 0.9.
     """
-    variances = np.diag(moments.scatter) / moments.count
+    variances = np.diag(moments.scatter) / moments.samples
     scale = np.sqrt(variances)
     # Rounding varies, too.
     constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(moments.mean)
     scale = np.where(constant | (scale == 0), 1.0, scale)
-    correlation = moments.scatter / moments.count / np.outer(scale, scale)
+    correlation = moments.scatter / moments.samples / np.outer(scale, scale)
     subspace = principal_subspace(correlation, np.zeros(len(scale)), dimensions)
     return Neco(moments.mean, scale, subspace.directions)
 

@@ -37,7 +37,7 @@ class TestReconstruction:
         states, others = world(), world(20, seed=1)
         pca = PCA(dimensions, svd_solver="full").fit(states)
         moments = moments_of(states)
-        subspace = principal_subspace(moments.scatter / moments.count, moments.mean, dimensions)
+        subspace = principal_subspace(moments.scatter / moments.samples, moments.mean, dimensions)
         assert subspace.directions.shape[1] == pca.n_components_
         expected = np.linalg.norm(others - pca.inverse_transform(pca.transform(others)), axis=1)
         np.testing.assert_allclose(residual_norm(others, subspace), expected, rtol=1e-9)
@@ -53,10 +53,10 @@ class TestReconstruction:
     def test_fewer_samples_than_dimensions(self) -> None:
         states = world(4, 10)
         moments = moments_of(states)
-        subspace = principal_subspace(moments.scatter / moments.count, moments.mean, 3)
+        subspace = principal_subspace(moments.scatter / moments.samples, moments.mean, 3)
         np.testing.assert_allclose(residual_norm(states, subspace), 0.0, atol=1e-9)
 
-    @pytest.mark.parametrize("dimensions", [0, 4, 1.0, 0.0, -0.5])
+    @pytest.mark.parametrize("dimensions", [0, 4, 1.0, 0.0, -0.5, 2.0])
     def test_dimensions(self, dimensions: float) -> None:
         with pytest.raises(ValueError, match="int from 1 to 3"):
             principal_subspace(np.eye(3), np.zeros(3), dimensions)
