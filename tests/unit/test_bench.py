@@ -26,8 +26,9 @@ COMMAND = "python scripts/bench.py --only x"
 @pytest.fixture(scope="module")
 def scripts() -> Iterator[SimpleNamespace]:
     """The bench and its parts, by their names."""
-    names = "agreement bootstrap clinc150 context environments lines lm_eval lm_polygraph matrix_rate one_at_a_time"
-    names += " peak_memory peer random_llama ratio_scoring record sampling scoring store_rates timing vllm_overhead"
+    names = "agreement bootstrap clinc150 context environments lines lm_eval lm_polygraph matrix_rate"
+    names += " nearest_neighbours one_at_a_time peak_memory peer random_llama ratio_scoring record sampling scoring"
+    names += " semantic_clusters store_rates timing vllm_overhead"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "scripts"))
         parts = {name: import_module(f"benchmarks.{name}") for name in names.split()}
@@ -233,6 +234,13 @@ def test_store_rates(scripts: SimpleNamespace, context: Any) -> None:
 
 def test_bootstrap(scripts: SimpleNamespace, context: Any) -> None:
     check(scripts.bootstrap.Bootstrap(samples=100, draws=100, peer_draws=3).measure(context))
+
+
+def test_nearest_neighbours(scripts: SimpleNamespace, context: Any) -> None:
+    line = scripts.nearest_neighbours.NearestNeighbours(queries=40, bank=300, width=8, peer_queries=10)
+    records = line.measure(context)
+    check(records)
+    assert [record.target for record in records] == [1.0]
 
 
 def test_clinc150_on_other_texts(scripts: SimpleNamespace, context: Any) -> None:
