@@ -79,7 +79,9 @@ def says_nothing(table: pa.Table) -> NDArray[np.bool_]:
     columns = (table[name].to_pylist() for name in ("text", "finish", "logprobs"))
     return np.array(
         [
-            not text.strip() if text is not None else finish == "stop" and len(tokens or ()) <= 1
+            not text.strip()
+            if text is not None
+            else finish == "stop" and tokens is not None and len(tokens) <= 1
             for text, finish, tokens in zip(*columns, strict=True)
         ],
         dtype=np.bool_,

@@ -16,6 +16,7 @@ from llmood.engines.captures import EQUIVALENCE, comparison_of
 from llmood.engines.observations import Block
 from llmood.measures.token_statistics import Floats, Integers, sum_scored_tokens
 from llmood.records import OK, CaptureSpec, Scores
+from llmood.scorers.answer_tokens import says_nothing
 from llmood.scorers.base import Scorer
 from llmood.scorers.spans import token_column
 from llmood.scorers.text import NO_TEXT
@@ -76,7 +77,7 @@ class ReadsDraws(Scorer):
     """How many draws have to say something."""
 
     columns: ClassVar[Mapping[str, list[str]]] = {
-        "generations": ["text", "token_ids", "logprobs"],
+        "generations": ["text", "finish", "token_ids", "logprobs"],
         "equivalence": ["cluster", "contradiction", "entailment"],
     }
 
@@ -145,8 +146,7 @@ class ReadsDraws(Scorer):
     def _kept(self, table: pa.Table, offsets: Integers) -> tuple[NDArray[np.bool_], list[str | None]]:
         """Which draws say something, and of each sample why it can't be scored."""
         status, why, texts = (table[name].to_pylist() for name in ("status", "reason", "text"))
-        # Words that nobody kept (--no-text) may have said something.
-        kept = np.array([text is None or bool(text.strip()) for text in texts], dtype=np.bool_)
+        kept = ~says_nothing(table)
         known = np.ones(len(kept), dtype=np.bool_)
         if self.reads_logprobs:
             logprobs, bounds = token_column(table, "logprobs")
@@ -158,7 +158,7 @@ class ReadsDraws(Scorer):
             said = int(kept[own].sum())
             if missing is not None:
                 reasons.append(why[missing] or status[missing])
-            elif all(text is None for text in texts[own]):
+            elif self.reads_answers and all(text is None for text in texts[own]):
                 reasons.append(NO_TEXT)
             elif said < self.least:
                 reasons.append(ONE_ANSWER if said else EMPTY)

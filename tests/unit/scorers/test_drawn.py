@@ -29,7 +29,9 @@ READS = {name: {spec.kind for spec in entry.make().needs} for name, entry in sco
 NAMES = [name for name, kinds in READS.items() if "generations" in kinds and "response" not in kinds]
 
 
-def column_of(name: str, samples: Sequence[Sequence[Answer] | None], **arguments: Any) -> ScorerColumn:
+def column_of(
+    name: str, samples: Sequence[Sequence[Answer] | None], *, private: bool = False, **arguments: Any
+) -> ScorerColumn:
     """One scorer's scores of samples with such draws; None: their engine failed."""
     longest = max((len(own) for own in samples if own is not None), default=1)
     scorer = scorers.get(name).make(arguments, generations={"n": longest, "seed": 0})
@@ -37,7 +39,7 @@ def column_of(name: str, samples: Sequence[Sequence[Answer] | None], **arguments
     prompts = prompts_of([f"question {number}" for number in range(len(samples))])
     by_ids = {prompt.token_ids: own for prompt, own in zip(prompts, samples, strict=True)}
     engine.before = lambda spec, requests: [_captured(by_ids[request.token_ids]) for request in requests]
-    observer = Observer(engine, prompts, Store(), private=False)
+    observer = Observer(engine, prompts, Store(), private=private)
     observer.run(CaptureSpec.of("generations", "tuned", n=longest, seed=0))
     return score_all(_compared(observer, prompts, scorer), {name: scorer})[0]
 
@@ -120,6 +122,18 @@ def test_missing_log_probabilities_matter_to_those_that_read_them(name: str) -> 
     column = column_of(name, [[A, ("blue", None), B]])
     reads = scorers.get(name).make().reads_logprobs  # type: ignore[attr-defined]
     assert column.reasons[0] == ("some draws have no log-probabilities" if reads else None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_no_words_are_kept_those_are_scored_that_read_none(name: str) -> None:
+    red, blue, empty = ("red", [HALF, HALF]), ("blue", [QUARTER, HALF]), ("", [HALF])
+    samples: list[list[Answer]] = [[red, blue, red], [red, empty, blue]]
+    column = column_of(name, samples, private=True)
+    if scorers.get(name).make().reads_answers:
+        assert list(column.reasons) == ["the run keeps no text"] * 2
+    else:
+        assert list(column.reasons) == [None, None]
+        assert column.values.tolist() == column_of(name, samples).values.tolist()
 
 
 def test_an_empty_draw_is_left_out() -> None:
