@@ -31,6 +31,7 @@ class ClaimConditioned(FromResponse):
         alternatives: how many of the likeliest tokens are looked at in each token's place.
     """
 
+    reads_answers: ClassVar[bool] = True
     missing: ClassVar[str] = "not defined: tokens of probability 0"
     columns: ClassVar[Mapping[str, list[str]]] = {
         "response": SAYS_WHETHER_EMPTY,

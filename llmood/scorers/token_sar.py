@@ -31,6 +31,7 @@ class TokenSar(Scorer):
         response: how the answer was decoded (the run's `response`).
     """
 
+    reads_answers: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, list[str]]] = {
         "response": ["text", "logprobs"],
         "equivalence": ["relevance"],

@@ -28,6 +28,7 @@ from tests.observing import ALL, Spy, observe, observe_train
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in scorers]
 FITTED = [param for param in ENTRIES if param.values[0].make().fitted_on]
+WORDLESS = [param for param in ENTRIES if not param.values[0].make().reads_answers]
 FAMILY = (
     "likelihood",
     "likelihood_ratio",
@@ -71,6 +72,13 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def observations(_store: None) -> Observations:
     """With a text of one token, one over the context, twins, and empty answers among them."""
     return observe(TEXTS, ALL + _missing(ALL), Spy(max_length=1000))[1]
+
+
+@pytest.fixture(scope="module")
+def private(_store: None) -> Observations:
+    """The same, as a run has them that keeps no words of answers: without what it refuses to make."""
+    needed = {spec for param in WORDLESS for spec in param.values[0].make().needs}
+    return observe(TEXTS, ALL + sorted(needed - set(ALL)), Spy(max_length=1000), private=True)[1]
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +290,18 @@ def test_it_reads_text_only_if_it_says_so(
     reasons = [reason for _, reason in found.values()]
     assert reasons.count("the run keeps no text") >= len(TEXTS) - 2
     assert all(reasons)
+
+
+@pytest.mark.parametrize("entry", WORDLESS)
+def test_it_reads_answers_only_if_it_says_so(
+    entry: ScorerEntry,
+    observations: Observations,
+    private: Observations,
+    made: Callable[[ScorerEntry], Scorer],
+) -> None:
+    scorer = made(entry)
+    expected = scored(blocks_of(observations, scorer, 100), scorer)
+    assert same(scored(blocks_of(private, scorer, 100), scorer), expected)
 
 
 @pytest.mark.parametrize("entry", [param for param in FITTED if param.values[0].make().reads_text])
