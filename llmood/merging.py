@@ -19,6 +19,7 @@ from llmood.records import Reject
 from llmood.run import conclude, write_inputs
 from llmood.run_folder import RunFolder
 from llmood.runs import Run
+from llmood.sameness import READERS
 from llmood.scorers.choose import make_scorers
 from llmood.sharding import POSITION, SHARD_SAMPLES, outcomes, samples_digest
 from llmood.shards import FoundShard, find_shards
@@ -71,10 +72,12 @@ def merge(
         target.claim_content(made)
         with target.ending(text=config.text):
             target.begin(config, str(made.get("name", target.path.name)), command)
-            described = {key: made.get(key) for key in ("benchmark", "tasks", "models", "captures", "engine")}
+            keys = ("benchmark", "tasks", "models", *READERS, "captures", "engine")
+            described = {key: made.get(key) for key in keys}
+            compared = _compared(shards)
             canary = worst([shard.manifest.get("canary") for shard in shards if not shard.is_empty])
             origins = [shard.origin for shard in shards]
-            target.write_manifest("running", **described, canary=canary, shards=origins)
+            target.write_manifest("running", **described, **compared, canary=canary, shards=origins)
             write_inputs(target, samples, rejects)
             write_table(target.file(INDEX_FILE), index)
             observations = Observations(samples, index, store)
@@ -122,6 +125,16 @@ def _index(indexes: Sequence[pa.Table], samples: pa.Table, order_of_captures: Se
     # Stable: the draws of a sample stay as they are.
     order = pa.array(np.lexsort((positions, captures)))
     return _as(INDEX, joined.take(order))
+
+
+def _compared(shards: Sequence[FoundShard]) -> dict[str, dict[str, dict[str, int]]]:
+    """What comparing answers took, of all shards together; nothing where none were compared."""
+    total: dict[str, dict[str, int]] = {}
+    for shard in shards:
+        for capture, counts in (shard.manifest.get("compared") or {}).items():
+            own = total.setdefault(capture, {})
+            own |= {name: own.get(name, 0) + count for name, count in counts.items()}
+    return {"compared": total} if total else {}
 
 
 def _judged(shards: Sequence[FoundShard], samples: pa.Table) -> pa.Table | None:

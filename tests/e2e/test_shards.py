@@ -17,6 +17,7 @@ from llmood.engines.fake import FakeEngine
 from llmood.errors import ConfigError, StoreError, UnfinishedError
 from llmood.records import CaptureSpec
 from tests.e2e.test_damaged_files import damages
+from tests.nli_models import save_cross_encoder
 from tests.worlds import BANK, LETTERS, WEATHER, World, llmood, no_model_runs, refused, tree, write_world
 
 pytestmark = pytest.mark.usefixtures("fresh_cache", "no_report")
@@ -100,6 +101,24 @@ def test_the_merged_run_is_the_uncut_one(
     shards = package.Run(tmp_path / "run").manifest["shards"]
     assert [shard["index"] for shard in shards] == list(range(count))
     assert sum(shard["samples"] for shard in shards) == package.Run(tmp_path / "run").samples().shape[0]
+
+
+@pytest.mark.slow
+def test_answers_that_a_model_compared_are_merged_as_often_as_one_likes(
+    small: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.edit(scorers=["semantic_entropy", "self_consistency.answer"], generations={"n": 3}, limit=6)
+    options = ("--set", f"models.nli={save_cross_encoder(tmp_path / 'nli')}")
+    observe(small, tmp_path / "run", 2, *options)
+    assert llmood("merge", tmp_path / "run").code == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("LLMOOD_CACHE", str(tmp_path / "another"))
+        assert llmood("run", small.config, "-o", tmp_path / "whole", *options).code == 0
+    same(tmp_path / "run", tmp_path / "whole")
+    made = package.Run(tmp_path / "run").manifest
+    assert made["nli"]["identity"]
+    assert sum(counts["asked"] for counts in made["compared"].values()) > 0
+    assert llmood("merge", tmp_path / "run").code == 0
 
 
 def test_each_text_is_sent_once_whatever_the_shards(

@@ -75,15 +75,15 @@ def compare_all(
     )
     embeddings = Embeddings(encoder.embed, encoder.identity, store) if encoder is not None else None
     models = [model for model in (verdicts, embeddings) if model is not None]
-    tables, counts = [INDEX.empty_table()], {}
+    tables: dict[CaptureSpec, pa.Table] = {}
+    counts: dict[str, dict[str, int]] = {}
     try:
         # All pairs first: what clusters need is among them.
         for spec in sorted(specs, key=lambda spec: dict(spec.params).get("pairs") != ALL_PAIRS):
             before = sum(model.asked for model in models)
             rule = _rule(spec, verdicts, embeddings)
-            table, count = compare_answers(spec, rule, observations, store, progress, decoder=decoder)
+            tables[spec], count = compare_answers(spec, rule, observations, store, progress, decoder=decoder)
             count.asked = sum(model.asked for model in models) - before
-            tables.append(table)
             counts[spec.id] = asdict(count)
     finally:
         for model in models:
@@ -91,7 +91,7 @@ def compare_all(
         for loaded in (nli, encoder):
             if loaded is not None:
                 loaded.close()
-    return pa.concat_tables(tables), counts
+    return pa.concat_tables([INDEX.empty_table(), *(tables[spec] for spec in specs)]), counts
 
 
 def compare_answers(
@@ -123,6 +123,9 @@ def compare_answers(
         for block in made.blocks(list(answers), columns, size=BLOCK_ROWS):
             index += _compare_block(block, spec, comparison, rule, context, count)
             advance(len(block))
+    # In the samples' order, whatever was compared before: a merged run has it so.
+    order = {name: place for place, name in enumerate(made.samples["sample_id"].to_pylist())}
+    index.sort(key=lambda row: order[row["sample_id"]])
     return pa.Table.from_pylist(index, schema=INDEX), count
 
 
