@@ -24,6 +24,11 @@ OK: Status = "ok"
 UNSCORED: Status = "unscored"
 FAILED: Status = "failed"
 
+# Reasons that several rooms give: what is counted by its words has to be the same words.
+EMPTY_ANSWER = "empty answer"
+EMPTY_DRAWS = "every draw is empty"
+NO_REFERENCE = "no reference"
+
 DERIVED = "derived:"
 """How the target of a capture begins that is fed a prompt made by a template: `derived:<template>@<version>`."""
 

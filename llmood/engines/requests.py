@@ -10,7 +10,7 @@ from llmood.engines.base import Engine, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, template_of
-from llmood.records import UNSCORED, CaptureSpec, Message, Split, Status
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Split, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
 
@@ -71,7 +71,7 @@ def request_of(
             raise ValueError(f"{spec.id} was asked for before the response it needs")
         # An answer of the end token alone says nothing: it has no likelihood worth comparing.
         if not response["text"].strip():
-            return Unmade(UNSCORED, "empty answer")
+            return Unmade(UNSCORED, EMPTY_ANSWER)
         answer = tuple(response["token_ids"])
         # One prefix for both models, whatever each one's tokenizer would put there: the ids must be the same.
         prefix = engine.tokenizer(prompt_role(engine)).prefix_ids
@@ -104,11 +104,11 @@ def _derived(
             raise ValueError(f"{spec.id} was asked for before the response it needs")
         said = response["text"]
         if not said.strip():
-            return Unmade(UNSCORED, "empty answer")
+            return Unmade(UNSCORED, EMPTY_ANSWER)
     if isinstance(draws, Unmade):
         return draws
     if "references" in template.reads and not prompt.references:
-        return Unmade(UNSCORED, "no reference")
+        return Unmade(UNSCORED, NO_REFERENCE)
     others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
     turns = template.make(Material(prompt.messages, said, others, prompt.references))
     judge = spec.model == "judge"

@@ -14,13 +14,12 @@ from llmood.engines.store import Context, Store
 from llmood.identity import digest_bytes
 from llmood.importing.rows import Record
 from llmood.importing.scored import Answer, Scored
-from llmood.records import OK, UNSCORED, CaptureSpec
+from llmood.records import EMPTY_ANSWER, OK, UNSCORED, CaptureSpec
 from llmood.tables import INDEX
 
 ENGINE = "imported"
 VERSION = "1"
 NO_IDS = "the file gives no token ids"
-EMPTY_ANSWER = "empty answer"
 OF_TOKENS = ("logprobs", "entropy")  # what an answer may have of each token
 NOT_GIVEN = "not given in what was imported"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.base import Judgement, register
 from llmood.judging.exact_match import exact_match
 from llmood.judging.normalise import tokens
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 CONTAINED = "named within the answer"
 
@@ -20,7 +21,7 @@ def alias(answer: str, references: Sequence[str]) -> Judgement:
     if not references:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     if exact_match(answer, references).correct:
         return Judgement.of(True)
     said = tokens(answer)

@@ -10,9 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from llmood.errors import ConfigError
 from llmood.registry import Registry, suggest
 
-NO_REFERENCE = "no reference"
 NO_CHOICES = "no choices"
-EMPTY = "empty answer"
 # What a rule may ask for by the names of its parameters; every other parameter is an argument of the rule.
 COLUMNS = ("references", "choices")  # what a task has to have
 FROM_MODELS = ("reply", "entailed")  # what a model has to be asked

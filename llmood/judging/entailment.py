@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.base import Judgement, register
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 NO_VERDICT = "the inference model was not asked"
 
@@ -15,5 +16,5 @@ def entailment(answer: str, references: Sequence[str], entailed: bool | None) ->
     if not references:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     return Judgement.undefined(NO_VERDICT) if entailed is None else Judgement.of(entailed)

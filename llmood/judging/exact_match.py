@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.base import Judgement, register
 from llmood.judging.normalise import normalise
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 
 @register()
@@ -17,7 +18,7 @@ def exact_match(answer: str, references: Sequence[str]) -> Judgement:
     if not references:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     words = normalise(answer)
     if not words:
         return Judgement.of(answer.strip() in {reference.strip() for reference in references})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.base import Judgement, register
 from llmood.judging.normalise import tokens
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 
 @register(graded=True)
@@ -24,7 +25,7 @@ def f1(answer: str, references: Sequence[str], *, threshold: float = 0.5) -> Jud
     if not references:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     quality = max(token_f1(answer, reference) for reference in references)
     return Judgement(quality >= threshold, quality)
 

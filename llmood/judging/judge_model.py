@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from llmood.config import Models
 from llmood.engines.captures import derived_capture
-from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.base import Judgement, register
 from llmood.prompting.judge import JUDGE
-from llmood.records import CaptureSpec
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE, CaptureSpec
 
 JUDGE_RULE = "judge"
 NO_REPLY = "the judge was not asked"
@@ -31,7 +31,7 @@ def judge(answer: str, references: Sequence[str], reply: str | None) -> Judgemen
     if not references:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     if reply is None:
         return Judgement.undefined(NO_REPLY)
     verdict = yes_or_no(reply)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from llmood.judging.base import EMPTY, NO_CHOICES, NO_REFERENCE, Judgement, register
+from llmood.judging.base import NO_CHOICES, Judgement, register
 from llmood.judging.normalise import normalise, tokens
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 NAMES_NONE = "names no choice"
 NAMES_SEVERAL = "names several choices"
@@ -41,7 +42,7 @@ def multiple_choice(answer: str, references: Sequence[str], choices: Sequence[st
     if isinstance(right, str):
         return Judgement.undefined(right)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     named = named_choices(answer, choices)
     if len(named) != 1:
         return Judgement.of(False, NAMES_SEVERAL if named else NAMES_NONE)

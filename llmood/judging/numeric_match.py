@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmood.judging.base import EMPTY, NO_REFERENCE, Judgement, register
+from llmood.judging.base import Judgement, register
 from llmood.judging.normalise import compatible
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 NO_NUMBER = "no number in the answer"
 NO_NUMBER_WANTED = "no number in the reference"
@@ -72,7 +73,7 @@ def numeric_match(answer: str, references: Sequence[str], *, tolerance: float = 
     if not wanted:
         return Judgement.undefined(NO_NUMBER_WANTED)
     if not answer.strip():
-        return Judgement.of(False, EMPTY)
+        return Judgement.of(False, EMPTY_ANSWER)
     said = read_number(answer)
     if said is None:
         return Judgement.of(False, NO_NUMBER)

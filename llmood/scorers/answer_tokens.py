@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 
 from llmood.engines.observations import Block
 from llmood.measures.token_statistics import Floats
-from llmood.records import OK, CaptureSpec, Scores
+from llmood.records import EMPTY_ANSWER, OK, CaptureSpec, Scores
 from llmood.scorers.base import Scorer
+from llmood.scorers.settings import SHORT_ANSWER, Params
 from llmood.scorers.spans import status_of
 
-Params = Mapping[str, str | int | float | bool]
-SHORT: Params = {"max_new_tokens": 64}
-"""As a configuration has it that says nothing of it. A response that was imported has no parameters."""
 SAYS_WHETHER_EMPTY = ["text", "finish", "logprobs"]
-
-EMPTY = "empty answer"
 
 
 class FromResponse(Scorer):
@@ -38,7 +34,7 @@ class FromResponse(Scorer):
 
     columns: ClassVar[Mapping[str, list[str]]] = {"response": SAYS_WHETHER_EMPTY}
 
-    def __init__(self, *, response: Params = SHORT) -> None:
+    def __init__(self, *, response: Params = SHORT_ANSWER) -> None:
         self.response = response
 
     @property
@@ -66,7 +62,7 @@ class FromResponse(Scorer):
         if there.any():
             values[there] = self.uncertainty(*(block[spec].filter(pa.array(there)) for spec in self.needs))
         shown = [
-            (EMPTY if blank[row] else self.missing if np.isnan(values[row]) else None)
+            (EMPTY_ANSWER if blank[row] else self.missing if np.isnan(values[row]) else None)
             if status[row] == OK
             else reasons[row] or status[row]
             for row in range(len(block))

@@ -14,23 +14,11 @@ from numpy.typing import NDArray
 from llmood.engines.captures import comparison_of
 from llmood.engines.observations import Block
 from llmood.measures.token_statistics import Floats, Integers, sum_scored_tokens
-from llmood.records import CaptureSpec
-from llmood.scorers.drawn import (
-    SAME_WORDS,
-    TEN_DRAWS,
-    Drawn,
-    Params,
-    ReadsDraws,
-    any_missing,
-    first_reasons,
-    reasons_of,
-)
-from llmood.scorers.spans import token_column
+from llmood.records import EMPTY_ANSWER, CaptureSpec
+from llmood.scorers.drawn import Drawn, ReadsDraws, first_reasons, reasons_of
+from llmood.scorers.settings import SAME_WORDS, SHORT_ANSWER, TEN_DRAWS, Params
+from llmood.scorers.spans import any_missing, token_column
 
-GREEDY: Params = {"max_new_tokens": 64}
-"""As a configuration has the answer that says nothing of it. One that was imported has no parameters."""
-
-EMPTY_ANSWER = "empty answer"
 NO_VALUES: Mapping[str, str] = {
     "logprobs": "the answer has no log-probabilities",
     "entropy": "the answer has no token entropies",
@@ -84,7 +72,7 @@ class FromAnswer(ReadsDraws):
         *,
         generations: Params = TEN_DRAWS,
         equivalence: Params = SAME_WORDS,
-        response: Params = GREEDY,
+        response: Params = SHORT_ANSWER,
     ) -> None:
         super().__init__(generations=generations, equivalence=equivalence)
         self.response = response

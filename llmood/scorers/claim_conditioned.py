@@ -12,9 +12,10 @@ from llmood.engines.captures import ALTERNATIVES, EQUIVALENCE, comparison_of
 from llmood.measures.claim_conditioned import claim_conditioned_uncertainty
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec
-from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, SHORT, FromResponse, Params
+from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
 from llmood.scorers.base import register
-from llmood.scorers.drawn import SAME_WORDS, described
+from llmood.scorers.drawn import described
+from llmood.scorers.settings import SAME_WORDS, SHORT_ANSWER, Params
 from llmood.scorers.spans import token_column
 
 
@@ -39,7 +40,7 @@ class ClaimConditioned(FromResponse):
     }
 
     def __init__(
-        self, *, response: Params = SHORT, equivalence: Params = SAME_WORDS, alternatives: int = 10
+        self, *, response: Params = SHORT_ANSWER, equivalence: Params = SAME_WORDS, alternatives: int = 10
     ) -> None:
         if alternatives < 1:
             raise ValueError(f"alternatives must be at least 1, not {alternatives}")

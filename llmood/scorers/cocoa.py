@@ -8,9 +8,9 @@ import numpy as np
 
 from llmood.measures.cocoa import cocoa
 from llmood.measures.token_statistics import Floats
-from llmood.scorers.answered import GREEDY, Answered, FromAnswer
+from llmood.scorers.answered import Answered, FromAnswer
 from llmood.scorers.base import register
-from llmood.scorers.drawn import SAME_WORDS, TEN_DRAWS, Params
+from llmood.scorers.settings import SAME_WORDS, SHORT_ANSWER, TEN_DRAWS, Params
 
 Doubt = Literal["msp", "ppl", "mte"]
 
@@ -31,7 +31,7 @@ class Cocoa(FromAnswer):
         *,
         generations: Params = TEN_DRAWS,
         equivalence: Params = SAME_WORDS,
-        response: Params = GREEDY,
+        response: Params = SHORT_ANSWER,
         doubt: Doubt = "msp",
     ) -> None:
         super().__init__(generations=generations, equivalence=equivalence, response=response)

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from llmood.measures.segments import row_means
 from llmood.measures.token_statistics import Floats
-from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse, Params
+from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
 from llmood.scorers.base import register
+from llmood.scorers.settings import Params
 from llmood.scorers.spans import token_column
 
 

@@ -15,21 +15,16 @@ from numpy.typing import NDArray
 from llmood.engines.captures import EQUIVALENCE, comparison_of
 from llmood.engines.observations import Block
 from llmood.measures.token_statistics import Floats, Integers, sum_scored_tokens
-from llmood.records import OK, CaptureSpec, Scores
+from llmood.records import EMPTY_DRAWS, OK, CaptureSpec, Scores
 from llmood.scorers.answer_tokens import says_nothing
 from llmood.scorers.base import Scorer
-from llmood.scorers.spans import token_column
+from llmood.scorers.settings import SAME_WORDS, TEN_DRAWS, Params
+from llmood.scorers.spans import any_missing, token_column
 from llmood.scorers.text import NO_TEXT
-
-Params = Mapping[str, str | int | float | bool]
-TEN_DRAWS: Params = {"n": 10, "temperature": 1.0, "top_p": 1.0, "max_new_tokens": 64, "top": 0, "seed": 0}
-"""As a configuration has them that says nothing of it. Draws that were imported have no parameters."""
-SAME_WORDS: Params = {"rule": "exact"}
 
 CLUSTERED = ("openers", "all", "answer")
 """The comparisons that number the draws."""
 
-EMPTY = "every draw is empty"
 ONE_ANSWER = "one answer: nothing to compare"
 NO_LOGPROBS = "some draws have no log-probabilities"
 UNDEFINED = "not defined for these answers"
@@ -161,7 +156,7 @@ class ReadsDraws(Scorer):
             elif self.reads_answers and all(text is None for text in texts[own]):
                 reasons.append(NO_TEXT)
             elif said < self.least:
-                reasons.append(ONE_ANSWER if said else EMPTY)
+                reasons.append(ONE_ANSWER if said else EMPTY_DRAWS)
             else:
                 reasons.append(None if known[own][kept[own]].all() else NO_LOGPROBS)
         return kept, reasons
@@ -244,9 +239,3 @@ def first_reasons(*reasons: Sequence[str | None]) -> list[str | None]:
     return [
         next((reason for reason in row if reason is not None), None) for row in zip(*reasons, strict=True)
     ]
-
-
-def any_missing(values: NDArray[np.floating], offsets: Integers) -> NDArray[np.bool_]:
-    """Which rows have a token without a value."""
-    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    return np.bincount(row, np.isnan(values), len(offsets) - 1) > 0

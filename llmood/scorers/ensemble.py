@@ -14,6 +14,7 @@ from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec, Split
 from llmood.scorers.base import register
 from llmood.scorers.combined import Combination, Make, refuse_others
+from llmood.scorers.settings import SHORT_ANSWER, Params
 
 RIDGES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 UNCHOSEN = 0.01
@@ -47,7 +48,7 @@ class Ensemble(Combination):
         *,
         of: Sequence[str] = CHEAP,
         make: Make | None = None,
-        response: Mapping[str, int] = {"max_new_tokens": 64},
+        response: Params = SHORT_ANSWER,
     ) -> None:
         super().__init__(of=of, make=make)
         learning = next((name for name, member in self.members.items() if member.fitted_on), None)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from llmood.engines.observations import Block
 from llmood.measures.hedges import linguistic_confidence
-from llmood.records import OK, CaptureSpec, Scores
+from llmood.records import EMPTY_ANSWER, OK, CaptureSpec, Scores
 from llmood.scorers.base import Scorer, register
+from llmood.scorers.settings import SHORT_ANSWER, Params
 from llmood.scorers.spans import status_of
-
-EMPTY = "empty answer"
-NO_WORDS = "the run keeps no text"
-SIXTY_FOUR: Mapping[str, Any] = {"max_new_tokens": 64}
+from llmood.scorers.text import NO_TEXT
 
 
 @register("linguistic_confidence")
@@ -31,12 +29,12 @@ class LinguisticConfidence(Scorer):
     columns: ClassVar[Mapping[str, list[str]]] = {"response": ["text"]}
     reads_answers: ClassVar[bool] = True
 
-    def __init__(self, *, response: Mapping[str, Any] = SIXTY_FOUR) -> None:
+    def __init__(self, *, response: Params = SHORT_ANSWER) -> None:
         self.response = response
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
-        return (CaptureSpec.of("response", "tuned", **self.response),)
+        return (CaptureSpec.of("response", "tuned", "prompt", **self.response),)
 
     def score(self, block: Block) -> Scores:
         (spec,) = self.needs
@@ -47,7 +45,7 @@ class LinguisticConfidence(Scorer):
             if status[row] != OK:
                 reasons.append(why[row] or status[row])
             elif said is None or not said.strip():
-                reasons.append(NO_WORDS if said is None else EMPTY)
+                reasons.append(NO_TEXT if said is None else EMPTY_ANSWER)
             else:
                 values[row] = 1.0 - linguistic_confidence(said)
                 reasons.append(None)

@@ -13,7 +13,8 @@ from llmood.engines.observations import Block
 from llmood.measures.luq import luq
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.drawn import Drawn, Params, ReadsDraws
+from llmood.scorers.drawn import Drawn, ReadsDraws
+from llmood.scorers.settings import Params
 
 
 @register("luq")

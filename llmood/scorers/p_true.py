@@ -15,7 +15,7 @@ from llmood.prompting.p_true import P_TRUE
 from llmood.prompting.p_true_sampled import P_TRUE_SAMPLED
 from llmood.records import CaptureSpec, Scores
 from llmood.scorers.base import Scorer, register, with_reasons
-from llmood.scorers.drawn import TEN_DRAWS, Params
+from llmood.scorers.settings import TEN_DRAWS, Params
 from llmood.scorers.spans import status_of
 
 NO_LOGITS = "the engine gave no logits of the two labels"

@@ -12,8 +12,9 @@ from llmood.engines.attention import ATTENTION, MIDDLE, PREVIOUS
 from llmood.measures.rauq import rauq
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec
-from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, SHORT, FromResponse, Params
+from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
 from llmood.scorers.base import register
+from llmood.scorers.settings import SHORT_ANSWER, Params
 
 
 @register("rauq")
@@ -34,7 +35,7 @@ class Rauq(FromResponse):
         ATTENTION: ["layer", "values"],
     }
 
-    def __init__(self, *, response: Params = SHORT, alpha: float = 0.2, layers: str = MIDDLE) -> None:
+    def __init__(self, *, response: Params = SHORT_ANSWER, alpha: float = 0.2, layers: str = MIDDLE) -> None:
         if not 0.0 <= alpha <= 1.0:
             raise ValueError(f"alpha must lie in [0, 1], not {alpha}")
         super().__init__(response=response)

@@ -14,7 +14,8 @@ from llmood.measures.semantic_entropy import (
 )
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.drawn import SAME_WORDS, TEN_DRAWS, Drawn, FromDraws, Params
+from llmood.scorers.drawn import Drawn, FromDraws
+from llmood.scorers.settings import SAME_WORDS, TEN_DRAWS, Params
 
 Estimate = Literal["rao", "discrete", "monte_carlo"]
 

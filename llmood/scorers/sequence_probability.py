@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from llmood.measures.token_statistics import Floats, negative_log_likelihood, sum_scored_tokens
-from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, SHORT, FromResponse, Params
+from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
 from llmood.scorers.base import register
-from llmood.scorers.spans import token_column
+from llmood.scorers.settings import SHORT_ANSWER, Params
+from llmood.scorers.spans import any_missing, token_column
 
 
 @register("sequence_probability", {"": {}, ".mean": {"mean": True}})
@@ -30,7 +31,7 @@ class SequenceProbability(FromResponse):
     missing: ClassVar[str] = "the answer has no log-probabilities"
     columns: ClassVar[Mapping[str, list[str]]] = {"response": SAYS_WHETHER_EMPTY}
 
-    def __init__(self, *, response: Params = SHORT, mean: bool = False) -> None:
+    def __init__(self, *, response: Params = SHORT_ANSWER, mean: bool = False) -> None:
         super().__init__(response=response)
         self.mean = mean
 
@@ -41,7 +42,6 @@ class SequenceProbability(FromResponse):
     def uncertainty(self, *tables: pa.Table) -> Floats:
         (answers,) = tables
         values, offsets = token_column(answers, "logprobs")
-        row = np.repeat(np.arange(len(answers)), np.diff(offsets))
         total, tokens = sum_scored_tokens(values, offsets)
-        total[np.bincount(row, np.isnan(values), len(answers)) > 0] = np.nan  # a part is no sum
+        total[any_missing(values, offsets)] = np.nan  # a part is no sum
         return negative_log_likelihood(total, tokens, mean=self.mean)

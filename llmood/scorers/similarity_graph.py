@@ -13,7 +13,8 @@ from llmood.measures.similarity_graph import degree_uncertainty, eccentricity, l
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec
 from llmood.scorers.base import register
-from llmood.scorers.drawn import SAME_WORDS, TEN_DRAWS, Drawn, FromDraws, Params
+from llmood.scorers.drawn import Drawn, FromDraws
+from llmood.scorers.settings import SAME_WORDS, TEN_DRAWS, Params
 
 Similarity = Literal["entailment", "contradiction", "jaccard"]
 VARIANTS: Mapping[str, Mapping[str, Similarity]] = {

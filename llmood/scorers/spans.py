@@ -60,6 +60,12 @@ def token_column(table: pa.Table, name: str) -> tuple[NDArray[np.floating], NDAr
     return lists.flatten().to_numpy(zero_copy_only=False), offsets.astype(np.int64)
 
 
+def any_missing(values: NDArray[np.floating], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows have a token without a value."""
+    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return np.bincount(row, np.isnan(values), len(offsets) - 1) > 0
+
+
 def target_start(table: pa.Table, target: Target) -> NDArray[np.int64] | None:
     """The first token of each row that counts for a target; None where all of them do."""
     if target in ("prompt", "prompt_response"):

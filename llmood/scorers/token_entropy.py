@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from llmood.measures.token_entropy import entropy_bounds, max_token_entropy, mean_token_entropy
 from llmood.measures.token_statistics import Floats
-from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, SHORT, FromResponse, Params
+from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
 from llmood.scorers.base import register
+from llmood.scorers.settings import SHORT_ANSWER, Params
 from llmood.scorers.spans import token_column
 
 ANY_VOCABULARY = 2**31  # the lower bound doesn't depend on it
@@ -36,7 +37,7 @@ class TokenEntropy(FromResponse):
         "response": [*SAYS_WHETHER_EMPTY, "entropy", "top_logprobs", "residual_mass"]
     }
 
-    def __init__(self, *, response: Params = SHORT, largest: bool = False) -> None:
+    def __init__(self, *, response: Params = SHORT_ANSWER, largest: bool = False) -> None:
         super().__init__(response=response)
         self.largest = largest
 

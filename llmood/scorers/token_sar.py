@@ -13,9 +13,10 @@ from llmood.engines.observations import Block
 from llmood.measures.shifting_attention import token_sar
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec, Scores
-from llmood.scorers.answered import GREEDY, why_unread
+from llmood.scorers.answered import why_unread
 from llmood.scorers.base import Scorer, register
-from llmood.scorers.drawn import SAME_WORDS, UNDEFINED, Params, described, first_reasons, reasons_of
+from llmood.scorers.drawn import UNDEFINED, described, first_reasons, reasons_of
+from llmood.scorers.settings import SAME_WORDS, SHORT_ANSWER, Params
 from llmood.scorers.spans import token_column
 
 
@@ -37,7 +38,7 @@ class TokenSar(Scorer):
         "equivalence": ["relevance"],
     }
 
-    def __init__(self, *, equivalence: Params = SAME_WORDS, response: Params = GREEDY) -> None:
+    def __init__(self, *, equivalence: Params = SAME_WORDS, response: Params = SHORT_ANSWER) -> None:
         self.equivalence = equivalence
         self.response = response
 

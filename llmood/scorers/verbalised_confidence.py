@@ -18,8 +18,8 @@ from llmood.prompting.top_guesses import TOP_GUESSES
 from llmood.records import OK, CaptureSpec, Scores
 from llmood.scorers.base import Scorer, register
 from llmood.scorers.spans import status_of
+from llmood.scorers.text import NO_TEXT
 
-NO_WORDS = "the run keeps no text"
 Way = Literal["two_turn", "one_turn", "top_k"]
 
 
@@ -79,7 +79,7 @@ class VerbalisedConfidence(Scorer):
             if status[row] != OK:
                 reasons.append(why[row] or status[row])
                 continue
-            stated = Stated(None, NO_WORDS) if said is None else WAYS[self.way].read(said)
+            stated = Stated(None, NO_TEXT) if said is None else WAYS[self.way].read(said)
             if stated.confidence is not None:
                 values[row] = 1.0 - stated.confidence
             reasons.append(stated.reason)

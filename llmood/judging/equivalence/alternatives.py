@@ -13,12 +13,12 @@ from llmood.engines.captures import given_answer
 from llmood.engines.observations import Block
 from llmood.identity import digest
 from llmood.judging.equivalence.count import Count
-from llmood.judging.equivalence.draws import EMPTY_ANSWER, Unread, questions
+from llmood.judging.equivalence.draws import Unread, questions
 from llmood.judging.equivalence.relevance import NO_TOKENIZER
 from llmood.judging.equivalence.rules import AnswerPair, Rule
 from llmood.measures.claim_conditioned import claim_conditioned_log_probability
 from llmood.measures.nli import Verdict, combined_verdict
-from llmood.records import OK, UNSCORED, CaptureSpec
+from llmood.records import EMPTY_ANSWER, OK, UNSCORED, CaptureSpec
 
 Decode = Callable[[Sequence[int]], str]
 

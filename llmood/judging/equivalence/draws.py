@@ -12,13 +12,10 @@ import pyarrow as pa
 from llmood.engines.observations import Block
 from llmood.identity import digest
 from llmood.judging.equivalence.rules import AnswerPair
-from llmood.records import OK, UNSCORED, CaptureSpec
+from llmood.records import EMPTY_ANSWER, EMPTY_DRAWS, OK, UNSCORED, CaptureSpec
 
 Unread = dict[str, Any]
 """A sample's row of the index where it has nothing to compare."""
-
-EMPTY_DRAWS = "every draw is empty"
-EMPTY_ANSWER = "empty answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from llmood.engines.captures import OF_ANSWER, compared
 from llmood.engines.observations import Block
 from llmood.identity import digest
 from llmood.judging.equivalence.count import Count
-from llmood.judging.equivalence.draws import EMPTY_ANSWER, EMPTY_DRAWS, Unread, questions
+from llmood.judging.equivalence.draws import Unread, questions
 from llmood.judging.equivalence.rules import AnswerPair, Rule
-from llmood.records import OK, UNSCORED, CaptureSpec
+from llmood.records import EMPTY_ANSWER, EMPTY_DRAWS, OK, UNSCORED, CaptureSpec
 
 Decode = Callable[[Sequence[int]], str]
 Tokenised = tuple[str, tuple[str, ...]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmood.judging.base import EMPTY, NO_REFERENCE
 from llmood.judging.exact_match import exact_match
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_without_a_reference_it_is_undefined() -> None:
 
 @pytest.mark.parametrize("answer", ["", "  ", "\n\u2003"])
 def test_an_empty_answer_is_wrong(answer: str) -> None:
-    assert exact_match(answer, ["the"]) == exact_match(answer, [""]) == (False, 0.0, EMPTY)
+    assert exact_match(answer, ["the"]) == exact_match(answer, [""]) == (False, 0.0, EMPTY_ANSWER)
