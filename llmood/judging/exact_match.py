@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmood.judging.base import Judgement, register
-from llmood.judging.normalise import normalise
+from llmood.judging.normalise import match_key
 from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 
@@ -19,7 +19,4 @@ def exact_match(answer: str, references: Sequence[str]) -> Judgement:
         return Judgement.undefined(NO_REFERENCE)
     if not answer.strip():
         return Judgement.of(False, EMPTY_ANSWER)
-    words = normalise(answer)
-    if not words:
-        return Judgement.of(answer.strip() in {reference.strip() for reference in references})
-    return Judgement.of(words in {normalise(reference) for reference in references})
+    return Judgement.of(match_key(answer) in {match_key(reference) for reference in references})

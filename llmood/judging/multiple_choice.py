@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from llmood.judging.base import NO_CHOICES, Judgement, register
-from llmood.judging.normalise import normalise, tokens
+from llmood.judging.normalise import match_key, tokens
 from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 NAMES_NONE = "names no choice"
@@ -62,19 +62,14 @@ def _places(letters: str) -> list[int]:
 
 
 def _first(place: int, choices: Sequence[str]) -> int:
-    words = [_key(choice) for choice in choices]
+    words = [match_key(choice) for choice in choices]
     return words.index(words[place])
-
-
-def _key(text: str) -> str:
-    """What two texts are compared by; what normalises to nothing, as it stands."""
-    return normalise(text) or text.strip()
 
 
 def _by_words(answer: str, choices: Sequence[str]) -> set[int]:
     """The choices whose words stand in the answer, the longest first: "light yellow" is not "yellow" as well."""
-    keys = [_key(choice) for choice in choices]
-    whole = _key(answer)
+    keys = [match_key(choice) for choice in choices]
+    whole = match_key(answer)
     if whole in keys:
         return {keys.index(whole)}
     words: list[str | None] = list(tokens(answer))
@@ -84,13 +79,13 @@ def _by_words(answer: str, choices: Sequence[str]) -> set[int]:
         for start in range(len(words) - len(wanted) + 1) if wanted else ():
             if words[start : start + len(wanted)] == wanted:
                 words[start : start + len(wanted)] = [None] * len(wanted)
-                found.add(keys.index(_key(choice)))
+                found.add(keys.index(match_key(choice)))
     return found
 
 
 def _right(references: Sequence[str], choices: Sequence[str]) -> frozenset[int] | str:
     """The right choices, or why they can't be told."""
-    keys = [_key(choice) for choice in choices]
+    keys = [match_key(choice) for choice in choices]
     right: set[int] = set()
     for reference in references:
         letter = reference.strip()
@@ -99,7 +94,7 @@ def _right(references: Sequence[str], choices: Sequence[str]) -> frozenset[int] 
             if len(letter) == 1 and "A" <= letter <= "Z" and ord(letter) - ord("A") < len(choices)
             else set()
         )
-        by_words = {keys.index(_key(reference))} if _key(reference) in keys else set()
+        by_words = {keys.index(match_key(reference))} if match_key(reference) in keys else set()
         if by_letter and by_words and by_letter != by_words:
             return TWO_RIGHT_CHOICES
         right |= by_letter | by_words

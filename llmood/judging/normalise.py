@@ -32,6 +32,11 @@ def normalise(text: str) -> str:
     return text
 
 
+def match_key(text: str) -> str:
+    """What two texts are compared by: normalised; where nothing is left then ("+", "the"), as they stand."""
+    return normalise(text) or text.strip()
+
+
 def tokens(text: str) -> tuple[str, ...]:
     """The words of the normalised text; of a script without spaces, its characters.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from llmood.judging.equivalence.embeddings import Embeddings
 from llmood.judging.equivalence.verdicts import Verdicts
-from llmood.judging.normalise import normalise
+from llmood.judging.normalise import match_key
 from llmood.judging.numeric_match import same_number
 from llmood.measures.luq import entailment_over_contradiction
 from llmood.measures.nli import Verdict, equivalent, undecided
@@ -53,7 +53,7 @@ class ExactRule:
         return {"engine": "exact", "version": 1}
 
     def same(self, pairs: Sequence[AnswerPair]) -> Sequence[bool]:
-        return [_words(pair.first) == _words(pair.second) for pair in pairs]
+        return [match_key(pair.first) == match_key(pair.second) for pair in pairs]
 
     def entailment(self, pairs: Sequence[AnswerPair]) -> Floats:
         return _or_else_against(np.array(self.same(pairs), dtype=np.float32))
@@ -167,7 +167,3 @@ def _texts(pair: AnswerPair, *, question: bool) -> tuple[str, str]:
 def _or_else_against(follows: Floats) -> Floats:
     """(n, 2) from how far the second follows (n,): what doesn't follow is against it."""
     return np.stack([1 - follows, follows], axis=1).astype(np.float32)
-
-
-def _words(text: str) -> str:
-    return normalise(text) or text.strip()
