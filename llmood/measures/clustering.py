@@ -5,7 +5,7 @@ An answer is in one cluster. Clusters are numbered 0, 1, … within a question, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +76,3 @@ def verdict_clusters(verdicts: NDArray[np.bool_], *, steal: bool = False) -> Int
     return opener_clusters(
         np.array([len(matrix)]), lambda _, opener, answer: matrix[opener, answer], steal=steal
     )
-
-
-def equal_clusters(keys: Sequence[Hashable]) -> Integers:
-    """The clusters of one question's answers where equal keys (normalised texts) are what equivalence means."""
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)

@@ -39,11 +39,6 @@ def eccentricity(similarity: NDArray[np.floating], threshold: float = 0.9) -> Fl
     return np.asarray(np.sqrt((_centred_embedding(similarity, threshold) ** 2).sum(axis=(-2, -1))))
 
 
-def eccentricities(similarity: NDArray[np.floating], threshold: float = 0.9) -> Floats:
-    """The distance of each answer from the centre of `eccentricity`'s embedding, (..., K)."""
-    return np.asarray(np.sqrt((_centred_embedding(similarity, threshold) ** 2).sum(axis=-1)))
-
-
 def symmetric(similarity: NDArray[np.floating]) -> Floats:
     """(W + Wᵀ) / 2 in float64.
 

@@ -17,7 +17,6 @@ from llmood.engines.tokenizer import tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
 from llmood.measures.nli import Verdict
-from llmood.progress import Progress
 
 if TYPE_CHECKING:
     from llmood.engines.models.cross_encoder import CrossEncoder
@@ -37,9 +36,7 @@ class NliModel:
         ConfigError: the folder holds no such model, or its classes have no names that tell them apart.
     """
 
-    def __init__(
-        self, model: FullModel, engine: EngineConfig, *, folder: Path | None, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, model: FullModel, engine: EngineConfig, *, folder: Path | None) -> None:
         need("torch", "transformers")
         self.weights: ModelFolder = resolve_model(model, place=PLACE, relative_to=folder)
         self.columns = _columns(self.weights.config, self.weights.folder)
@@ -48,7 +45,6 @@ class NliModel:
         self._device = choose_device(engine.device)
         # The engine's choice of precision is the language models'; this one is small.
         self._dtype = "float32"
-        self._progress = progress or Progress()
         self._loaded: CrossEncoder | None = None
 
     @property

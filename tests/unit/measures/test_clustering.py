@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from llmood.measures.clustering import equal_clusters, opener_clusters, verdict_clusters
+from llmood.measures.clustering import opener_clusters, verdict_clusters
 from llmood.measures.nli import Verdict, combined_verdict, equivalent
 from llmood.measures.token_statistics import Integers
 
@@ -93,15 +93,8 @@ def test_equal_answers_take_one_comparison_each() -> None:
 
 def test_no_answers() -> None:
     assert verdict_clusters(np.zeros((0, 0), dtype=bool)).tolist() == []
-    assert equal_clusters([]).tolist() == []
     with pytest.raises(ValueError, match=r"shape \(K, K\), not \(2, 3\)"):
         verdict_clusters(np.zeros((2, 3), dtype=bool))
-
-
-@given(st.lists(st.sampled_from("abc"), max_size=8))
-def test_equal_keys_are_the_clusters_of_equality(keys: list[str]) -> None:
-    verdicts = np.array([[a == b for b in keys] for a in keys], dtype=bool).reshape(len(keys), len(keys))
-    assert equal_clusters(keys).tolist() == verdict_clusters(verdicts).tolist()
 
 
 def test_strict_and_lax_equivalence() -> None:
