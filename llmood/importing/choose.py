@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from llmood.config import RunConfig
-from llmood.engines.captures import OF_TOKENS, given_for
+from llmood.engines.captures import OF_TOKENS, given_for, serves
 from llmood.errors import ConfigError
-from llmood.records import Check
+from llmood.records import CaptureSpec, Check
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.choose import make_scorers
@@ -100,10 +100,15 @@ def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> 
     """
     chosen = make_scorers(config)
     for name, scorer in chosen.items():
-        missing = [spec.id for spec in given_for(scorer.needs) if spec.id not in captures]
+        missing = [spec.id for spec in given_for(scorer.needs) if not _gives(captures, spec)]
         if missing:
             raise ConfigError(f"scorers: {name} needs {missing[0]}, and nothing in {source} gives it")
     return chosen
+
+
+def _gives(captures: Collection[str], spec: CaptureSpec) -> bool:
+    """Whether there is that capture, or a response that has more."""
+    return spec.id in captures or any(serves(CaptureSpec.from_id(name), spec) for name in captures)
 
 
 def _readable(scorer: Scorer) -> bool:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmood.config import RunConfig
+from llmood.engines.captures import ANSWER, COMPARING, DRAWN, EQUIVALENCE, RESPONSE
 from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, DataError
@@ -116,7 +117,21 @@ def _spec(capture: str, folder: Path) -> CaptureSpec:
     name = capture.partition("?")[0].split("/")
     if len(name) != 3 or name[0] not in CAPTURE_SCHEMAS:
         raise ConfigError(f"{folder / 'run.json'}: no capture '{capture[:60]}' is known here", hint=ANEW)
-    return CaptureSpec.from_id(capture)
+    return _as_imported(CaptureSpec.from_id(capture))
+
+
+def _as_imported(spec: CaptureSpec) -> CaptureSpec:
+    """The capture without how its answers were decoded, which no scorer of an import asks for."""
+    kept = dict(spec.params)
+    if spec.kind == "generations":
+        kept = {}
+    elif spec.kind == EQUIVALENCE:
+        kept = {name: value for name, value in kept.items() if name in {*COMPARING, f"{ANSWER}top"}}
+    elif spec.is_derived:
+        kept = {name: value for name, value in kept.items() if not name.startswith(DRAWN)}
+    elif spec.kind == RESPONSE:
+        kept.pop("max_new_tokens", None)
+    return CaptureSpec.of(spec.kind, spec.model, spec.target, **kept)
 
 
 def _read(path: Path, spec: CaptureSpec, captures: Captures, positions: Mapping[str, int]) -> None:

@@ -32,7 +32,7 @@ from llmood.tables import SAMPLES, write_table
 from llmood.tokenise import without_text, without_values
 
 SETTABLE = (*RESCORABLE, "equivalence")
-WITHOUT_MODEL = (None, "exact", "numeric")
+WITHOUT_MODEL = ("exact", "numeric")
 KEPT_IN_META = ("confidence", "correct")  # numbers of the model's, no words of anybody's
 
 
@@ -107,12 +107,13 @@ def _check_options(shift: str | None, overrides: Sequence[str]) -> None:
 
 
 def _check_equivalence(imported: Imported) -> None:
-    rule, there = imported.config.equivalence.rule, set(imported.index["capture"].to_pylist())
+    there = set(imported.index["capture"].to_pylist())
     lacking = [spec for spec in required_comparisons(imported.scorers.values()) if spec.id not in there]
-    if rule not in WITHOUT_MODEL and lacking:
+    rules = [rule for spec in lacking if (rule := str(dict(spec.params)["rule"])) not in WITHOUT_MODEL]
+    if rules:
         raise ConfigError(
-            f"--set equivalence.rule={rule}: needs a model, and an import has none",
-            hint=f"one of {', '.join(filter(None, WITHOUT_MODEL))}",
+            f"equivalence.rule: {rules[0]} needs a model, and an import has none",
+            hint=f"--set equivalence.rule=… with one of {', '.join(WITHOUT_MODEL)}",
         )
 
 

@@ -446,6 +446,30 @@ def test_a_run_of_an_engine_there_and_back(tmp_path: Path) -> None:
     assert (third.folder / "scores.parquet").read_bytes() == (run.folder / "scores.parquet").read_bytes()
 
 
+def test_answers_of_an_engine_there_and_back(tmp_path: Path) -> None:
+    chosen = [
+        *(
+            "semantic_entropy",
+            "self_consistency.answer",
+            "sequence_entropy",
+            "token_entropy",
+            "self_certainty",
+        ),
+        *("claim_conditioned", "sar", "rauq", "p_true", "p_true.sampled", "verbalised_confidence"),
+        "linguistic_confidence",
+    ]
+    world = write_world(
+        tmp_path / "world", scorers=chosen, generations={"n": 3}, response={"max_new_tokens": 20}
+    )
+    run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    list(export_run(run.folder, tmp_path / "export"))
+    back = import_file(tmp_path / "export", output_dir=tmp_path / "back")
+    same_scores(run, back)
+    assert set(back.scores()["scorer"]) >= set(chosen)
+    assert llmood.rescore(back.folder).status == "complete"
+    same_scores(run, back)
+
+
 def test_rows_of_an_engines_run(tmp_path: Path) -> None:
     chosen = ["likelihood_ratio.prompt_response", "likelihood.response", "likelihood_ratio"]
     world = write_world(tmp_path / "world", scorers=chosen)
