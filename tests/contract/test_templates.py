@@ -27,6 +27,7 @@ DIGESTS = {
     "judge@1": "f783fa433fa20490",
     "p_true@1": "a21bf8bcf1ab926f",
     "p_true_sampled@1": "1dfdb2c76be93acf",
+    "same_answer@1": "2373a6d0ccc56fa8",
     "top_guesses@1": "d52b77beef25a872",
 }
 
