@@ -65,7 +65,8 @@ class Models(Strict):
     `tuned` may be a list of adapters, of several seeds say: the first is the role `tuned`, whose numbers are the
     run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run. `nli` and
     `encoder` tell which answers say the same (`equivalence`): an inference model, and a sentence-transformers folder.
-    `judge` tells which are right (`correctness: judge`; by default `tuned` does).
+    `judge` tells which are right (`correctness: judge`) or say the same (`equivalence.rule: judge`); by default `tuned`
+    does.
     """
 
     base: (

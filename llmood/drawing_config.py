@@ -29,12 +29,13 @@ class EquivalenceConfig(Strict):
     `exact`: the same words but for case, punctuation, articles and spacing. `numeric`: the same last number, as the
     rule `numeric_match` reads it. `nli`: `models.nli` finds that each follows from the other (`strict`), or that they
     don't contradict each other (`lax`: no contradiction either way, and not neutral both ways). `embedding`: the cosine
-    of their vectors under `models.encoder` is at least `threshold`. By default `nli` where `models.nli` is configured,
-    else `exact`. `question`: whether an answer is read behind its question; by default it is for `nli` and isn't for
-    `embedding`, whose vectors a shared question would draw together.
+    of their vectors under `models.encoder` is at least `threshold`. `judge`: `models.judge`, or the tuned model where
+    there is none, finds Yes likelier than No when it is asked whether they mean the same, in either order. By default
+    `nli` where `models.nli` is configured, else `exact`. `question`: whether an answer is read behind its question; by
+    default it is for `nli` and `judge`, and isn't for `embedding`, whose vectors a shared question would draw together.
     """
 
-    rule: Literal["exact", "numeric", "embedding", "nli"] | None = None
+    rule: Literal["exact", "numeric", "embedding", "nli", "judge"] | None = None
     mode: Literal["strict", "lax"] = "strict"
     threshold: float = Field(default=0.8, gt=0, le=1)
     question: bool | None = None

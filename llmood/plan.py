@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from llmood.engines.choose import able, choose_engine
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
-from llmood.judging.equivalence.choose import Readers, make_readers
+from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
+from llmood.judging.equivalence.judge_reader import JudgeReader
 from llmood.judging.judge_model import replies_of
 from llmood.populations import load_tasks
 from llmood.prompting.judge import JUDGE
+from llmood.prompting.same_answer import SAME_ANSWER
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
@@ -123,11 +125,12 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     rule = chosen_rule(config.correctness)
     judges = rule is not None and "entailed" in rule.reads
     readers = make_readers(config, folder, comparisons, judges=judges)
-    choice = choose_engine(config.engine, captures)
+    asked = asked_of_engine(config.models, comparisons)
+    choice = choose_engine(config.engine, [*captures, *asked])
     engine = make_engine(config, folder, choice.kind)
     response = within_reach(engine, response)
     captures = required_captures(needing, response)
-    _check_captures(engine, chosen, captures)
+    _check_captures(engine, chosen, [*captures, *asked])
     benchmark = (
         config.benchmark
         if isinstance(config.benchmark, BenchmarkSpec)
@@ -135,6 +138,9 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     )
     tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include)
     prompts, samples = tokenise(tasks, engine, config)
+    if asked:
+        chat = any(prompt.chat for prompt in prompts)
+        readers = replace(readers, judge=JudgeReader(engine, asked[0], chat=chat))
     splits = capture_splits(needing, response, EVALUATED)
     judging = make_judging(
         config.correctness,
@@ -224,6 +230,8 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
             )
             if spec.target == JUDGE.target:
                 needed_by = "correctness:"
+            if spec.target == SAME_ANSWER.target:
+                needed_by = "equivalence.rule: judge"
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             raise ConfigError(
                 f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",

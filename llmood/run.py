@@ -174,6 +174,7 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
             plan.readers.nli,
             progress,
             encoder=plan.readers.encoder,
+            judge=plan.readers.judge,
             decoder=lambda role: plan.engine.tokenizer(role).decode,
         )
         index = pa.concat_tables([index, compared])

@@ -195,7 +195,8 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
     ),
     # What a sentence encoder made of a text, of length 1.
     "embedding": _schema("embedding", 1, *_OUTCOME, ("vector", pa.list_(pa.float32()))),
-    # What an inference model said of a pair of texts: contradiction, neutral, entailment.
+    # What an inference model said of a pair of texts: contradiction, neutral, entailment. Of a judge: that they say
+    # something else, 0, and that they say the same.
     "nli": _schema("nli", 1, *_OUTCOME, ("probabilities", pa.list_(pa.float32(), 3))),
 }
 

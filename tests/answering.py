@@ -71,7 +71,9 @@ Sample = tuple[Said | None, Sequence[Said] | None]
 """The answer and the draws; None: the engine failed."""
 
 
-def observed(samples: Sequence[Sample], needs: Sequence[CaptureSpec], nli: Any = None) -> Observations:
+def observed(
+    samples: Sequence[Sample], needs: Sequence[CaptureSpec], nli: Any = None, judge: Any = None
+) -> Observations:
     """What an engine said, and what was compared of it."""
     engine = Spy(batch_tokens=100_000)
     prompts = prompts_of([f"question {number} {digest(repr(own))}" for number, own in enumerate(samples)])
@@ -97,6 +99,7 @@ def observed(samples: Sequence[Sample], needs: Sequence[CaptureSpec], nli: Any =
         store,
         nli,
         Progress(),
+        judge=judge,
         decoder=lambda role: FakeTokenizer().decode,
     )
     return Observations(table, pa.concat_tables([index, further]), store)

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmood.config import RunConfig
 from llmood.errors import ConfigError
+from llmood.prompting.same_answer import SAME_ANSWER
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import OnAdapter, name_on, reads_adapter
@@ -71,6 +72,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
         "numeric": {},
         "nli": {"mode": config.equivalence.mode, "question": True if question is None else question},
         "embedding": {"threshold": config.equivalence.threshold, "question": bool(question)},
+        "judge": {"prompt": SAME_ANSWER.target, "question": True if question is None else question},
     }
     return {
         "seed": config.seed,

@@ -12,11 +12,13 @@ import pytest
 
 import llmood as package
 from llmood.engines.captures import EQUIVALENCE
+from llmood.engines.fake import FakeEngine
 from llmood.scorers.base import scorers
+from tests import tiny_models
 from tests.encoders import save_encoder
 from tests.nli_models import save_cross_encoder
 from tests.task_files import write_jsonl
-from tests.worlds import World, llmood, refused, write_world
+from tests.worlds import World, llmood, no_model_runs, refused, write_world
 
 COMPARING = [name for name, entry in scorers if any(spec.kind == EQUIVALENCE for spec in entry.make().needs)]
 BY_ANSWER = [
@@ -78,6 +80,68 @@ def test_every_scorer_that_compares_scores_what_was_answered(world: World, tmp_p
     assert rows_of(made) == scores
     identity = json.loads((made.folder / "run.json").read_text(encoding="utf-8"))[role]["identity"]
     assert len(identity["weights"]) == 32
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_judge_is_asked_through_the_run_s_engine(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None, own: bool
+) -> None:
+    options = ["--set", "equivalence.rule=judge", *(["--set", "models.judge=fake-judge"] if own else [])]
+    made = run(world, tmp_path / "run", *options)
+    found = [row for row in rows_of(made) if row["scorer"] in COMPARING]
+    assert {row["scorer"] for row in found if row["status"] == "ok"} == set(COMPARING)
+    said = "equivalence: rule=judge, prompt=derived:same_answer@1, question="
+    assert all(said in row["definition"] for row in found)
+    assert sum(count["asked"] for count in compared(made).values()) > 0
+    assert sum(count["unread"] for count in compared(made).values()) == 0
+    for part in ("0/2", "1/2"):
+        folder = tmp_path / "cut"
+        assert llmood("run", world.config, "-o", folder, *options, "--shard", part).code == 0
+    # Nobody is asked twice, and nobody where a run is put together or scored again.
+    no_model_runs(monkeypatch)
+    again = run(world, tmp_path / "again", *options)
+    assert rows_of(again) == rows_of(made)
+    assert llmood("merge", tmp_path / "cut").code == 0
+    assert rows_of(package.Run(tmp_path / "cut")) == rows_of(made)
+    scores = rows_of(made)
+    assert llmood("rescore", made.folder).code == 0
+    assert rows_of(made) == scores
+
+
+@pytest.mark.slow
+def test_a_judge_is_loaded_after_the_model_that_answered(
+    tmp_path: Path, fresh_cache: Path, no_report: None
+) -> None:
+    base = tiny_models.save_model(tmp_path / "base", max_position_embeddings=512)
+    judge = tiny_models.save_model(tmp_path / "judge", seed=5, max_position_embeddings=512)
+    adapter = tiny_models.save_adapter(tmp_path / "adapter", base)
+    world = write_world(
+        tmp_path / "world",
+        [{"text": f"card {place}"} for place in range(6)],
+        [{"text": f"town {place}"} for place in range(5)],
+        None,
+        scorers=["semantic_entropy"],
+        generations={"n": 4},
+        response={"max_new_tokens": 6},
+        models={"base": str(base), "tuned": {"adapter": str(adapter)}, "judge": str(judge)},
+        engine={"kind": "transformers", "dtype": "float32", "device": "cpu"},
+        equivalence={"rule": "judge"},
+    )
+    made = run(world, tmp_path / "run")
+    (count,) = compared(made).values()
+    assert count["asked"] > 20
+    assert {row["status"] for row in rows_of(made) if row["scorer"] == "semantic_entropy"} == {"ok"}
+
+
+def test_a_judge_whose_engine_shows_no_next_token_is_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEngine, "captures", FakeEngine.captures - {("next_token", "prompt")})
+    no_model_runs(monkeypatch)
+    outcome = llmood("run", world.config, "-o", tmp_path / "run", "--set", "equivalence.rule=judge")
+    refused(
+        outcome, "equivalence.rule: judge needs next_token/tuned/", "engines that can: transformers, vllm"
+    )
 
 
 def test_one_draw_is_enough_for_the_answer_and_too_few_for_the_rest(world: World, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmood.config import RunConfig
+from llmood.config import Models, RunConfig
 from llmood.engines.captures import ALTERNATIVES
 from llmood.errors import ConfigError
 from llmood.judging.equivalence.encoder_model import EncoderModel
+from llmood.judging.equivalence.judge_reader import JudgeReader, verdicts_of
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.records import CaptureSpec
 
@@ -21,9 +22,10 @@ class Readers:
 
     nli: NliModel | None = None
     encoder: EncoderModel | None = None
+    judge: JudgeReader | None = None
 
     def describe(self) -> dict[str, Any]:
-        """What `run.json` says of them."""
+        """What `run.json` says of them; the judge is among the models that it names anyway."""
         return {
             name: None if model is None else {"name": model.weights.name, "identity": model.identity}
             for name, model in (("nli", self.nli), ("encoder", self.encoder))
@@ -70,3 +72,9 @@ def make_readers(
         model,
         EncoderModel(encoder, config.engine, folder=folder) if encoder and "embedding" in rules else None,
     )
+
+
+def asked_of_engine(models: Models, comparisons: Sequence[CaptureSpec]) -> list[CaptureSpec]:
+    """What comparisons ask the run's engine once it has answered: a judge's verdicts, or nothing."""
+    judged = any(dict(spec.params)["rule"] == "judge" for spec in comparisons)
+    return [verdicts_of(models)] if judged else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -17,9 +17,17 @@ from llmood.judging.equivalence.count import Count
 from llmood.judging.equivalence.draws import Unread
 from llmood.judging.equivalence.embeddings import Embeddings
 from llmood.judging.equivalence.encoder_model import EncoderModel
+from llmood.judging.equivalence.judge_reader import JudgeReader
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.judging.equivalence.relevance import Decode, TokenRelevance
-from llmood.judging.equivalence.rules import EmbeddingRule, ExactRule, NliRule, NumericRule, Rule
+from llmood.judging.equivalence.rules import (
+    EmbeddingRule,
+    ExactRule,
+    JudgeRule,
+    NliRule,
+    NumericRule,
+    Rule,
+)
 from llmood.judging.equivalence.support import SentenceSupport
 from llmood.judging.equivalence.verdicts import Verdicts
 from llmood.judging.equivalence.with_answer import WithAnswer
@@ -60,6 +68,7 @@ def compare_all(
     progress: Progress,
     *,
     encoder: EncoderModel | None = None,
+    judge: JudgeReader | None = None,
     decoder: Callable[[str], Decode] | None = None,
 ) -> tuple[pa.Table, dict[str, dict[str, int]]]:
     """Make comparisons of answers that were observed, one after the other.
@@ -70,25 +79,30 @@ def compare_all(
     Returns:
         Rows of `tables.INDEX`, and of each comparison what it took.
     """
-    verdicts = (
-        Verdicts(nli.ask, nli.identity, store, contradicts=nli.contradicts) if nli is not None else None
-    )
+    verdicts: dict[str, Verdicts[Any]] = {}
+    if nli is not None:
+        verdicts["nli"] = Verdicts(nli.ask, nli.identity, store, contradicts=nli.contradicts)
+    if judge is not None:
+        verdicts["judge"] = Verdicts(judge.ask, judge.identity, store, contradicts=judge.contradicts)
     embeddings = Embeddings(encoder.embed, encoder.identity, store) if encoder is not None else None
-    models = [model for model in (verdicts, embeddings) if model is not None]
+    models: list[Verdicts[Any] | Embeddings] = [*verdicts.values()]
+    models += [] if embeddings is None else [embeddings]
     tables: dict[CaptureSpec, pa.Table] = {}
     counts: dict[str, dict[str, int]] = {}
     try:
         # All pairs first: what clusters need is among them.
         for spec in sorted(specs, key=lambda spec: dict(spec.params).get("pairs") != ALL_PAIRS):
             before = sum(model.asked for model in models)
+            unread = 0 if judge is None else judge.unread
             rule = _rule(spec, verdicts, embeddings)
             tables[spec], count = compare_answers(spec, rule, observations, store, progress, decoder=decoder)
             count.asked = sum(model.asked for model in models) - before
+            count.unread = 0 if judge is None else judge.unread - unread
             counts[spec.id] = asdict(count)
     finally:
         for model in models:
             model.flush()  # also when interrupted: what a model has read is not read again
-        for loaded in (nli, encoder):
+        for loaded in (nli, encoder, judge):
             if loaded is not None:
                 loaded.close()
     return pa.concat_tables([INDEX.empty_table(), *(tables[spec] for spec in specs)]), counts
@@ -129,7 +143,7 @@ def compare_answers(
     return pa.Table.from_pylist(index, schema=INDEX), count
 
 
-def _rule(spec: CaptureSpec, verdicts: Verdicts | None, embeddings: Embeddings | None) -> Rule:
+def _rule(spec: CaptureSpec, verdicts: Mapping[str, Verdicts[Any]], embeddings: Embeddings | None) -> Rule:
     params: dict[str, Any] = dict(spec.params)
     if params["rule"] == "exact":
         return ExactRule()
@@ -137,8 +151,10 @@ def _rule(spec: CaptureSpec, verdicts: Verdicts | None, embeddings: Embeddings |
         return NumericRule()
     if params["rule"] == "embedding" and embeddings is not None:
         return EmbeddingRule(embeddings, threshold=params["threshold"], question=params["question"])
-    if params["rule"] == "nli" and verdicts is not None:
-        return NliRule(verdicts, mode=params["mode"], question=params["question"])
+    if params["rule"] == "nli" and "nli" in verdicts:
+        return NliRule(verdicts["nli"], mode=params["mode"], question=params["question"])
+    if params["rule"] == "judge" and "judge" in verdicts:
+        return JudgeRule(verdicts["judge"], question=params["question"])
     raise ValueError(f"{spec.id} without a model that reads answers")
 
 

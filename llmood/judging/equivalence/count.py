@@ -15,9 +15,11 @@ class Count:
             draws, of an answer and itself less a token, of a draw and the others' sentences.
         compared: how many pairs of different words were needed.
         asked: how many pairs of texts a model read for it; of an encoder, how many texts.
+        unread: of these, how many were over a judge's context: it has no verdict on them.
     """
 
     samples: int = 0
     pairs: int = 0
     compared: int = 0
     asked: int = 0
+    unread: int = 0

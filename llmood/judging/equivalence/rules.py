@@ -118,7 +118,7 @@ class NliRule:
     """
 
     def __init__(
-        self, verdicts: Verdicts, *, mode: Literal["strict", "lax"] = "strict", question: bool = True
+        self, verdicts: Verdicts[Any], *, mode: Literal["strict", "lax"] = "strict", question: bool = True
     ) -> None:
         self.verdicts = verdicts
         self.mode = mode
@@ -129,11 +129,12 @@ class NliRule:
         return {**self.verdicts.identity, "mode": self.mode, "question": self.question}
 
     def same(self, pairs: Sequence[AnswerPair]) -> Sequence[bool]:
-        there = self._labels([_texts(pair, question=self.question) for pair in pairs])
+        there = self._labels(pairs)
         strict = self.mode == "strict"
         back = np.full(len(pairs), Verdict.CONTRADICTION)
         open_ = np.flatnonzero(undecided(there, strict=strict))
-        back[open_] = self._labels([_texts(pairs[index], question=self.question)[::-1] for index in open_])
+        turned = [AnswerPair(each.question, each.second, each.first) for each in (pairs[at] for at in open_)]
+        back[open_] = self._labels(turned)
         found: list[bool] = equivalent(there, back, strict=strict).tolist()
         return found
 
@@ -150,11 +151,33 @@ class NliRule:
         return found.astype(np.float32)
 
     def _probabilities(self, pairs: Sequence[AnswerPair]) -> Floats:
-        return self.verdicts.of([_texts(pair, question=self.question) for pair in pairs])
+        return self.verdicts.of([self._read(pair) for pair in pairs])
 
-    def _labels(self, texts: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
-        labels: NDArray[np.int64] = self.verdicts.of(texts).argmax(axis=1)
+    def _labels(self, pairs: Sequence[AnswerPair]) -> NDArray[np.int64]:
+        labels: NDArray[np.int64] = self._probabilities(pairs).argmax(axis=1)
         return labels
+
+    def _read(self, pair: AnswerPair) -> tuple[str, ...]:
+        """What the model is given of a pair."""
+        return _texts(pair, question=self.question)
+
+
+class JudgeRule(NliRule):
+    """A language model says that they mean the same, whichever of them it reads first.
+
+    Which order it reads them in sways a judge, so one order is not enough. Where it finds Yes and No equally likely it
+    says No.
+
+    Args:
+        verdicts: of a question and two answers, the probabilities of No, 0, and of Yes.
+        question: whether the question stands before them.
+    """
+
+    def __init__(self, verdicts: Verdicts[Any], *, question: bool = True) -> None:
+        super().__init__(verdicts, mode="strict", question=question)
+
+    def _read(self, pair: AnswerPair) -> tuple[str, ...]:
+        return pair.question if self.question else "", pair.first, pair.second
 
 
 def _texts(pair: AnswerPair, *, question: bool) -> tuple[str, str]:

@@ -1,9 +1,9 @@
-"""What an inference model said of pairs of texts: each pair is asked once, in this run and in those to come."""
+"""What a model said of pairs of texts: each pair is asked once, in this run and in those to come."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +11,29 @@ from numpy.typing import NDArray
 from llmood.engines.store import Store
 from llmood.records import OK
 
-TextPair = tuple[str, str]
-"""Premise and hypothesis."""
-Ask = Callable[[Sequence[TextPair]], NDArray[np.float32]]
-"""Probabilities (n, 3), in the order of `measures.nli.Verdict`."""
+Texts = TypeVar("Texts", bound=tuple[str, ...])
+"""What a model reads at once: premise and hypothesis, or a question and two answers."""
 
 KIND = "nli"
 SHARD_ROWS = 4096
 
 
-class Verdicts:
+class Verdicts(Generic[Texts]):
     """Verdicts by content, from memory, from the store, and last from the model.
 
     Args:
-        ask: the model; it is called for what nobody knows yet.
+        ask: the model, for probabilities (n, 3) in the order of `measures.nli.Verdict` of what nobody knows yet.
         identity: all that decides its verdicts.
         contradicts: whether it tells a contradiction from what merely doesn't follow.
     """
 
     def __init__(
-        self, ask: Ask, identity: Mapping[str, Any], store: Store, *, contradicts: bool = True
+        self,
+        ask: Callable[[Sequence[Texts]], NDArray[np.float32]],
+        identity: Mapping[str, Any],
+        store: Store,
+        *,
+        contradicts: bool = True,
     ) -> None:
         self.identity = dict(identity)
         self.contradicts = contradicts
@@ -41,10 +44,10 @@ class Verdicts:
         self._known: dict[str, NDArray[np.float32]] | None = None
         self._pending: list[dict[str, Any]] = []
 
-    def of(self, pairs: Sequence[TextPair]) -> NDArray[np.float32]:
+    def of(self, pairs: Sequence[Texts]) -> NDArray[np.float32]:
         """Probabilities (n, 3), in the order of the pairs."""
         known = self._all_known()
-        keys = [self._context.key(f"{len(first)}:{first}{second}") for first, second in pairs]
+        keys = [self._context.key(_content(pair)) for pair in pairs]
         new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
         if new:
             self.asked += len(new)
@@ -73,3 +76,8 @@ class Verdicts:
                 )
             }
         return self._known
+
+
+def _content(texts: tuple[str, ...]) -> str:
+    """All of them as one text, in which each but the last says how long it is."""
+    return "".join(f"{len(text)}:{text}" for text in texts[:-1]) + texts[-1]
