@@ -140,8 +140,8 @@ def test_a_judge_of_its_own_is_addressed_as_a_chat() -> None:
 def test_a_pair_over_the_context_is_undecided_and_counted() -> None:
     engine = judging({("a", "b"), ("b", "a")}, max_length=200)
     reader = reader_of(engine)
-    pairs = [AnswerPair("q", "a", "b"), AnswerPair("q", "a", "b" * 200)]
-    assert rule_of(reader).same(pairs) == [True, False]
+    pairs = [AnswerPair("q", "a", "b" * 200), AnswerPair("q", "a", "b")]
+    assert rule_of(reader).same(pairs) == [False, True]
     assert reader.unread == 1
     assert sent(engine) == [("q", "a", "b"), ("q", "b", "a")]
     assert reader.ask([("q", "a", "b" * 200)]).tolist() == [[0.5, 0.0, 0.5]]
