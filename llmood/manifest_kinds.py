@@ -103,4 +103,5 @@ class ManifestKinds(_Kinds):
     imported: dict[str, Any] | None = None
     shard: _Shard | None = None
     judged: int | None = None
+    compared: dict[str, dict[str, int]] | None = None
     shards: list[dict[str, Any]] | None = None

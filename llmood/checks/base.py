@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class CheckInput:
         observations: for the checks that look at tokens.
         canary: what `engines.canary.examine` found; None where nothing was examined.
         canary_asked: whether the configuration asks for it (`engine.canary`).
+        compared: of each comparison of answers, what it took (`judging.equivalence.count.Count`).
     """
 
     scored: ScoredBenchmark
@@ -40,6 +41,7 @@ class CheckInput:
     observations: Observations
     canary: Mapping[str, Any] | None = None
     canary_asked: bool = True
+    compared: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
         """One metric's record of OOD detection, where there is one with a value."""

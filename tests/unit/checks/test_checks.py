@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from llmood.checks import CheckInput, checks, run_checks
+from llmood.checks.comparisons import pairs_read, pairs_unread
 from llmood.checks.entropy import entropy_is_a_bound
 from llmood.engines.base import Captured, Request
 from llmood.engines.observations import Observations
@@ -123,6 +124,8 @@ def test_every_check_is_tested_here() -> None:
         "id_ood_overlap",
         "length_separates",
         "lengths_in_bytes",
+        "pairs_read",
+        "pairs_unread",
         "rejected_rows",
         "same_adapter",
         "too_few_samples",
@@ -401,3 +404,15 @@ def test_entropies_that_are_bounds_are_counted() -> None:
             assert found[0].severity == "info"
             assert found[0].values["answers"] == len(texts)
             assert abs(int(str(found[0].values["bounded"])) - count) <= 1
+
+
+def test_what_comparing_took() -> None:
+    took = {"samples": 2, "pairs": 200, "compared": 30, "asked": 10, "unread": 0}
+    by_words = took | {"asked": 0}
+    given = replace(Given().input(), compared={"equivalence/a": took, "equivalence/b": by_words})
+    (found,) = pairs_read(given)
+    assert (found.severity, found.values) == ("info", {"asked": 10, "pairs": 200})
+    assert "10 texts or pairs of texts for 200 ordered pairs (5.0%) of equivalence/a" in found.detail
+    assert list(pairs_unread(given)) == []
+    (short,) = pairs_unread(replace(given, compared={"equivalence/a": took | {"unread": 3}}))
+    assert (short.severity, short.values) == ("warning", {"unread": 3})
