@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +43,10 @@ os.environ.update(
 os.environ.pop("FORCE_COLOR", None)
 for _variable, _name in REAL_ROOTS.items():
     os.environ.setdefault(_variable, str(ROOT.parent / "shared" / _name))
+
+# A shell that starts tests in the background has them ignore SIGINT, and with them every process that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: the machine is shared, and a slow example is not a wrong one.
 _common = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
