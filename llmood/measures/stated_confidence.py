@@ -18,6 +18,7 @@ _NAMED = re.compile(
     rf"confidence{_MARKS}(?:(?:is|of|level|score){_MARKS}){{0,3}}{_NUMBER}{_UNIT}", re.IGNORECASE
 )
 _GUESSED = re.compile(rf"\bP\d+\s*[:=]\s*{_NUMBER}{_UNIT}", re.IGNORECASE)
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2},\d{3}")
 # "from 0 to 100" says how it is counted, not how much.
 _SCALE = re.compile(r"\b0(?:\.0)?\s*(?:-|\u2013|to|and)\s*(?:100|1\.0|1)\b\s*%?", re.IGNORECASE)
 
@@ -67,7 +68,9 @@ def best_guess(text: str) -> Stated:
 
 
 def _read(match: re.Match[str]) -> Stated:
-    shown = match["number"].replace(",", ".").replace("\u2212", "-")
+    number = match["number"].replace("\u2212", "-")
+    # "1,000" is a thousand; "0,850" is a share with a decimal comma.
+    shown = number.replace(",", "" if _THOUSANDS.fullmatch(number) else ".")
     value = float(shown)
     whole = 100.0 if match["percent"] else float(match["whole"] or 0)
     if not whole:

@@ -21,6 +21,7 @@ from llmood.measures.stated_confidence import NO_NUMBER, OUT_OF_RANGE, Stated, b
         ("17/20", 0.85),
         ("0.85", 0.85),
         ("0,85", 0.85),
+        ("0,850", 0.85),
         ("0.85%", 0.0085),
         ("0", 0.0),
         ("100", 1.0),
@@ -47,7 +48,7 @@ def test_none_is_none_and_never_0(text: str) -> None:
     assert stated_confidence(text) == Stated(None, NO_NUMBER)
 
 
-@pytest.mark.parametrize("text", ["120", "-5", "Confidence: -5", "101%", "11/10", "30, then 150"])
+@pytest.mark.parametrize("text", ["120", "-5", "Confidence: -5", "101%", "11/10", "30, then 150", "1,000"])
 def test_out_of_range_is_none_whatever_came_before(text: str) -> None:
     assert stated_confidence(text) == Stated(None, OUT_OF_RANGE)
 
