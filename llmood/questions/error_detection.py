@@ -12,7 +12,6 @@ from llmood.metrics import (
     UndefinedMetric,
     bootstrap_intervals,
     error_detection_metrics,
-    rank_scorers,
 )
 from llmood.questions.error_loss import LOST, losses
 from llmood.questions.error_quality import quality_records
@@ -20,6 +19,7 @@ from llmood.questions.errors import QUESTION, Answers, accuracy, interval_entrie
 from llmood.questions.judgements import Judgements
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, LEAST_SCORED, behind_entries
 from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.ranking import ranked
 from llmood.records import MetricRecord
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
@@ -152,19 +152,8 @@ def _ranked(
     if len(compared) < 2:
         return {}, ALONE
     common = next(iter(compared.values()))
-    try:
-        places = rank_scorers(
-            headline,
-            {name: answers.scores for name, answers in compared.items()},
-            common.wrong,
-            groups=common.groups.tolist(),
-            draws=bootstrap.draws,
-            level=bootstrap.level,
-            seed=seed,
-        )
-    except UndefinedMetric as error:
-        return {}, error.reason
-    return places, None
+    scores = {name: answers.scores for name, answers in compared.items()}
+    return ranked(headline, scores, common.wrong, common.groups.tolist(), bootstrap, seed)
 
 
 __all__ = ["HEADLINE", "QUESTION", "error_detection", "populations_of", "scorers_of", "steps_of"]

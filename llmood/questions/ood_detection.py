@@ -12,10 +12,10 @@ from llmood.metrics import (
     UndefinedMetric,
     bootstrap_intervals,
     metrics_registry,
-    rank_scorers,
     smallest_detectable_difference,
 )
 from llmood.questions.populations import Contrast, Population, ScoredBenchmark
+from llmood.questions.ranking import ranked
 from llmood.records import MetricRecord
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
@@ -173,19 +173,9 @@ def _ranked(
     if len(compared) < 2:
         return {}, ALONE
     common = next(iter(compared.values()))
-    try:
-        places = rank_scorers(
-            HEADLINE,
-            {name: contrast.scores for name, contrast in compared.items()},
-            common.is_ood,
-            groups=common.groups.tolist(),
-            draws=bootstrap.draws,
-            level=bootstrap.level,
-            seed=resample_seed(seed, scored, ood),
-        )
-    except UndefinedMetric as error:
-        return {}, error.reason
-    return places, None
+    scores = {name: contrast.scores for name, contrast in compared.items()}
+    own_seed = resample_seed(seed, scored, ood)
+    return ranked(HEADLINE, scores, common.is_ood, common.groups.tolist(), bootstrap, own_seed)
 
 
 def behind_entries(place: Ranked, leader: str) -> dict[str, Any]:
