@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmood.displays.style import DASHES, LINES, MUTED, label, legend_below, new_figure, styled
+from llmood.displays.style import DASHES, LINES, MUTED, label, legend_or_undefined, new_figure, styled
 from llmood.questions.ood_detection import QUESTION
 
 if TYPE_CHECKING:
@@ -83,10 +83,7 @@ class SeverityCurve:
             axes.grid(False, axis="x")
             axes.set_xlabel("severity")
             axes.set_ylabel("AUROC against ID (0.5 = chance)")
-            if frame["auroc"].notna().any():
-                legend_below(figure, axes)
-            else:
-                axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED, transform=axes.transAxes)
+            legend_or_undefined(figure, axes, defined=bool(frame["auroc"].notna().any()))
         return figure
 
     def describe(self) -> str:

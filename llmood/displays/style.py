@@ -106,6 +106,14 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     )
 
 
+def legend_or_undefined(figure: Figure, axes: Axes, *, defined: bool) -> None:
+    """The legend below axes that show something; the word where nothing is defined. Call within `styled()`."""
+    if defined:
+        legend_below(figure, axes)
+    else:
+        axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED, transform=axes.transAxes)
+
+
 def label(name: str, limit: int = 34) -> str:
     """A task's or scorer's name, clean and short enough for an axis; the middle goes first."""
     name = clean(name).replace("\n", " ")
