@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.observe import Observer
+from llmood.engines.pace import answer_room
 from llmood.engines.store import Store
 from llmood.plan import Plan
 
@@ -51,12 +52,16 @@ def forecast(plan: Plan) -> list[Forecast]:
         if not spec.needs_response:
             wanted = observer.want(spec)
             located = observer.located(wanted)
-            requests, cached = len(wanted.requests), len(located)
+            # Of several answers to a request, all have to be there.
+            there = {key for key in wanted.requests if all(own in located for own in wanted.own_keys(key))}
+            requests, cached = len(wanted.requests), len(there)
             tokens = sum(
-                len(request.token_ids) for key, request in wanted.requests.items() if key not in located
+                len(request.token_ids) for key, request in wanted.requests.items() if key not in there
             )
         if spec.kind == "response" or spec.needs_response:
             tokens += (requests - (cached or 0)) * plan.config.response.max_new_tokens
+        if spec.kind == "generations":
+            tokens += (requests - (cached or 0)) * answer_room(spec)
         if spec.kind == "response" and spec.is_derived:
             tokens += requests * int(
                 dict(spec.params)["max_new_tokens"]

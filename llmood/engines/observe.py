@@ -16,7 +16,7 @@ from llmood.engines.canary import KINDS, Watched
 from llmood.engines.captures import asked_draws
 from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.labels import labels_of
-from llmood.engines.pace import Pace
+from llmood.engines.pace import Pace, answer_room
 from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
 from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store
@@ -202,7 +202,7 @@ class Observer:
     ) -> None:
         pending: list[dict[str, Any]] = []
         written = time.monotonic()
-        pace = Pace(room=int(dict(wanted.spec.params).get("max_new_tokens", 0)))
+        pace = Pace(room=answer_room(wanted.spec))
         requests = list(wanted.requests.values())
         try:
             for finished in self.engine.run(wanted.spec, requests, done=done):

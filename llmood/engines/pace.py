@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from llmood.engines.base import Request
+from llmood.records import CaptureSpec
 
 LEAST_SECONDS = 1.0  # what a rate has to be measured over
+
+
+def answer_room(spec: CaptureSpec) -> int:
+    """The most tokens that each request of a capture adds to its own: of several answers, all of them."""
+    params: dict[str, Any] = dict(spec.params)
+    return int(params.get("max_new_tokens", 0)) * int(params.get("n", 1))
 
 
 class Pace:

@@ -88,3 +88,18 @@ def test_without_text_answers_are_decoded_again(world: World) -> None:
     assert costs["response/tuned/prompt"].cached == 0
     assert costs["response/tuned/prompt"].tokens > 0
     assert costs["prompt_logprobs/base/prompt"].cached == EVERYTHING
+
+
+def test_all_draws_of_a_prompt_are_one_request_and_all_have_to_be_there(world: World) -> None:
+    keys = {"scorers": ["sequence_entropy"], "generations": {"n": 3}, "response": {"max_new_tokens": 20}}
+    name = "generations/tuned/prompt"
+    empty = forecast_of(world, **keys)[name]
+    characters = sum(len(row["text"]) + 1 for row in (*BANK, *WEATHER, *LETTERS))
+    assert (empty.requests, empty.cached, empty.tokens) == (
+        EVERYTHING,
+        0,
+        characters + EVERYTHING * 3 * 20,
+    )
+    run(world.edit(**keys))
+    full = forecast_of(world, **keys)[name]
+    assert (full.requests, full.cached, full.tokens) == (EVERYTHING, EVERYTHING, 0)
