@@ -55,6 +55,7 @@ class VllmEngine(LocalEngine):
         package, self._vllm = installed_build()
         super().__init__(*args, **kwargs)
         check_build(package, self.device)
+        self.shows_logits = shows_logits(self.device)
         self.merged = {
             role: reason
             for role, adapter in self.adapters.items()
@@ -90,7 +91,7 @@ class VllmEngine(LocalEngine):
         return role if role in self.merged else super().holder(role)
 
     def lacks(self, spec: CaptureSpec) -> str | None:
-        hidden = needs_logits(spec) and not shows_logits(self.device)
+        hidden = needs_logits(spec) and not self.shows_logits
         return super().lacks(spec) or (NO_LOGITS if hidden else None)
 
     def run(
@@ -140,7 +141,7 @@ class VllmEngine(LocalEngine):
         if spec.kind in ANSWERS:
             return answered(spec, model, requests, adapters, tokenizer, self.context_length(spec.model))
         if spec.kind == "next_token":
-            return after_prompts(spec, model, rows, adapters, tokenizer, shows_logits(self.device))
+            return after_prompts(spec, model, rows, adapters, tokenizer, self.shows_logits)
         return [
             Captured(status=FAILED, reason=values) if isinstance(values, str) else logprobs_of(values)
             for values in model.token_logprobs(rows, adapters)
@@ -168,7 +169,7 @@ class VllmEngine(LocalEngine):
     def _load(self, role: str, holder: str, room: int) -> VllmModel:
         from llmood.engines.models.vllm_model import Loading, VllmModel, prepare
 
-        prepare(self.device, eager=self._eager)
+        prepare(self.device)
         weights = self.weights(role)
         adapters = {
             name: adapter

@@ -17,7 +17,8 @@ import gc
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from vllm import LLM, SamplingParams, TokensPrompt
 from vllm.lora.request import LoRARequest
 
+from llmood.engines.vllm_build import OLDER_RUNNER
 from llmood.errors import EngineError
 
 GIB = 1 << 30
@@ -107,11 +109,15 @@ class VllmModel:
         self.closed = False
         # Of torch's and for its developers: a kernel language that a CPU hasn't, a name that vLLM touches in passing.
         logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+        self._settings = ExitStack()  # vLLM asks for them as long as the model lives
+        if loading.eager:
+            self._settings.enter_context(_older_runner())
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "`torch.distributed.reduce_op` is deprecated")
                 self.llm: Any = LLM(**loading.arguments())
         except (RuntimeError, ValueError, OSError) as error:
+            self._settings.close()
             raise EngineError(f"{loading.folder} can't be loaded by vLLM: {_first_line(error)}") from error
         VllmModel._live = self
         self._adapters = {
@@ -170,6 +176,7 @@ class VllmModel:
         VllmModel._live = None
         self.llm.llm_engine.engine_core.shutdown()
         del self.llm
+        self._settings.close()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -184,10 +191,22 @@ def _own_logprobs(output: Any, row: Sequence[int]) -> NDArray[np.float32] | str:
     return np.asarray(flat.logprobs, dtype=np.float32)
 
 
-def prepare(device: str, *, eager: bool = False) -> None:
+@contextmanager
+def _older_runner() -> Iterator[None]:
+    """While it lasts, vLLM takes the runner whose inside `vllm_states` knows; then what a user had set."""
+    before = os.environ.get(OLDER_RUNNER)
+    os.environ[OLDER_RUNNER] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[OLDER_RUNNER]
+        else:
+            os.environ[OLDER_RUNNER] = before
+
+
+def prepare(device: str) -> None:
     """Settings that vLLM reads from the environment; what a user has set there stays."""
-    if eager:
-        os.environ["VLLM_USE_V2_MODEL_RUNNER"] = "0"  # whose inside `vllm_states` knows
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in this process: nothing is left behind
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")

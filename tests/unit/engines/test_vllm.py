@@ -16,6 +16,7 @@ from llmood.engines.base import Captured, Request, engines
 from llmood.engines.captures import within_reach
 from llmood.engines.decoding import Decoding
 from llmood.engines.vllm import VllmEngine
+from llmood.engines.vllm_build import shows_logits
 from llmood.errors import ConfigError, EngineError, MissingExtraError
 from llmood.measures.token_entropy import (
     fisher_rao_from_uniform,
@@ -319,11 +320,16 @@ def test_what_needs_logits_is_refused_where_they_are_hidden(
     statistics = CaptureSpec.of("response", "base", max_new_tokens=5, statistics=True)
     specs = [entropy, statistics, CaptureSpec.of("next_token", "base", **NEXT)]  # type: ignore[arg-type]
     assert [engine.lacks(spec) for spec in specs] == [None] * 3
-    monkeypatch.setattr(engine, "device", "cuda")
+    monkeypatch.setattr(engine, "shows_logits", False)
     assert all("shows no logits" in str(engine.lacks(spec)) for spec in specs)
     assert engine.lacks(CaptureSpec.of("next_token", "base", top=3)) is None
+
+
+def test_the_older_runner_shows_logits_on_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
+    assert (shows_logits("cpu"), shows_logits("cuda")) == (True, False)
     monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "0")
-    assert [engine.lacks(spec) for spec in specs] == [None] * 3
+    assert shows_logits("cuda")
 
 
 def test_on_a_gpu_the_likeliest_tokens_bound_the_entropy(
@@ -331,7 +337,7 @@ def test_on_a_gpu_the_likeliest_tokens_bound_the_entropy(
 ) -> None:
     asked = {"max_new_tokens": 5, "entropy": True}
     assert within_reach(engine, asked) == asked
-    monkeypatch.setattr(engine, "device", "cuda")
+    monkeypatch.setattr(engine, "shows_logits", False)
     bounded = within_reach(engine, asked)
     assert bounded == {"max_new_tokens": 5, "top": 20}
     monkeypatch.undo()

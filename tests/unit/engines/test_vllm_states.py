@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,14 @@ def test_blocks_that_pass_one_tensor(folders: dict[str, Path]) -> None:
     for row, ours in zip(ROWS, states_of(engine, spec_of(), requests_of(ROWS)), strict=True):
         assert cosine(ours, expected(plain_states(model, row))) > 0.9999
     engine.close()
+
+
+def test_the_runner_that_states_need_is_gone_with_the_model(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
+    engine = engine_of(folders["base"])
+    states_of(engine, spec_of(layers="0"), requests_of(LONG[:1]))
+    assert os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "0"
+    engine.close()
+    assert "VLLM_USE_V2_MODEL_RUNNER" not in os.environ
