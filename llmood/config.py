@@ -12,6 +12,7 @@ from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
 from llmood.finetune_config import FinetuneConfig
 from llmood.server_config import ServerConfig
+from llmood.states_config import HiddenStatesConfig
 from llmood.strict import Strict, not_empty
 
 
@@ -235,6 +236,7 @@ class RunConfig(Strict):
     response: ResponseConfig = ResponseConfig()
     generations: GenerationsConfig = GenerationsConfig()
     equivalence: EquivalenceConfig = EquivalenceConfig()
+    hidden_states: HiddenStatesConfig = HiddenStatesConfig()
     correctness: CorrectnessChoice | None = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()

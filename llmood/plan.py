@@ -15,6 +15,7 @@ from llmood.correctness_choice import asks_for_answers
 from llmood.engines.base import Engine, engines, prompted_roles
 from llmood.engines.captures import (
     Needs,
+    all_needs,
     capture_splits,
     required_captures,
     required_comparisons,
@@ -172,6 +173,7 @@ class _Answers:
     """What asks for the answers that are to be judged, whatever the scorers need."""
 
     needs: tuple[CaptureSpec, ...]
+    fit_needs: tuple[CaptureSpec, ...] = ()
     fitted_on: Split | None = None
     chosen_on: Split | None = None
 
@@ -216,7 +218,7 @@ def make_engine(config: RunConfig, folder: Path | None, kind: str) -> Engine:
 
 def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[CaptureSpec]) -> None:
     for name, scorer in chosen.items():
-        for spec in scorer.needs:
+        for spec in all_needs([scorer]):
             if spec.model not in engine.roles:
                 raise ConfigError(f"scorers: {name} needs models.{spec.model}, which the configuration lacks")
     for spec in captures:
@@ -225,7 +227,7 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
             needed_by = next(
                 (f"scorers: {name}" for name, scorer in chosen.items() if _needs(scorer, spec)),
                 "scorers: a response scorer"
-                if any(need.needs_response for scorer in chosen.values() for need in scorer.needs)
+                if any(need.needs_response for need in all_needs(chosen.values()))
                 else "correctness:",
             )
             if spec.target == JUDGE.target:
@@ -241,8 +243,9 @@ def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[Ca
 
 
 def _needs(scorer: Scorer, spec: CaptureSpec) -> bool:
-    responses = [need for need in scorer.needs if need.kind == spec.kind == "response"]
-    return spec in scorer.needs or any(need.model == spec.model for need in responses)
+    needs = all_needs([scorer])
+    responses = [need for need in needs if need.kind == spec.kind == "response"]
+    return spec in needs or any(need.model == spec.model for need in responses)
 
 
 def _describe_task(task: PlannedTask) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from llmood.config import RunConfig
-from llmood.engines.captures import by_words, compared, required_comparisons
+from llmood.engines.captures import all_needs, by_words, compared, required_comparisons
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
@@ -101,7 +101,7 @@ def _check_text(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
 
 def _check_captured(chosen: Mapping[str, Scorer], observations: Observations, folder: RunFolder) -> None:
     for name, scorer in chosen.items():
-        for spec in scorer.needs:
+        for spec in all_needs([scorer]):
             for needed in compared(spec) if by_words(spec) else (spec,):
                 if not observations.has(spec) and not observations.has(needed):
                     raise ConfigError(

@@ -18,10 +18,18 @@ class Needs(Protocol):
     def needs(self) -> Sequence[CaptureSpec]: ...
 
     @property
+    def fit_needs(self) -> Sequence[CaptureSpec]: ...
+
+    @property
     def fitted_on(self) -> Split | None: ...
 
     @property
     def chosen_on(self) -> Split | None: ...
+
+
+def all_needs(scorers: Iterable[Needs]) -> list[CaptureSpec]:
+    """What they read, for scoring or only for learning."""
+    return [spec for scorer in scorers for spec in (*scorer.needs, *scorer.fit_needs)]
 
 
 def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
@@ -37,7 +45,7 @@ ENOUGH = 20
 def richest_response(scorers: Iterable[Needs], response_params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a run's one response: what it has anyway, and all that scorers ask to have recorded with it."""
     found = dict(response_params)
-    given = given_for(spec for scorer in scorers for spec in scorer.needs)
+    given = given_for(all_needs(scorers))
     for name, value in (pair for spec in given if _is_response(spec) for pair in spec.params):
         if name in ("entropy", "statistics", "top"):
             found[name] = max(value, found.get(name, value))
@@ -162,7 +170,7 @@ def by_words(spec: CaptureSpec) -> bool:
 
 def required_comparisons(scorers: Iterable[Needs]) -> list[CaptureSpec]:
     """What has to be compared once the models have said what they say."""
-    return sorted({spec for scorer in scorers for spec in scorer.needs if spec.kind == EQUIVALENCE})
+    return sorted({spec for spec in all_needs(scorers) if spec.kind == EQUIVALENCE})
 
 
 def given_for(needs: Iterable[CaptureSpec]) -> list[CaptureSpec]:
@@ -179,7 +187,7 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
     Responses come before what scores them; within that, one role's captures stand together, so that two full models
     load one after the other and each once.
     """
-    given = given_for(spec for scorer in scorers for spec in scorer.needs)
+    given = given_for(all_needs(scorers))
     needed = {_in_the_run(spec, response_params) for spec in given}
     needed |= {before for spec in needed for before in required_before(spec, response_params)}
     graph = {spec: set(required_before(spec, response_params)) for spec in needed}
@@ -205,11 +213,12 @@ def capture_splits(
     found: dict[CaptureSpec, set[Split]] = {}
     for scorer in scorers:
         learning = (scorer.fitted_on, scorer.chosen_on)
-        splits = {evaluated} | {split for split in learning if split is not None}
-        for spec in given_for(scorer.needs):
-            own = _in_the_run(spec, response_params)
-            for each in (own, *required_before(own, response_params)):
-                found.setdefault(each, set()).update(splits)
+        learned = {split for split in learning if split is not None}
+        for needs, splits in ((scorer.needs, learned | {evaluated}), (scorer.fit_needs, learned)):
+            for spec in given_for(needs):
+                own = _in_the_run(spec, response_params)
+                for each in (own, *required_before(own, response_params)):
+                    found.setdefault(each, set()).update(splits)
     return {spec: frozenset(splits) for spec, splits in found.items()}
 
 

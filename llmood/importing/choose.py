@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from llmood.config import RunConfig
-from llmood.engines.captures import OF_TOKENS, given_for, serves
+from llmood.engines.captures import OF_TOKENS, all_needs, given_for, serves
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec, Check
 from llmood.scorers.base import Scorer, scorers
@@ -79,7 +79,7 @@ def no_scorer(task: str, captures: Sequence[str], *, text: bool) -> Check:
     learning = [
         name
         for name, scorer in made.items()
-        if scorer.fitted_on == "train" and not scorer.needs and (text or not scorer.reads_text)
+        if scorer.fitted_on == "train" and not all_needs([scorer]) and (text or not scorer.reads_text)
     ]
     ways = [PROMPT_LOGPROBS, ANSWER_LOGPROBS]
     if learning:
@@ -100,7 +100,7 @@ def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> 
     """
     chosen = make_scorers(config)
     for name, scorer in chosen.items():
-        missing = [spec.id for spec in given_for(scorer.needs) if not _gives(captures, spec)]
+        missing = [spec.id for spec in given_for(all_needs([scorer])) if not _gives(captures, spec)]
         if missing:
             raise ConfigError(f"scorers: {name} needs {missing[0]}, and nothing in {source} gives it")
     return chosen
@@ -113,12 +113,14 @@ def _gives(captures: Collection[str], spec: CaptureSpec) -> bool:
 
 def _readable(scorer: Scorer) -> bool:
     """Whether what it compares takes no tokenizer, which an import doesn't have."""
-    return not any(dict(spec.params).get("pairs") in OF_TOKENS for spec in scorer.needs)
+    return not any(dict(spec.params).get("pairs") in OF_TOKENS for spec in all_needs([scorer]))
 
 
 def _missing(scorer: Scorer, captures: Collection[str], roles: Collection[str]) -> list[str]:
     adapters = [role for role in roles if role.startswith("tuned:")] if reads_adapter(scorer) else []
-    needed = [spec.on_adapter(role).id for role in ("tuned", *adapters) for spec in given_for(scorer.needs)]
+    needed = [
+        spec.on_adapter(role).id for role in ("tuned", *adapters) for spec in given_for(all_needs([scorer]))
+    ]
     return [capture for capture in needed if capture not in captures]
 
 

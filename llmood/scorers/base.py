@@ -48,6 +48,11 @@ class Scorer(ABC):
         return ()
 
     @property
+    def fit_needs(self) -> tuple[CaptureSpec, ...]:
+        """The captures that only `fit` reads: they are made of the splits that it learns from, and of no other."""
+        return ()
+
+    @property
     def token_columns(self) -> Mapping[str, str]:
         """Of a capture kind, the column of numbers a token that it can't do without and that may be null."""
         return {}

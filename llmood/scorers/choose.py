@@ -79,4 +79,5 @@ def _settings(config: RunConfig) -> dict[str, Any]:
         "response": {} if imported else {"max_new_tokens": config.response.max_new_tokens},
         "generations": {} if imported else generations,
         "equivalence": {"rule": rule, **reading[rule]},
+        "hidden_states": config.hidden_states.model_dump(),
     }

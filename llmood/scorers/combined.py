@@ -50,6 +50,10 @@ class Combination(Scorer):
         return tuple(dict.fromkeys(spec for member in self.members.values() for spec in member.needs))
 
     @property
+    def fit_needs(self) -> tuple[CaptureSpec, ...]:
+        return tuple(dict.fromkeys(spec for member in self.members.values() for spec in member.fit_needs))
+
+    @property
     def columns(self) -> Mapping[str, list[str]]:  # type: ignore[override]  # the members' own
         wanted: dict[str, set[str] | None] = {}
         for member in self.members.values():

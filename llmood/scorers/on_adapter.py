@@ -28,7 +28,7 @@ def reads_adapter(scorer: Scorer) -> bool:
     What learns from which answers are right can't: only the first adapter's are judged.
     """
     return not scorer.reads_correctness and any(
-        spec.model == "tuned" or spec.needs_response for spec in scorer.needs
+        spec.model == "tuned" or spec.needs_response for spec in (*scorer.needs, *scorer.fit_needs)
     )
 
 
@@ -56,6 +56,10 @@ class OnAdapter(Scorer):
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         return tuple(spec.on_adapter(self.role) for spec in self.scorer.needs)
+
+    @property
+    def fit_needs(self) -> tuple[CaptureSpec, ...]:
+        return tuple(spec.on_adapter(self.role) for spec in self.scorer.fit_needs)
 
     def fit(self, train: Observations, validation: Observations | None = None) -> OnAdapter:
         self.scorer.fit(_Seen(train, self.role), _Seen(validation, self.role) if validation else None)

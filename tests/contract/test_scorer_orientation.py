@@ -28,6 +28,12 @@ ANSWERS = {
 }
 # Of other scorers: tests/unit/scorers/test_combined.py.
 COMBINED = ("ensemble", "rank_average")
+# Of hidden states: tests/unit/scorers/test_probe.py and its neighbours.
+STATES = {
+    name.split(".")[0]
+    for name, entry in scorers
+    if any(spec.kind in ("hidden_states", "embedding") for spec in entry.make().needs)
+}
 TRAIN = ["what is the balance of my account", "transfer money to my account", "how much is on my account"]
 TEXTS = [f"{'word ' * (number % 7)}text {number}" for number in range(25)] + ["", "x" * 2000]
 
@@ -66,6 +72,7 @@ def test_every_scorer_is_looked_at() -> None:
         *TEXT,
         *ANSWERS,
         *COMBINED,
+        *STATES,
         *BASELINES,
     }
 

@@ -17,7 +17,7 @@ import scipy.sparse
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import engines
-from llmood.engines.captures import given_for
+from llmood.engines.captures import all_needs, given_for
 from llmood.engines.observations import Block, Observations
 from llmood.errors import UnknownNameError
 from llmood.records import SPLITS, CaptureSpec
@@ -109,7 +109,7 @@ def with_column(observations: Observations, name: str, values: list[Any]) -> Obs
 
 
 def _missing(known: list[CaptureSpec]) -> list[CaptureSpec]:
-    every = {spec for _, entry in scorers for spec in entry.make().needs}
+    every = {*all_needs(entry.make() for _, entry in scorers)}
     return sorted(every - set(known))
 
 
@@ -119,13 +119,24 @@ def blocks_of(observations: Observations, scorer: Scorer, size: int) -> list[Blo
 
 def in_order(table: pa.Table, order: np.ndarray) -> pa.Table:
     """A block's capture with its samples in another order; of a kind with several rows a sample, all of each."""
-    if "row" not in table.column_names:
+    if "draw" not in table.column_names:
         return table.take(pa.array(order))
     owner = table["row"].to_numpy()
     places = [np.flatnonzero(owner == row) for row in order]
     taken = table.take(pa.array(np.concatenate(places)))
     new = np.repeat(np.arange(len(order)), [len(own) for own in places])
     return taken.set_column(taken.schema.get_field_index("row"), "row", pa.array(new, pa.int64()))
+
+
+class InOrder:
+    """The states of a block with its samples in another order."""
+
+    def __init__(self, reader: Any, order: np.ndarray) -> None:
+        self.reader = reader
+        self.order = order
+
+    def read(self, layer: int | str, position: str) -> np.ndarray:
+        return np.asarray(self.reader.read(layer, position)[self.order])
 
 
 def scored(blocks: Sequence[Block], scorer: Scorer) -> dict[int, tuple[float, str | None]]:
@@ -359,6 +370,7 @@ def test_it_scores_row_by_row(
         whole.positions[order],
         whole.samples.take(pa.array(order)),
         {spec: in_order(table, order) for spec, table in whole.captures.items()},
+        {spec: InOrder(reader, order) for spec, reader in whole.readers.items()},
     )
     assert same(scored([permuted], scorer), expected)
 

@@ -1,0 +1,60 @@
+"""Hidden states as scorers read them: the one capture that a run makes, and all rows at one layer and position."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.engines.observations import Observations
+from llmood.engines.states import positions_of
+from llmood.errors import ConfigError
+from llmood.records import CaptureSpec
+from llmood.scorers.settings import Params
+
+
+def states_capture(role: str, hidden_states: Params, position: str) -> CaptureSpec:
+    """The capture of a run's hidden states, which all its scorers share.
+
+    Args:
+        hidden_states: the run's; empty of states that were imported.
+        position: the one that is read.
+
+    Raises:
+        ValueError: the run doesn't keep that position.
+    """
+    if not hidden_states:
+        return CaptureSpec.of("hidden_states", role, "prompt")
+    try:
+        wanted = positions_of(position)
+        kept = positions_of(str(hidden_states["positions"]))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    if len(wanted) > 1:
+        raise ValueError(f"position: one is read, not {position}")
+    if wanted[0].name not in {each.name for each in kept}:
+        raise ValueError(
+            f"the run keeps no states at {position}: name it in hidden_states.positions, beside "
+            f"{hidden_states['positions']}"
+        )
+    target = "prompt_response" if any(each.span == "response" for each in kept) else "prompt"
+    return CaptureSpec.of("hidden_states", role, target, **hidden_states)
+
+
+def layers_captured(rows: Observations, spec: CaptureSpec) -> list[int]:
+    """The layers that were kept of a capture, in rising order; none where no row has any."""
+    for block in rows.blocks([spec], {"hidden_states": ["layer"]}):
+        for layers in block[spec]["layer"].to_pylist():
+            if layers is not None:
+                return [int(layer) for layer in layers]
+    return []
+
+
+def states_at(rows: Observations, spec: CaptureSpec, layer: int, position: str) -> NDArray[np.float32]:
+    """One layer's states of all rows at one position, in the rows' order: float32 (n, d), NaN where there are none."""
+    found: NDArray[np.float32] | None = None
+    for block in rows.blocks([spec], {"hidden_states": []}):
+        values = block.states(spec, layer, position)
+        if found is None:
+            found = np.full((rows.samples.num_rows, values.shape[1]), np.nan, np.float32)
+        found[block.positions] = values
+    return np.empty((0, 0), np.float32) if found is None else found
