@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.measures.logistic import log_loss
 from llmood.measures.states import check_states
 from llmood.measures.token_statistics import Floats
 
@@ -80,19 +79,27 @@ def probe_log_odds(states: NDArray[np.floating], probe: Probe) -> Floats:
     return np.asarray((((rows - probe.means) / probe.scales) * probe.weights).sum(axis=1) + probe.bias)
 
 
-def choose_ridge(
-    states: NDArray[np.floating],
-    positive: NDArray[np.bool_],
-    held_states: NDArray[np.floating],
-    held_positive: NDArray[np.bool_],
-    ridges: Sequence[float] = RIDGES,
-) -> tuple[float, Probe]:
-    """The ridge whose probe has the least log loss on rows that it wasn't fitted on (the largest of equals), and it."""
-    probes = {ridge: fit_probe(states, positive, ridge) for ridge in sorted(ridges, reverse=True)}
-    chosen = min(
-        probes, key=lambda ridge: log_loss(probe_log_odds(held_states, probes[ridge]), held_positive)
-    )
-    return chosen, probes[chosen]
+def out_of_fold(
+    states: NDArray[np.floating], positive: NDArray[np.bool_], folds: NDArray[np.integer], ridge: float
+) -> Floats:
+    """The log-odds (n,) of each row under the probe of the other folds' rows.
+
+    Args:
+        folds: (n,), which fold a row is in; rows that belong together stand in one.
+
+    Raises:
+        ValueError: the other folds of one of them hold one kind only.
+    """
+    found = np.full(len(states), np.nan)
+    for fold in np.unique(folds):
+        own = folds == fold
+        found[own] = probe_log_odds(states[own], fit_probe(states[~own], positive[~own], ridge))
+    return found
+
+
+def best_ridge(losses: Mapping[float, float]) -> float:
+    """The ridge with the least loss on rows that its probe wasn't fitted on; of equals the largest."""
+    return min(losses, key=lambda ridge: (losses[ridge], -ridge))
 
 
 def best_window(scores: Sequence[float], least: int) -> tuple[int, int]:

@@ -93,7 +93,7 @@ def made(train: Observations) -> Callable[[ScorerEntry], Scorer]:
 
     def make(entry: ScorerEntry) -> Scorer:
         scorer = entry.make()
-        return scorer.fit(train) if scorer.fitted_on else scorer
+        return scorer.fit(learned_by(scorer, train)) if scorer.fitted_on else scorer
 
     return make
 
@@ -106,6 +106,11 @@ def with_column(observations: Observations, name: str, values: list[Any]) -> Obs
         position, SAMPLES.field(name), pa.array(values, SAMPLES.field(name).type)
     )
     return found
+
+
+def learned_by(scorer: Scorer, rows: Observations) -> Observations:
+    """The rows as those of the split that a scorer learns from."""
+    return with_column(rows, "split", [scorer.fitted_on] * rows.samples.num_rows)
 
 
 def _missing(known: list[CaptureSpec]) -> list[CaptureSpec]:
@@ -259,7 +264,7 @@ def test_fitting_is_declared(entry: ScorerEntry) -> None:
 def test_what_it_learns_ends_in_an_underscore(entry: ScorerEntry, train: Observations) -> None:
     scorer = entry.make()
     given = dict(vars(scorer))
-    assert scorer.fit(train) is scorer
+    assert scorer.fit(learned_by(scorer, train)) is scorer
     assert {name: value for name, value in vars(scorer).items() if not name.endswith("_")} == given
     assert set(vars(scorer)) > set(given)
 
@@ -268,8 +273,9 @@ def test_what_it_learns_ends_in_an_underscore(entry: ScorerEntry, train: Observa
 def test_it_learns_the_same_twice_and_in_any_order(
     entry: ScorerEntry, train: Observations, observations: Observations
 ) -> None:
-    scorer = entry.make().fit(train)
-    blocks = blocks_of(observations, scorer, 100)
+    scorer = entry.make()
+    train = learned_by(scorer, train)
+    blocks = blocks_of(observations, scorer.fit(train), 100)
     first, learned = scored(blocks, scorer), state_of(vars(scorer))
     assert state_of(vars(scorer.fit(train))) == learned
     order = pa.array(range(train.samples.num_rows - 1, -1, -1))
@@ -282,6 +288,7 @@ def test_what_it_learns_depends_on_the_rows_that_it_was_given(
     entry: ScorerEntry, train: Observations, observations: Observations
 ) -> None:
     scorer = entry.make()
+    train = learned_by(scorer, train)
     blocks = blocks_of(observations, scorer, 100)
     half = copy.copy(train)
     half.samples = train.samples.slice(0, 10)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from llmood.measures.logistic import fit_logistic
-from llmood.measures.probe import best_window, choose_ridge, fit_probe, probe_log_odds
+from llmood.measures.probe import best_ridge, best_window, fit_probe, out_of_fold, probe_log_odds
+from llmood.metrics.ood import auroc
 
 
 def data(seed: int = 0, rows: int = 80, width: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -45,20 +46,25 @@ def test_a_moved_and_scaled_feature_changes_nothing() -> None:
     assert one == pytest.approx(other, abs=1e-3)
 
 
-def test_the_ridge_is_chosen_by_other_rows() -> None:
-    states, positive = data(rows=20, width=60)
-    held = data(seed=1, rows=200, width=60)
-    ridge, probe = choose_ridge(states, positive, *held)
-    losses = {
-        each: float(
-            np.logaddexp(
-                0, np.where(held[1], -1, 1) * probe_log_odds(held[0], fit_probe(states, positive, each))
-            ).mean()
-        )
-        for each in (1.0, 0.1, 0.01, 0.001, 0.0001)
-    }
-    assert losses[ridge] == min(losses.values())
-    assert probe.weights.tolist() == fit_probe(states, positive, ridge).weights.tolist()
+def test_out_of_fold_is_the_probe_of_the_others() -> None:
+    states, positive = data()
+    folds = np.arange(len(states)) % 3
+    found = out_of_fold(states, positive, folds, 0.1)
+    own = folds == 1
+    other = fit_probe(states[~own], positive[~own], 0.1)
+    assert found[own].tolist() == probe_log_odds(states[own], other).tolist()
+    assert not np.isnan(found).any()
+
+
+def test_out_of_fold_is_chance_on_noise() -> None:
+    generator = np.random.default_rng(0)
+    states, positive = generator.normal(size=(400, 100)), np.arange(400) % 2 == 0
+    assert auroc(probe_log_odds(states, fit_probe(states, positive, 1e-4)), positive) > 0.8
+    assert abs(auroc(out_of_fold(states, positive, np.arange(400) % 5, 1e-4), positive) - 0.5) < 0.1
+
+
+def test_the_largest_of_equally_good_ridges() -> None:
+    assert best_ridge({1.0: 0.3, 0.1: 0.2, 0.01: 0.2}) == 0.1
 
 
 def test_bad_input() -> None:

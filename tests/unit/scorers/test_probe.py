@@ -12,8 +12,10 @@ from llmood.engines.captures import all_needs, capture_splits
 from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
 from llmood.metrics.ood import auroc
+from llmood.scorers.accuracy_probe import AccuracyProbe
 from llmood.scorers.base import Scorer, scorers
-from llmood.scorers.probe import AccuracyProbe, SemanticEntropyProbe, StateProbe
+from llmood.scorers.semantic_entropy_probe import SemanticEntropyProbe
+from llmood.scorers.state_probe import StateProbe
 from llmood.scoring import ScorerColumn, fit_all, score_all
 from tests.planting import planted
 
@@ -63,7 +65,8 @@ def run(scorer: Scorer, observations: Observations) -> ScorerColumn:
 
 
 TEST = np.array(SPLITS) == "test"
-NAMES = ["semantic_entropy_probe", "accuracy_probe"]
+TRAINED = ["semantic_entropy_probe", "accuracy_probe"]
+NAMES = [*TRAINED, *(f"{name}.held_out" for name in TRAINED)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,6 +78,7 @@ def test_a_planted_direction_is_found(name: str) -> None:
     assert scorer.layers_ == [2, 3]
     assert scorer.curve_[3] > 0.95
     assert scorer.curve_[0] < 0.75
+    assert scorer.ridge_ is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,8 +115,8 @@ def learned(scorer: Scorer) -> dict[str, Any]:
 def test_what_is_measured_cannot_be_learned_from(name: str) -> None:
     scorer = probe(name)
     observations, _ = world(0, scorer)
-    test, train = observations.of("test"), observations.of("train")
-    for rows in ((test, None), (train, test), (observations, None)):
+    test, own = observations.of("test"), observations.of(scorer.fitted_on)
+    for rows in ((test, None), (own, test), (observations, None)):
         with pytest.raises(ValueError, match=r"not on .*test"):
             scorer.fit(*rows)
 
@@ -165,7 +169,7 @@ def test_train_of_one_kind_scores_nothing(name: str, reason: str) -> None:
     assert all(reason in str(each) for each in found.reasons)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_validation_of_one_kind_chooses_nothing(name: str) -> None:
     scorer = probe(name)
     generator = np.random.default_rng(0)
@@ -203,3 +207,19 @@ def test_a_position_of_the_answer_needs_the_answer() -> None:
     assert spec.target == "prompt_response"
     (spec,) = SemanticEntropyProbe(hidden_states=SETTINGS["hidden_states"]).needs
     assert spec.target == "prompt"
+
+
+def test_a_model_that_remembers_train_is_read_where_it_does_not() -> None:
+    generator = np.random.default_rng(0)
+    states = generator.normal(size=(len(SPLITS), LAYERS, WIDTH))
+    uncertain = np.arange(len(SPLITS)) % 3 == 0
+    train = np.array(SPLITS) == "train"
+    # What is wrong elsewhere is known by heart in train, and its states say so in another place.
+    states[uncertain & ~train, 2, 0] += 4.0
+    states[uncertain & train, 2, 1] += 4.0
+    found = {}
+    for name in ("accuracy_probe", "accuracy_probe.held_out"):
+        scorer = probe(name)
+        found[name] = auroc(run(scorer, observed(states, uncertain, scorer)).values[TEST], uncertain[TEST])
+    assert found["accuracy_probe"] < 0.8
+    assert found["accuracy_probe.held_out"] > 0.9
