@@ -18,6 +18,7 @@ from llmood.manifest import check_planned
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.error_detection import error_detection, steps_of
+from llmood.questions.familiarity import BASE, BaseLikelihood, familiarity, sliced_scorers
 from llmood.questions.judgements import Judgements, read_judgements, verdicts
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
@@ -26,6 +27,7 @@ from llmood.questions.severity import families, severity
 from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
 from llmood.scorers.base import Scorer
+from llmood.scorers.base import scorers as registered
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
 from llmood.tables import JUDGED, write_json, write_table
 
@@ -51,10 +53,10 @@ def write_results(
     progress.say("scoring")
     fit_all(scorers, observations.judged(None if judged is None else verdicts(judged)))
     observations = observations.of(EVALUATED)
-    columns = score_all(observations, scorers)
+    columns, base = _score(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
-    records = [asdict(record) for record in _measure(scored, judgements, config, progress)]
+    records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
     given = CheckInput(
         scored,
         columns,
@@ -89,21 +91,45 @@ def write_judged(folder: RunFolder, judged: pa.Table | None) -> None:
         write_table(folder.file(JUDGED), judged)
 
 
+def _score(
+    observations: Observations, scorers: Mapping[str, Scorer]
+) -> tuple[list[ScorerColumn], BaseLikelihood | None]:
+    """The scores, and the base model's likelihood of each sample where it was asked anyway: no pass is made for it."""
+    base = registered.get(BASE).make()
+    if not all(observations.has(spec) for spec in base.needs):
+        return score_all(observations, scorers), None
+    columns = score_all(observations, {**scorers, BASE: base})
+    own = next(column for column in columns if column.scorer == BASE)
+    asked = [column for column in columns if column.scorer in scorers]
+    return asked, BaseLikelihood(own.values, own.reasons)
+
+
 def _measure(
-    scored: ScoredBenchmark, judgements: Judgements | None, config: RunConfig, progress: Progress
+    scored: ScoredBenchmark,
+    base: BaseLikelihood | None,
+    judgements: Judgements | None,
+    config: RunConfig,
+    progress: Progress,
 ) -> list[MetricRecord]:
     steps = len(scored.ood) * (len(scored.scores) + 1) + len(families(scored)) * len(scored.scores)
+    if base is not None:
+        steps += len(scored.ood) * len(sliced_scorers(scored))
     if judgements is not None:
         steps += steps_of(scored, judgements)
     with progress.track("metrics and intervals", steps, unit="tables") as advance:
         detection = list(ood_detection(scored, config.bootstrap, config.seed, lambda: advance(1)))
         graded = list(severity(scored, config.bootstrap, config.seed, lambda: advance(1)))
+        known = (
+            []
+            if base is None
+            else list(familiarity(scored, base, config.bootstrap, config.seed, lambda: advance(1)))
+        )
         errors = (
             []
             if judgements is None
             else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
         )
-    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *errors]
+    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *errors]
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:

@@ -47,7 +47,7 @@ class CheckInput:
         """One metric's record of OOD detection, where there is one with a value."""
         for record in self.records:
             own = (record["question"], record["metric"], record["scorer"], record["ood_task"])
-            if own == (DETECTION, metric, scorer, ood_task):
+            if own == (DETECTION, metric, scorer, ood_task) and record["slice"] is None:
                 return None if record["value"] is None else record
         return None
 

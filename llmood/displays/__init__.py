@@ -4,6 +4,7 @@ from llmood.displays.auroc_intervals import AurocIntervals
 from llmood.displays.base import Display
 from llmood.displays.differences import Differences
 from llmood.displays.errors_by_shift import ErrorsByShift
+from llmood.displays.familiarity import FamiliarityCurve
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
@@ -13,6 +14,7 @@ __all__ = [
     "Differences",
     "Display",
     "ErrorsByShift",
+    "FamiliarityCurve",
     "RocCurves",
     "ScoreDistribution",
     "SeverityCurve",

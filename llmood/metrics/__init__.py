@@ -15,6 +15,7 @@ from llmood.metrics.compare import (
 from llmood.metrics.correlation import spearman
 from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.coverage import accuracy_at_coverage, aurac
+from llmood.metrics.familiarity import auroc_gap_interval, thirds
 from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
@@ -49,6 +50,7 @@ __all__ = [
     "aurac",
     "aurc",
     "auroc",
+    "auroc_gap_interval",
     "average_precision",
     "bootstrap_interval",
     "bootstrap_intervals",
@@ -76,4 +78,5 @@ __all__ = [
     "smallest_detectable_difference",
     "spearman",
     "spearman_interval",
+    "thirds",
 ]

@@ -19,6 +19,7 @@ from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.errors import errors_part
 from llmood.report.examples import Example, false_alarms, misses
+from llmood.report.familiarity import familiarity_part
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
 from llmood.report.read import RunFiles, read_run
@@ -117,6 +118,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "adapters": adapters_table(run),
         "adapter_count": adapter_count(run),
         "severity": severity_parts(run, prefix),
+        "familiarity": familiarity_part(run, prefix),
         "errors": errors_part(run, prefix),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),

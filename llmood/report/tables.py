@@ -12,6 +12,7 @@ from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.errors import QUESTION as ERRORS
+from llmood.questions.familiarity import QUESTION as FAMILIARITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
@@ -28,7 +29,8 @@ class Cell:
 
     Attributes:
         text: the value, or None where it is undefined; then `reason` says why.
-        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted` or `loses`, said in words beside it; or empty.
+        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `hard_familiar` or `hard_unfamiliar`,
+            said in words beside it; or empty.
     """
 
     text: str | None
@@ -131,7 +133,7 @@ def other_records(run: RunFiles) -> list[Record]:
     return [
         r
         for r in run.records
-        if r["question"] != ERRORS
+        if r["question"] not in (ERRORS, FAMILIARITY)
         and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 

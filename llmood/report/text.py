@@ -13,6 +13,7 @@ from llmood.metrics import metrics_registry
 from llmood.questions.error_quality import PRR
 from llmood.questions.error_quality import SPEARMAN as SPEARMAN_QUALITY
 from llmood.questions.errors import ACCURACY
+from llmood.questions.familiarity import GAP, IN_SLICE
 from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.severity import CORRELATION, SHIFT
@@ -25,6 +26,8 @@ OTHER_TITLES = {
     SPEARMAN: "Rank correlation with length",
     CORRELATION: "Rank correlation with severity",
     SHIFT: "Shift of the scores, in standard deviations of ID",
+    IN_SLICE: "AUROC of a slice",
+    GAP: "AUROC on unfamiliar OOD minus that on familiar OOD",
     ACCURACY: "Right answers",
     PRR: "PRR of graded quality",
     SPEARMAN_QUALITY: "Rank correlation with the lack of quality",

@@ -56,6 +56,7 @@ def test_every_section_stands_in_the_reader_s_order(page: Page) -> None:
         "What was asked",
         "In short",
         "Which scorer finds which set",
+        "Is it harder where the base model knows the text?",
         "How the scores are spread",
         "Is it only length?",
         "Worst mistakes",
