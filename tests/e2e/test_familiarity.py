@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from llmood.metrics import auroc, thirds
+from tests.task_files import write_jsonl
 from tests.worlds import World, llmood, no_model_runs, write_world
 
 NEAR = [{"text": f"the weather of town {i} {'my card ' * (i % 5)}today"} for i in range(36)]
@@ -110,3 +111,37 @@ def test_no_slice_is_taken_for_the_whole(world: World, tmp_path: Path) -> None:
     compared = llmood("compare", run, run, "--scorer", "likelihood", "--json")
     assert compared.code == 0
     assert {record["slice"] for record in compared.json()["metrics"]} == {None}
+
+
+def test_an_import_is_sliced_by_what_it_brings(tmp_path: Path) -> None:
+    """Rows without numbers of the base model are in no slice, each with its reason."""
+
+    def rows(first: int, count: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "prompt": f"what is {number}",
+                "prompt_logprobs": {"tuned": [None, -0.01 * number], "base": [None, -0.02 * number]},
+            }
+            for number in range(first, first + count)
+        ]
+
+    strangers = [*rows(30, 30), {"prompt": "one", "prompt_logprobs": {"tuned": [None], "base": [None]}}]
+    strangers += [
+        {"prompt": f"unread {number}", "prompt_logprobs": {"tuned": [None, -1.0]}} for number in range(2)
+    ]
+    ours = write_jsonl(tmp_path / "traffic.jsonl", rows(1, 12))
+    theirs = write_jsonl(tmp_path / "strangers.jsonl", strangers)
+    run = tmp_path / "run"
+    made = llmood(
+        "import", ours, "--ood", theirs, "--shift", "near", "-o", run, "--set", "bootstrap.draws=100"
+    )
+    assert made.code == 0, made.err
+    found = {record["slice"]: record for record in own(run) if record["scorer"] == "likelihood"}
+    assert [found[name]["n_positive"] for name in SLICES] == [10, 10, 10]
+    # From −log p = 0.6 on: ten rows a slice, 0.02 apart.
+    assert [found[name]["params"]["from"] for name in SLICES] == pytest.approx([0.6, 0.8, 1.0])
+    not_sliced = found[None]["params"]["not_sliced"]
+    assert sorted(not_sliced.values()) == [1, 2]
+    assert not_sliced["one token: nothing to predict"] == 1
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "1 in no slice: one token: nothing to predict" in page
