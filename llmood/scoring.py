@@ -40,11 +40,13 @@ def fit_all(scorers: Mapping[str, Scorer], observations: Observations) -> None:
         ConfigError: the run has no rows of that split, or no verdicts where a scorer learns from them.
     """
     check_verdicts(scorers, judged=observations.verdicts is not None)
+    splits: dict[Split, Observations] = {}  # one of each, so that scorers share what they read of it
     for name, scorer in scorers.items():
         if scorer.fitted_on is None:
             continue
-        rows = _rows(name, observations, scorer.fitted_on)
-        scorer.fit(rows, _rows(name, observations, scorer.chosen_on) if scorer.chosen_on else None)
+        rows = _rows(name, observations, scorer.fitted_on, splits)
+        chosen_on = scorer.chosen_on
+        scorer.fit(rows, _rows(name, observations, chosen_on, splits) if chosen_on else None)
 
 
 def check_verdicts(scorers: Mapping[str, Scorer], *, judged: bool) -> None:
@@ -61,10 +63,14 @@ def check_verdicts(scorers: Mapping[str, Scorer], *, judged: bool) -> None:
         )
 
 
-def _rows(name: str, observations: Observations, split: Split) -> Observations:
+def _rows(
+    name: str, observations: Observations, split: Split, splits: dict[Split, Observations]
+) -> Observations:
     if split == EVALUATED:
         raise ValueError(f"{name}: nothing is fitted on the split that is measured")
-    rows = observations.of(split)
+    if split not in splits:
+        splits[split] = observations.of(split)
+    rows = splits[split]
     if rows.samples.num_rows == 0:
         raise ConfigError(
             f"scorers: {name} learns from '{split}' rows, and the run read none",

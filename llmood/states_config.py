@@ -20,5 +20,5 @@ class HiddenStatesConfig(Strict):
     """
 
     layers: str = EIGHTHS
-    positions: str = "last_prompt"
+    positions: str = "last_prompt,mean_prompt"
     dtype: Literal["float32", "float16"] = "float32"

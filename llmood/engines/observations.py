@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from llmood.tables import CAPTURE_SCHEMAS, SEVERAL_ROWS
 
 BLOCK_ROWS = 8192
 OPEN_SHARDS = 16
+Made = TypeVar("Made")
 
 
 NOWHERE = Place(None, None, FAILED, "was not captured")
@@ -60,7 +62,7 @@ class Block:
         table = self.captures[spec]
         return table, np.searchsorted(table["row"].to_numpy(), np.arange(len(self) + 1)).astype(np.int64)
 
-    def states(self, spec: CaptureSpec, layer: int | str, position: str) -> NDArray[np.float32]:
+    def states(self, spec: CaptureSpec, layer: float | str, position: str) -> NDArray[np.float32]:
         """The hidden states of one layer at one position, float32 (n, size), NaN where `status` says there is none.
 
         Args:
@@ -104,6 +106,7 @@ class Observations:
         self._shards: OrderedDict[tuple[str, tuple[str, ...]], pa.Table] = OrderedDict()
         position = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
         self._places: dict[str, list[Place]] = {}
+        self._shared: dict[Hashable, Any] = {}
         self._more: dict[str, dict[int, list[Place]]] = {}  # the draws after the first, by capture and sample
         columns = ("sample_id", "capture", "shard", "row", "status", "reason", "draw")
         for sample_id, capture, *place in zip(*(index[name].to_pylist() for name in columns), strict=True):
@@ -147,6 +150,13 @@ class Observations:
         """Those of the samples of one split."""
         own = self.samples.filter(pc.equal(self.samples["split"], split))
         return Observations(own, self._index, self._store, self.verdicts)
+
+    def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What several scorers read of these rows, made once; it lives as long as this object."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        found: Made = self._shared[key]
+        return found
 
     def judged(self, verdicts: Mapping[str, bool] | None) -> Observations:
         """The same samples, with which of their answers are right."""

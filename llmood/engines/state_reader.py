@@ -43,7 +43,7 @@ class StateReader:
         several = len(known["layer"]) * len(known["position"])
         return several * int(known["dim"]) * int(np.dtype(known["dtype"]).itemsize)
 
-    def read(self, layer: int | str, position: str) -> NDArray[np.float32]:
+    def read(self, layer: float | str, position: str) -> NDArray[np.float32]:
         """Float32 (n, size); rows without states are NaN. Size is 0 where the whole capture has none.
 
         Raises:

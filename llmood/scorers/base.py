@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -100,7 +100,7 @@ class ScorerEntry:
         Raises:
             ConfigError: the constructor has no such argument, or refuses its value.
         """
-        known = signature(self.factory).parameters
+        known = parameters_of(self.factory)
         given = arguments or {}
         for name in given:
             if name not in known:
@@ -112,6 +112,18 @@ class ScorerEntry:
             return self.factory(**{**run, **self.arguments, **given})
         except ValueError as error:
             raise ConfigError(f"{self.id}: {error}") from None
+
+
+def parameters_of(factory: Callable[..., Scorer]) -> dict[str, Parameter]:
+    """What a constructor takes, by name; of one that hands the rest on (`**name`), the parent's too."""
+    found: dict[str, Parameter] = {}
+    for parent in factory.__mro__ if isinstance(factory, type) else (factory,):
+        own = dict(signature(parent).parameters)
+        rest = [name for name, each in own.items() if each.kind is Parameter.VAR_KEYWORD]
+        found = {name: each for name, each in own.items() if name not in rest} | found
+        if not rest:
+            break
+    return found
 
 
 scorers: Registry[ScorerEntry] = Registry("scorer", "llmood.scorers", "llmood.scorers")

@@ -79,5 +79,9 @@ def _settings(config: RunConfig) -> dict[str, Any]:
         "response": {} if imported else {"max_new_tokens": config.response.max_new_tokens},
         "generations": {} if imported else generations,
         "equivalence": {"rule": rule, **reading[rule]},
+        "states": next(
+            (role for role in ("tuned", "base", "encoder") if getattr(config.models, role) is not None),
+            "tuned",
+        ),
         "hidden_states": config.hidden_states.model_dump(),
     }

@@ -74,6 +74,7 @@ class _Seen(Observations):
 
     def __init__(self, observations: Observations, role: str) -> None:
         self.__dict__.update(observations.__dict__)
+        self._shared = {}  # of the first adapter
         self._role = role
 
     def has(self, spec: CaptureSpec) -> bool:

@@ -125,7 +125,7 @@ class StateProbe(Scorer):
         return self
 
     def score(self, block: Block) -> Scores:
-        reasons = [self.unfit_ or reason for reason in reasons_of(block[self.states])]
+        reasons = [reason or self.unfit_ for reason in reasons_of(block[self.states])]
         values = np.full(len(block), np.nan)
         rows = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.intp)
         if len(rows) and self.probe_ is not None:

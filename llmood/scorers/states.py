@@ -5,11 +5,38 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.engines.observations import Observations
-from llmood.engines.states import positions_of
+from llmood.engines.observations import Block, Observations
+from llmood.engines.states import HIDDEN_STATES, positions_of
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
 from llmood.scorers.settings import Params
+
+EMBEDDING = "embedding"
+Layer = float | str
+"""A layer, as a capture's `layers` names one: 6, -1, 0.5."""
+ROLES = ("tuned", "base", "encoder")
+
+
+def representation_capture(states: str, hidden_states: Params, position: str) -> CaptureSpec:
+    """The capture of one state a sample: a model's hidden states, or an encoder's embedding.
+
+    Raises:
+        ValueError: there are no such states, or the run doesn't keep that position.
+    """
+    if states not in ROLES:
+        raise ValueError(f"states are those of {', '.join(ROLES)}, not of {states}")
+    if states == "encoder":
+        return CaptureSpec.of(EMBEDDING, "encoder", "prompt")
+    return states_capture(states, hidden_states, position)
+
+
+def states_in(block: Block, spec: CaptureSpec, layer: Layer, position: str) -> NDArray[np.float32]:
+    """The states of a block's rows, float32 (n, d), NaN where there are none.
+
+    Args:
+        layer, position: of hidden states; an embedding is one.
+    """
+    return block.states(spec, layer, position)
 
 
 def states_capture(role: str, hidden_states: Params, position: str) -> CaptureSpec:
@@ -49,11 +76,22 @@ def layers_captured(rows: Observations, spec: CaptureSpec) -> list[int]:
     return []
 
 
-def states_at(rows: Observations, spec: CaptureSpec, layer: int, position: str) -> NDArray[np.float32]:
-    """One layer's states of all rows at one position, in the rows' order: float32 (n, d), NaN where there are none."""
+def states_at(rows: Observations, spec: CaptureSpec, layer: Layer, position: str) -> NDArray[np.float32]:
+    """The states of all rows, in their order: float32 (n, d), NaN where there are none.
+
+    Raises:
+        ConfigError: the run keeps no such layer.
+    """
     found: NDArray[np.float32] | None = None
-    for block in rows.blocks([spec], {"hidden_states": []}):
-        values = block.states(spec, layer, position)
+    for block in rows.blocks([spec], {HIDDEN_STATES: []}):
+        try:
+            values = states_in(block, spec, layer, position)
+        except KeyError as error:
+            kept = ", ".join(map(str, layers_captured(rows, spec)))
+            raise ConfigError(
+                f"scorers: layer {layer} is read, and the run keeps {kept}",
+                hint="name it in hidden_states.layers, or read one of these",
+            ) from error
         if found is None:
             found = np.full((rows.samples.num_rows, values.shape[1]), np.nan, np.float32)
         found[block.positions] = values

@@ -1,0 +1,43 @@
+"""MOS: every group of classes asked for "none of mine"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llmood.measures.linear_head import LinearHead, fit_head, head_logits
+from llmood.measures.logit_scores import minimum_others
+from llmood.measures.token_statistics import Floats
+from llmood.scorers.base import register
+from llmood.scorers.representation import OF, Learned, Representation
+
+
+@register("mos", OF)
+class MOS(Representation):
+    """The smallest probability, over groups of classes, that a group's head gives to "none of mine".
+
+    Formula: `measures.logit_scores.minimum_others` (Huang and Li, CVPR 2021). A group is a domain of the task, and its
+    head tells its classes and all others apart. The publication trains all groups together; their losses are a sum, and
+    the heads share nothing here, so that each can be fitted alone.
+
+    Args:
+        reading: as in `Representation`.
+    """
+
+    heads_: list[LinearHead]
+
+    def learn(self, train: Learned, held: Learned | None) -> None:
+        groups = sorted({domain for domain in train.domains if domain})
+        if len(groups) < 2 or "" in train.domains:
+            raise ValueError(
+                "its classes aren't in groups: the task names a domain of each row, one for a class"
+            )
+        self.heads_ = []
+        for group in groups:
+            column = np.zeros(len(train.names), np.int64)
+            own = [number for number, domain in enumerate(train.domains) if domain == group]
+            column[own] = np.arange(1, len(own) + 1)
+            self.heads_.append(fit_head(train.states, column[train.classes]))
+
+    def distances(self, states: Floats) -> Floats:
+        logits = [head_logits(states, head) for head in self.heads_]
+        return minimum_others(np.concatenate(logits, axis=1), [each.shape[1] for each in logits]).uncertainty

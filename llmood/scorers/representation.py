@@ -1,0 +1,212 @@
+"""What the scorers of one state a sample share: which state, the train rows that they learn from, and their classes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.engines.observations import Block, Observations
+from llmood.measures.covariance import StateStatistics
+from llmood.measures.linear_head import LinearHead, fit_head
+from llmood.measures.token_statistics import Floats
+from llmood.records import CaptureSpec, Scores, Split
+from llmood.scorers.arguments import check_count, check_seed
+from llmood.scorers.base import Scorer
+from llmood.scorers.combined import refuse_others
+from llmood.scorers.drawn import reasons_of
+from llmood.scorers.settings import NINE_LAYERS, Params
+from llmood.scorers.states import EMBEDDING, Layer, representation_capture, states_at, states_in
+from llmood.seeds import unit_interval
+
+OF: Mapping[str, Mapping[str, Any]] = {
+    "": {},
+    ".base": {"states": "base"},
+}
+"""The variants: by whose states are read; plain: as the run has it."""
+NO_DIRECTION = "a state of zeros has no direction"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Rows to learn from, and what several scorers make of them, once.
+
+    Rows without a label count only where none has one: all are of one class then, whose name is "".
+
+    Attributes:
+        states: float64 (n, d).
+        names: of the classes.
+        classes: int64 (n,), which of them a row has.
+        domains: of the classes; "" for one that has none or several.
+    """
+
+    states: Floats
+    names: list[str]
+    classes: NDArray[np.int64]
+    domains: list[str]
+
+    @cached_property
+    def statistics(self) -> StateStatistics:
+        """The sums that means and covariances come from."""
+        found = StateStatistics()
+        found.add(self.states, self.classes)
+        return found
+
+    @cached_property
+    def head(self) -> LinearHead:
+        """A linear head that tells the classes apart.
+
+        Raises:
+            ValueError: there is one class, or the head's fit did not converge.
+        """
+        if len(self.names) < 2:
+            raise ValueError("there is one class, and two are needed: label the rows of train")
+        return fit_head(self.states, self.classes)
+
+
+class Representation(Scorer):
+    """A scorer that reads one state a sample, and learns from the ID task's `train` rows how such states lie.
+
+    What can't be learned (one row, one class where two are needed, states that don't vary) scores nothing, with the
+    reason.
+
+    Args:
+        states: `tuned` or `base`, their hidden states; `encoder`, its embeddings. By default that of them that the run
+            has, the first of this order.
+        layer, position: of hidden states, as the run's `hidden_states` names them.
+        references: it learns from at most so many rows, drawn by hash, of each label as many as of the others.
+        hidden_states: which states there are (the run's `hidden_states`).
+    """
+
+    fitted_on: ClassVar[Split | None] = "train"
+    columns: ClassVar[Mapping[str, list[str]]] = {"hidden_states": [], EMBEDDING: ["vector"]}
+    directed: ClassVar[bool] = False
+    """Whether it reads the direction of a state alone: one of zeros has none."""
+    unfit_: str | None
+
+    def __init__(
+        self,
+        *,
+        states: str = "tuned",
+        layer: Layer = -1,
+        position: str = "mean_prompt",
+        references: int = 20_000,
+        seed: int = 0,
+        hidden_states: Params = NINE_LAYERS,
+    ) -> None:
+        check_count("references", references)
+        check_seed(seed)
+        representation_capture(states, hidden_states, position)
+        self.states = states
+        self.layer = layer
+        self.position = position
+        self.references = references
+        self.seed = seed
+        self.hidden_states = hidden_states
+
+    @property
+    def capture(self) -> CaptureSpec:
+        """What it reads."""
+        return representation_capture(self.states, self.hidden_states, self.position)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that it reads, side by side."""
+        return (self.layer,)
+
+    @property
+    def needs(self) -> tuple[CaptureSpec, ...]:
+        return (self.capture,)
+
+    @property
+    def definition(self) -> str | None:
+        if self.states == "encoder":
+            return "embeddings of the encoder"
+        return f"states of {self.states}, layer {self.layer}, {self.position}"
+
+    @abstractmethod
+    def learn(self, train: Learned, held: Learned | None) -> None:
+        """Learn from train rows, at least one; from `validation` rows where the scorer is `chosen_on` them.
+
+        Raises:
+            ValueError: nothing can be learned from these.
+        """
+
+    @abstractmethod
+    def distances(self, states: Floats) -> Floats:
+        """Of states (n, d), n of at least 1, a score each (n,); higher = more OOD."""
+
+    def fit(self, train: Observations, validation: Observations | None = None) -> Self:
+        refuse_others(type(self).__name__, train, "train")
+        if validation is not None:
+            refuse_others(f"{type(self).__name__} chooses, and", validation, "validation")
+        found = self._learned(train)
+        self.unfit_ = None
+        if not len(found.states):
+            self.unfit_ = f"no row of train has a state of {self.states} to learn from"
+            return self
+        try:
+            self.learn(found, None if validation is None else self._learned(validation))
+        except ValueError as error:
+            self.unfit_ = f"nothing can be learned from train: {error}"
+        return self
+
+    def score(self, block: Block) -> Scores:
+        reasons = [reason or self.unfit_ for reason in reasons_of(block[self.capture])]
+        values = np.full(len(block), np.nan)
+        rows = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.intp)
+        if len(rows):
+            states = self._read(block)[rows]
+            usable = states.any(axis=1) if self.directed else np.ones(len(rows), np.bool_)
+            for row in rows[~usable]:
+                reasons[row] = NO_DIRECTION
+            if usable.any():
+                values[rows[usable]] = self.distances(states[usable])
+        return Scores(values, reasons)
+
+    def _read(self, block: Block) -> Floats:
+        parts = [states_in(block, self.capture, layer, self.position) for layer in self.layers]
+        return np.concatenate(parts, axis=1).astype(np.float64)
+
+    def _learned(self, train: Observations) -> Learned:
+        """The rows that it learns from, by sample id; read once for all scorers of the same states."""
+        key = (self.capture, self.layers, self.position, self.references, self.seed)
+        found: Learned = train.shared(key, lambda: self._gathered(train))
+        if self.directed and not found.states.any(axis=1).all():
+            kept = found.states.any(axis=1)
+            return replace(found, states=found.states[kept], classes=found.classes[kept])
+        return found
+
+    def _gathered(self, train: Observations) -> Learned:
+        parts = [states_at(train, self.capture, layer, self.position) for layer in self.layers]
+        states = np.concatenate(parts, axis=1)
+        there = ~np.isnan(states).any(axis=1) if states.shape[1] else np.zeros(len(states), np.bool_)
+        names = ("sample_id", "label", "domain")
+        ids, labels, domains = (train.samples[name].to_pylist() for name in names)
+        rows = np.flatnonzero(there).tolist()
+        if any(labels[row] is not None for row in rows):
+            rows = [row for row in rows if labels[row] is not None]
+        drawn: Counter[str] = Counter()
+        places: dict[int, tuple[int, float]] = {}
+        for row in sorted(rows, key=lambda row: unit_interval(self.seed, "references", ids[row])):
+            label = labels[row] or ""
+            places[row] = (drawn[label], unit_interval(self.seed, "references", ids[row]))
+            drawn[label] += 1
+        kept = sorted(sorted(rows, key=lambda row: places[row])[: self.references], key=lambda row: ids[row])
+        classes = sorted({labels[row] or "" for row in kept})
+        of: dict[str, set[str]] = {name: set() for name in classes}
+        for row in kept:
+            of[labels[row] or ""].add(domains[row] or "")
+        number = {name: place for place, name in enumerate(classes)}
+        return Learned(
+            states[kept].astype(np.float64),
+            classes,
+            np.array([number[labels[row] or ""] for row in kept], dtype=np.int64),
+            [next(iter(of[name])) if len(of[name]) == 1 else "" for name in classes],
+        )
