@@ -67,6 +67,7 @@ def write_results(
         manifest.get("canary"),
         canary_asked=config.engine.canary > 0,
         compared=manifest.get("compared") or {},
+        scorers=scorers,
     )
     found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what

@@ -14,6 +14,7 @@ from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.questions.populations import ScoredBenchmark
 from llmood.records import Check
 from llmood.registry import Registry
+from llmood.scorers.base import Scorer
 from llmood.scoring import ScorerColumn
 
 
@@ -30,6 +31,7 @@ class CheckInput:
         observations: for the checks that look at tokens.
         canary: what `engines.canary.examine` found; None where nothing was examined.
         canary_asked: whether the configuration asks for it (`engine.canary`).
+        scorers: by name, as they were fitted.
         compared: of each comparison of answers, what it took (`judging.equivalence.count.Count`).
     """
 
@@ -42,6 +44,7 @@ class CheckInput:
     canary: Mapping[str, Any] | None = None
     canary_asked: bool = True
     compared: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
 
     def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
         """One metric's record of OOD detection, where there is one with a value."""

@@ -9,6 +9,7 @@ from benchmarks.clinc150 import Clinc150
 from benchmarks.context import Line
 from benchmarks.lm_eval import AgainstLmEval
 from benchmarks.lm_polygraph import AgainstLmPolygraph
+from benchmarks.memory_of_states import MemoryOfStates
 from benchmarks.nearest_neighbours import NearestNeighbours
 from benchmarks.one_at_a_time import AgainstOneAtATime
 from benchmarks.peak_memory import MemoryOfSamples, MemoryOfVocabulary
@@ -45,4 +46,5 @@ def lines_for(device: str) -> Sequence[Line]:
         Clinc150(),
         Bootstrap(),
         NearestNeighbours(),
+        MemoryOfStates(),
     ]

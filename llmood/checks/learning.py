@@ -1,0 +1,50 @@
+"""What did the scorers that learn make of the rows that they were given?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from llmood.checks.base import CheckInput, checks
+from llmood.records import Check
+from llmood.scorers.on_adapter import OnAdapter
+
+ILL_CONDITIONED = 1e12
+"""From here on, float64 leaves four digits or fewer of a distance's."""
+
+
+@checks.register("nothing_learned")
+def nothing_learned(given: CheckInput) -> Iterator[Check]:
+    """A scorer that could learn nothing scores nothing; a table without it looks as if nobody had asked for it."""
+    for name, scorer in _learned(given):
+        reason = getattr(scorer, "unfit_", None)
+        if reason is not None:
+            detail = f"{name} scores nothing: {reason}."
+            yield Check("nothing_learned", "warning", "Nothing was learned", detail, values={"scorer": name})
+
+
+@checks.register("condition_number")
+def condition_number(given: CheckInput) -> Iterator[Check]:
+    """How far apart a covariance's directions are in size, by which a distance's rounding grows."""
+    for name, scorer in _learned(given):
+        number = getattr(scorer, "condition_number_", None)
+        if number is None:
+            continue
+        bad = number >= ILL_CONDITIONED
+        detail = (
+            f"The covariance behind {name} has the condition number {number:.3g}, and is shrunk by "
+            f"{scorer.shrinkage_:.3g} towards equal variances."
+        )
+        yield Check(
+            "condition_number",
+            "warning" if bad else "info",
+            "A covariance is nearly singular" if bad else "Covariances",
+            detail,
+            values={"scorer": name, "condition_number": number, "shrinkage": scorer.shrinkage_},
+        )
+
+
+def _learned(given: CheckInput) -> Iterator[tuple[str, Any]]:
+    for name, scorer in given.scorers.items():
+        if scorer.fitted_on is not None:
+            yield name, scorer.scorer if isinstance(scorer, OnAdapter) else scorer
