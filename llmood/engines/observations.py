@@ -104,41 +104,59 @@ class Observations:
         self._index = index
         self._store = store
         self._shards: OrderedDict[tuple[str, tuple[str, ...]], pa.Table] = OrderedDict()
-        position = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
-        self._places: dict[str, list[Place]] = {}
         self._shared: dict[Hashable, Any] = {}
-        self._more: dict[str, dict[int, list[Place]]] = {}  # the draws after the first, by capture and sample
-        columns = ("sample_id", "capture", "shard", "row", "status", "reason", "draw")
-        for sample_id, capture, *place in zip(*(index[name].to_pylist() for name in columns), strict=True):
-            self._places.setdefault(capture, [NOWHERE] * len(position))
-            if sample_id in position:
-                self._add(capture, position[sample_id], Place(*place))
+        # By the index's rows, and one more for -1, nowhere: which of the shards by name (-1: none), which row there.
+        names = pc.unique(index["shard"]).drop_null().sort()
+        self._shard_names: list[str] = names.to_pylist()
+        self._shard_of = np.append(_numbers(pc.index_in(index["shard"], value_set=names), -1), -1)
+        self._row_of = np.append(_numbers(index["row"], 0), 0)
+        sample = _numbers(
+            pc.index_in(index["sample_id"], value_set=samples["sample_id"].combine_chunks()), -1
+        )
+        # By capture, rows of the index: the one of each sample, -1 where there is none; and of several, all.
+        self._entries: dict[str, NDArray[np.int64]] = {}
+        self._several: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        captures = pc.unique(index["capture"])
+        capture = _numbers(pc.index_in(index["capture"], value_set=captures), -1)
+        for number, name in enumerate(captures.to_pylist()):
+            entries = np.full(samples.num_rows, -1, dtype=np.int64)
+            own = np.flatnonzero((capture == number) & (sample >= 0))
+            if name.partition("/")[0] in SEVERAL_ROWS:
+                entries[sample[own[::-1]]] = own[::-1]
+                self._several[name] = self._by_draw(entries, sample, own)
+            else:
+                entries[sample[own]] = own
+            self._entries[name] = entries
 
-    def _add(self, capture: str, row: int, place: Place) -> None:
-        places = self._places[capture]
-        if places[row] is NOWHERE or capture.partition("/")[0] not in SEVERAL_ROWS:
-            places[row] = place
-        else:
-            self._more.setdefault(capture, {}).setdefault(row, []).append(place)
+    def _by_draw(
+        self, first: NDArray[np.int64], sample: NDArray[np.int64], own: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All rows of the index by sample and draw, -1 where a sample has none; and where each sample's begin."""
+        nowhere = np.flatnonzero(first < 0)
+        rows = np.append(sample[own], nowhere)
+        draws = np.append(_numbers(self._index["draw"], 0)[own], np.zeros_like(nowhere))
+        entries = np.append(own, np.full_like(nowhere, -1))
+        order = np.lexsort((draws, rows))
+        return entries[order], np.searchsorted(rows[order], np.arange(len(first) + 1)).astype(np.int64)
 
     @property
     def captures(self) -> list[str]:
         """The ids of what was captured."""
-        return list(self._places)
+        return list(self._entries)
 
     def has(self, spec: CaptureSpec) -> bool:
-        return self._id(spec) in self._places
+        return self._id(spec) in self._entries
 
     def _id(self, spec: CaptureSpec) -> str:
         """What was captured for a spec: itself, or of a response one that has more than was asked for."""
-        if spec.id in self._places or spec.kind != RESPONSE:
+        if spec.id in self._entries or spec.kind != RESPONSE:
             return spec.id
-        richer = (name for name in self._places if serves(CaptureSpec.from_id(name), spec))
+        richer = (name for name in self._entries if serves(CaptureSpec.from_id(name), spec))
         return next(richer, spec.id)
 
     def having(self, spec: CaptureSpec) -> Observations:
         """Those of the samples that a capture was made of, whatever came of it."""
-        made = pa.array([place is not NOWHERE for place in self._placed(spec)], pa.bool_())
+        made = pa.array(self._placed(spec) >= 0)
         return Observations(self.samples.filter(made), self._index, self._store, self.verdicts)
 
     def keys(self, spec: CaptureSpec) -> dict[str, str | None]:
@@ -187,11 +205,8 @@ class Observations:
         order = np.arange(self.samples.num_rows)
         if captures:
             # What is largest decides.
-            places = self._placed(min(captures, key=lambda spec: spec.kind != HIDDEN_STATES))
-            order = np.array(
-                sorted(order, key=lambda row: (places[row].shard or "", places[row].row or 0, row)),
-                dtype=np.int64,
-            )
+            entries = self._placed(min(captures, key=lambda spec: spec.kind != HIDDEN_STATES))[order]
+            order = np.lexsort((order, self._row_of[entries], self._shard_of[entries]))
         for start in range(0, len(order), size):
             positions = order[start : start + size]
             tables = {spec: self._take(spec, positions, (columns or {}).get(spec.kind)) for spec in captures}
@@ -199,49 +214,58 @@ class Observations:
             yield Block(positions, self.samples.take(pa.array(positions)), tables, readers)
 
     def _reader(self, spec: CaptureSpec, positions: NDArray[np.int64]) -> StateReader:
-        places = self._placed(spec)
-        example = next((place.shard for place in places if place.shard is not None), None)
-        return StateReader(self._store, [places[position] for position in positions], example)
+        entries = self._placed(spec)
+        shards = self._shard_of[entries]
+        held = shards[shards >= 0]
+        example = self._shard_names[held[0]] if len(held) else None
+        return StateReader(self._store, self._told(entries[positions]), example)
 
-    def _placed(self, spec: CaptureSpec) -> list[Place]:
+    def _told(self, entries: NDArray[np.int64]) -> list[Place]:
+        """What the index says of these, place by place."""
+        found = self._index.select(Place._fields).take(pa.array(np.maximum(entries, 0), mask=entries < 0))
+        rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
+        return [Place(*row) if entry >= 0 else NOWHERE for entry, row in zip(entries, rows, strict=True)]
+
+    def _placed(self, spec: CaptureSpec) -> NDArray[np.int64]:
         name = self._id(spec)
-        if name not in self._places:
+        if name not in self._entries:
             raise StoreError(
                 f"the run has no capture {spec.id}", hint="run it again with that scorer in its list"
             )
-        return self._places[name]
+        return self._entries[name]
 
     def _take(self, spec: CaptureSpec, positions: NDArray[np.int64], columns: list[str] | None) -> pa.Table:
         """The rows of one capture, aligned with `positions`; a row without an observation is null with its reason."""
-        places = self._placed(spec)
+        entries = self._placed(spec)
         if spec.kind not in SEVERAL_ROWS:
-            return self._rows(spec, [places[position] for position in positions], columns)
-        more = self._more.get(spec.id, {})
-        drawn = [
-            sorted((places[position], *more.get(position, ())), key=lambda place: place.draw or 0)
-            for position in positions.tolist()
-        ]
-        table = self._rows(spec, [place for draws in drawn for place in draws], columns)
+            return self._rows(spec, entries[positions], columns)
+        every, offsets = self._several[spec.id]
+        drawn = [every[offsets[position] : offsets[position + 1]] for position in positions]
+        entries = np.concatenate([*drawn, np.empty(0, np.int64)])
         owner = np.repeat(np.arange(len(drawn)), [len(draws) for draws in drawn])
-        numbers = pa.array([place.draw for draws in drawn for place in draws], pa.int16())
-        return table.append_column("row", pa.array(owner, pa.int64())).append_column("draw", numbers)
+        numbers = self._index["draw"].take(pa.array(np.maximum(entries, 0), mask=entries < 0))
+        table = self._rows(spec, entries, columns).append_column("row", pa.array(owner, pa.int64()))
+        return table.append_column("draw", numbers.cast(pa.int16()))
 
-    def _rows(self, spec: CaptureSpec, places: Sequence[Place], columns: list[str] | None) -> pa.Table:
-        """What is at these places, in their order."""
+    def _rows(self, spec: CaptureSpec, entries: NDArray[np.int64], columns: list[str] | None) -> pa.Table:
+        """What these rows of the index stand for, in their order."""
         schema = CAPTURE_SCHEMAS[spec.kind]
         names = [name for name in schema.names if columns is None or name in {*columns, "status", "reason"}]
-        rows_of: dict[str | None, list[int]] = {}
-        for row, place in enumerate(places):
-            rows_of.setdefault(place.shard, []).append(row)
-        parts, order = [], []
-        for shard, rows in rows_of.items():
-            order += rows
-            if shard is None:
-                parts.append(_absent([places[row] for row in rows], schema, names))
+        shards = self._shard_of[entries]
+        order = np.argsort(shards, kind="stable")
+        parts = []
+        for shard in np.unique(shards).tolist():
+            own = entries[shards == shard]
+            if shard < 0:
+                parts.append(_absent(self._told(own), schema, names))
             else:
-                parts.append(self._shard(shard, names).take(pa.array([places[row].row for row in rows])))
+                whole, rows = self._shard(self._shard_names[shard], names), self._row_of[own]
+                every = np.array_equal(rows, np.arange(whole.num_rows))
+                parts.append(whole if every else whole.take(pa.array(rows)))
         joined = pa.concat_tables(parts) if parts else schema.empty_table().select(names)
-        return joined.take(pa.array(np.argsort(np.array(order, dtype=np.int64)))).combine_chunks()
+        if (np.diff(order) != 1).any():  # blocks follow the store, so mostly they are in order already
+            joined = joined.take(pa.array(np.argsort(order)))
+        return joined.combine_chunks()
 
     def _shard(self, shard: str, names: list[str]) -> pa.Table:
         key = (shard, tuple(names))
@@ -255,6 +279,11 @@ class Observations:
                 self._shards.popitem(last=False)
         self._shards.move_to_end(key)
         return self._shards[key]
+
+
+def _numbers(column: pa.ChunkedArray, absent: int) -> NDArray[np.int64]:
+    """A column of whole numbers, with `absent` for null."""
+    return np.asarray(pc.fill_null(column.cast(pa.int64()), absent).to_numpy(), dtype=np.int64)
 
 
 def _absent(places: list[Place], schema: pa.Schema, names: list[str]) -> pa.Table:

@@ -29,6 +29,7 @@ SAID = derived_capture("response", "tuned", CONFIDENCE, max_new_tokens=20)
 class Needing:
     fitted_on = None
     chosen_on = None
+    fit_needs: tuple[CaptureSpec, ...] = ()
 
     def __init__(self, *needs: CaptureSpec) -> None:
         self.needs = needs
