@@ -40,9 +40,9 @@ class StateProbe(Scorer):
     """A logistic regression on the states of neighbouring layers at one position.
 
     Formula: `measures.probe`. A probe of each layer is fitted on the ID task's `train` rows; the neighbouring layers
-    whose probes best predict the `validation` rows (mean AUROC) are read together, and how much the weights shrink is
-    chosen there too, by the log loss. `curve_` keeps each layer's AUROC. Where there are too few rows of one kind to
-    choose by, all layers are read.
+    whose probes best predict the `validation` rows (mean AUROC) are read together, or all layers are. Which of the two,
+    and how much the weights shrink, is chosen there too, by the log loss. `curve_` keeps each layer's AUROC. Where
+    there are too few rows of one kind to choose by, all layers are read.
 
     A model that was tuned on `train` remembers it, and what its states say there is not what they say of new questions.
     `.held_out` learns from `validation` alone, and chooses by predictions for folds of it that were left out.
@@ -147,11 +147,15 @@ class StateProbe(Scorer):
         for layer in layers:
             self.curve_[layer] = auroc(self._predicted(known, held, [layer], UNCHOSEN), by.positive)
         first, behind = best_window(list(self.curve_.values()), self.least_layers)
-        chosen = layers[first:behind]
-        losses = {
-            ridge: log_loss(self._predicted(known, held, chosen, ridge), by.positive) for ridge in RIDGES
-        }
-        return chosen, best_ridge(losses)
+        found: list[tuple[float, list[int], float]] = []
+        for chosen in (layers[first:behind], layers):
+            losses = {
+                ridge: log_loss(self._predicted(known, held, chosen, ridge), by.positive) for ridge in RIDGES
+            }
+            ridge = best_ridge(losses)
+            found.append((losses[ridge], chosen, ridge))
+        _, chosen, ridge = min(found, key=lambda each: each[0])
+        return chosen, ridge
 
     def _predicted(self, known: _Known, held: _Known | None, layers: list[int], ridge: float) -> Floats:
         states = self._read(known, layers)

@@ -19,11 +19,11 @@ SHAPE = Shape(128, 8, 352, 4, 4, 1000)
 
 @dataclass(frozen=True)
 class MemoryOfStates:
-    """A process's peak with 8 layers at 2 positions of 5,000 and of 20,000 samples; flat is within a tenth."""
+    """A process's peak with 8 layers at 2 positions of 20,000 and of 40,000 samples; flat is within a tenth."""
 
     name: str = "memory_of_states"
     shape: Shape = SHAPE
-    samples: Sequence[int] = (5_000, 20_000)
+    samples: Sequence[int] = (20_000, 40_000)
     layers: str = "1-8"
     tokens: int = 24
     train: int = 2_000
