@@ -12,26 +12,24 @@ import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.correctness_choice import asks_for_answers
-from llmood.engines.base import Engine, engines, prompted_roles
+from llmood.engines.base import ENCODER, Engine, prompted_roles
 from llmood.engines.captures import (
     Needs,
-    all_needs,
     capture_splits,
     required_captures,
     required_comparisons,
     richest_response,
     within_reach,
 )
-from llmood.engines.choose import able, choose_engine
+from llmood.engines.encoder import cut_texts, encoded_lengths
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
 from llmood.judging.equivalence.judge_reader import JudgeReader
 from llmood.judging.judge_model import replies_of
+from llmood.planned_engine import check_captures, make_engine
 from llmood.populations import load_tasks
-from llmood.prompting.judge import JUDGE
-from llmood.prompting.same_answer import SAME_ANSWER
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
@@ -80,11 +78,19 @@ class Plan:
 
     def foreseen(self) -> list[Check]:
         """What can be said before anything is run: the tasks' checks, and prompts that won't be scored."""
-        limit = min(self.engine.context_length(role) for role in prompted_roles(self.engine))
-        tokens = self.samples["prompt_tokens"].to_numpy()
+        found = list(self.checks)
         names = np.array(self.samples["task"].to_pylist())
         names[np.array(self.samples["split"].to_pylist()) != EVALUATED] = ""
-        found = list(self.checks)
+        if any(spec.model == ENCODER for spec in self.captures):
+            lengths = encoded_lengths(self.engine, self.prompts)
+            found += cut_texts(
+                {task.name: lengths[names == task.name] for task in self.tasks},
+                self.engine.context_length(ENCODER),
+            )
+        limits = [self.engine.context_length(role) for role in prompted_roles(self.engine)]
+        if not limits:
+            return found
+        limit, tokens = min(limits), self.samples["prompt_tokens"].to_numpy()
         for task in self.tasks:
             over = int((tokens[names == task.name] > limit).sum())
             if over:
@@ -127,11 +133,10 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     judges = rule is not None and "entailed" in rule.reads
     readers = make_readers(config, folder, comparisons, judges=judges)
     asked = asked_of_engine(config.models, comparisons)
-    choice = choose_engine(config.engine, [*captures, *asked])
-    engine = make_engine(config, folder, choice.kind)
+    engine, why = make_engine(config, folder, [*captures, *asked])
     response = within_reach(engine, response)
     captures = required_captures(needing, response)
-    _check_captures(engine, chosen, [*captures, *asked])
+    check_captures(engine, chosen, [*captures, *asked])
     benchmark = (
         config.benchmark
         if isinstance(config.benchmark, BenchmarkSpec)
@@ -156,7 +161,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         benchmark,
         tasks,
         engine,
-        choice.why,
+        why,
         chosen,
         captures,
         splits,
@@ -202,50 +207,6 @@ def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
             f"scorers: {reading} reads the answers' words, and this run keeps none (--no-text)",
             hint="leave out the scorers that compare answers, or keep the text",
         )
-
-
-def make_engine(config: RunConfig, folder: Path | None, kind: str) -> Engine:
-    """An engine for a configuration's models, which are found and checked; none is loaded."""
-    if config.models.base is None and config.models.tuned is None:
-        raise ConfigError("models: is empty", hint="name at least models.base or models.tuned")
-    if kind == "imported":
-        raise ConfigError(
-            "engine.kind: 'imported' runs no model: its run was made by 'llmood import'",
-            hint="'llmood rescore' scores that run again",
-        )
-    return engines.get(kind, place="engine.kind")(config.engine, config.models, folder)
-
-
-def _check_captures(engine: Engine, chosen: dict[str, Scorer], captures: list[CaptureSpec]) -> None:
-    for name, scorer in chosen.items():
-        for spec in all_needs([scorer]):
-            if spec.model not in engine.roles:
-                raise ConfigError(f"scorers: {name} needs models.{spec.model}, which the configuration lacks")
-    for spec in captures:
-        lacking = engine.lacks(spec)
-        if lacking is not None:
-            needed_by = next(
-                (f"scorers: {name}" for name, scorer in chosen.items() if _needs(scorer, spec)),
-                "scorers: a response scorer"
-                if any(need.needs_response for need in all_needs(chosen.values()))
-                else "correctness:",
-            )
-            if spec.target == JUDGE.target:
-                needed_by = "correctness:"
-            if spec.target == SAME_ANSWER.target:
-                needed_by = "equivalence.rule: judge"
-            others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
-            raise ConfigError(
-                f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
-                hint=f"engines that can: {others or 'none'}",
-            )
-        engine.check(spec)
-
-
-def _needs(scorer: Scorer, spec: CaptureSpec) -> bool:
-    needs = all_needs([scorer])
-    responses = [need for need in needs if need.kind == spec.kind == "response"]
-    return spec in needs or any(need.model == spec.model for need in responses)
 
 
 def _describe_task(task: PlannedTask) -> dict[str, Any]:

@@ -193,8 +193,10 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("sentence", pa.list_(pa.int16())),
         ("claim_logprobs", pa.list_(pa.float32())),
     ),
-    # What a sentence encoder made of a text, of length 1.
-    "embedding": _schema("embedding", 1, *_OUTCOME, ("vector", pa.list_(pa.float32()))),
+    # What a sentence encoder made of a text, of length 1; and how many tokens the whole text is to it.
+    "embedding": _schema(
+        "embedding", 1, *_OUTCOME, ("vector", pa.list_(pa.float32())), ("tokens", pa.int32())
+    ),
     # What an inference model said of a pair of texts: contradiction, neutral, entailment. Of a judge: that they say
     # something else, 0, and that they say the same.
     "nli": _schema("nli", 1, *_OUTCOME, ("probabilities", pa.list_(pa.float32(), 3))),

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from llmood.config import RunConfig
-from llmood.engines.base import Engine, prompt_role, prompted_roles
+from llmood.engines.base import ENCODER, Engine, prompt_role, prompted_roles
 from llmood.engines.prompts import encode_texts, is_chat, prompt_text
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
@@ -54,8 +54,9 @@ class PlannedTask:
 def tokenise(
     tasks: Sequence[PlannedTask], engine: Engine, config: RunConfig
 ) -> tuple[tuple[Prompt, ...], pa.Table]:
-    """Every prompt's text and ids, once, by the tuned model's tokenizer (the base's where there is no tuned one)."""
+    """Every prompt's text and ids, once, by the tuned model's tokenizer (else the base's, else the encoder's)."""
     role = prompt_role(engine)
+    wanted = False if role == ENCODER else config.chat  # an encoder reads the bare words
     tokenizer = engine.tokenizer(role)
     other = engine.tokenizer("base") if "base" in engine.roles else tokenizer
     prompts: list[Prompt] = []
@@ -64,8 +65,8 @@ def tokenise(
     parts = [(task, task.samples) for task in tasks]
     parts += [(task, task.loaded.samples[split]) for task in tasks for split in task.fitted]
     for task, samples in parts:
-        texts = [prompt_text(sample, tokenizer, config.chat, f"models.{role}") for sample in samples]
-        rendered = [is_chat(sample, config.chat) for sample in samples]
+        texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
+        rendered = [is_chat(sample, wanted) for sample in samples]
         ids = encode_texts(tokenizer, texts, rendered)
         if other.identity != tokenizer.identity:
             _check_same_ids(samples, ids, encode_texts(other, texts, rendered))

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmood.checks.base import CheckInput, checks
 from llmood.checks.identities import is_fake
+from llmood.engines.base import ENCODER
 from llmood.records import Check
 
 # What two right ways may differ by, a token: the largest difference, and the mean. In half precision each product is
@@ -56,7 +57,8 @@ def _not_examined(given: CheckInput) -> str | None:
     """Why no sample was compared, where that is worth a warning: an engine without a model has nothing to prove."""
     found = given.canary
     if not found:
-        off = not given.canary_asked and not is_fake(given.models)
+        spoken = any(role != ENCODER for role in given.models)
+        off = spoken and not given.canary_asked and not is_fake(given.models)
         return f"engine.canary is 0: no sample was scored a second way, {UNPROVEN}" if off else None
     if found["path"] is None:
         return f"No sample was scored a second way, {UNPROVEN}: {found['reason']}"

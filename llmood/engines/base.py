@@ -29,15 +29,19 @@ class Request:
     Attributes:
         spans: names of their parts, as (name, start, end).
         seed: of draws; two samples of the same text are drawn for by themselves.
+        text: for an encoder, the words themselves: it makes its own ids of them, and may cut them.
     """
 
     token_ids: tuple[int, ...]
     spans: tuple[tuple[str, int, int], ...] = ()
     seed: int | None = None
+    text: str | None = None
 
     @property
     def content(self) -> str:
         """All of it as text, for the key: the same ids cut into other spans are another observation."""
+        if self.text is not None:
+            return self.text
         spans = ",".join(f"{name}-{start}-{end}" for name, start, end in self.spans)
         seed = "" if self.seed is None else f";seed={self.seed}"
         return f"{','.join(map(str, self.token_ids))};{spans}{seed}"
@@ -210,14 +214,17 @@ class BatchedEngine(Engine):
 engines: Registry[type[Engine]] = Registry("engine", "llmood.engines", "llmood.engines")
 
 
+ENCODER, EMBEDDING = "encoder", "embedding"  # the role that reads words, and what it makes of them
+
+
 def prompt_role(engine: Engine) -> str:
-    """The role whose tokenizer makes the prompts, for every model: the tuned one's where there is one."""
-    return "tuned" if "tuned" in engine.roles else "base"
+    """The role whose tokenizer makes the prompts, for every language model: the tuned one's where there is one."""
+    return next((role for role in ("tuned", "base") if role in engine.roles), ENCODER)
 
 
 def prompted_roles(engine: Engine) -> tuple[str, ...]:
-    """The roles that are sent the samples' own prompts; a judge reads others, in tokens of its own."""
-    return tuple(role for role in engine.roles if role != "judge")
+    """The roles that are sent the samples' prompts as ids; a judge reads others, an encoder the words themselves."""
+    return tuple(role for role in engine.roles if role not in ("judge", ENCODER))
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

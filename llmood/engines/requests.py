@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmood.engines.base import Engine, Request, prompt_role
+from llmood.engines.base import ENCODER, Engine, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, template_of
@@ -14,6 +14,7 @@ from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Me
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
 
+NO_WORDS = "the text is empty"
 ANSWERS = ("response", "generations")  # what is decoded: at least one token has to have its place
 
 
@@ -31,6 +32,11 @@ class Prompt:
     messages: tuple[Message, ...] = ()
     chat: bool = False
     references: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words of its messages, without template."""
+        return "\n".join(message.content for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ def request_of(
         response: the answer that it was given, for what needs one.
         draws: the words of further answers, for a derived prompt that asks for them.
     """
+    if spec.model == ENCODER:
+        return _words(engine, prompt)
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
     if not ids:
@@ -85,6 +93,16 @@ def request_of(
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
     return Request(ids, spans, _seed(spec, prompt.sample_id))
+
+
+def _words(engine: Engine, prompt: Prompt) -> Request | Unmade:
+    """A sample's own words without any template, for an encoder; the ids say how long they are to it."""
+    text = prompt.text
+    if not text.strip():
+        return Unmade(UNSCORED, NO_WORDS)
+    own = prompt_role(engine) == ENCODER
+    ids = prompt.token_ids if own else engine.tokenizer(ENCODER).encode([text], rendered=False)[0]
+    return Request(ids, text=text)
 
 
 def _derived(

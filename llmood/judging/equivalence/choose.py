@@ -9,8 +9,8 @@ from typing import Any
 
 from llmood.config import Models, RunConfig
 from llmood.engines.captures import ALTERNATIVES
+from llmood.engines.encoder_model import EncoderModel
 from llmood.errors import ConfigError
-from llmood.judging.equivalence.encoder_model import EncoderModel
 from llmood.judging.equivalence.judge_reader import JudgeReader, verdicts_of
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.records import CaptureSpec

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from llmood.engines.captures import ALTERNATIVES, OF_TOKENS, compared
+from llmood.engines.encoder_model import EncoderModel
 from llmood.engines.observations import Block, Observations
 from llmood.engines.store import Context, Location, Store
 from llmood.judging.equivalence.alternatives import FURTHER, Alternatives
@@ -16,7 +17,6 @@ from llmood.judging.equivalence.between_draws import BetweenDraws
 from llmood.judging.equivalence.count import Count
 from llmood.judging.equivalence.draws import Unread
 from llmood.judging.equivalence.embeddings import Embeddings
-from llmood.judging.equivalence.encoder_model import EncoderModel
 from llmood.judging.equivalence.judge_reader import JudgeReader
 from llmood.judging.equivalence.nli_model import NliModel
 from llmood.judging.equivalence.relevance import Decode, TokenRelevance

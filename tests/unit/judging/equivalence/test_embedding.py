@@ -14,7 +14,7 @@ from llmood.config import EngineConfig, FullModel
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, EngineError
 from llmood.judging.equivalence.embeddings import Embeddings
-from llmood.judging.equivalence.encoder_model import EncoderModel
+from llmood.engines.encoder_model import EncoderModel
 from llmood.judging.equivalence.rules import AnswerPair, EmbeddingRule
 from tests.encoders import save_encoder, write
 from tests.tiny_models import change_json

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ VERSION = 2
 PLACE = "models.encoder"
 LIBRARY = "sentence_transformers."
 DECIDING = (".json", ".safetensors", ".txt", ".model")
+SETTINGS = "sentence_*_config.json"  # the library's own; its name tells the kind of model too
 
 
 class EncoderModel:
@@ -44,7 +46,7 @@ class EncoderModel:
         if not tokenizer_files(self.weights.folder):
             raise ConfigError(f"{PLACE}: {self.weights.folder} holds no tokenizer")
         _check_modules(self.weights.folder)
-        self._device = choose_device(engine.device)
+        self.device = choose_device(engine.device)
         self._dtype = "float32"  # the engine's choice of precision is the language models'; this one is small
         self._loaded: TextEncoder | None = None
 
@@ -58,16 +60,39 @@ class EncoderModel:
             "version": [VERSION, *map(version, libraries)],
             "weights": self.weights.digest,
             "files": FileDigests().of_all(sorted(files)),
+            "max_length": self.max_length,
             "dtype": self._dtype,
-            "device": self._device.split(":")[0],
+            "device": self.device.split(":")[0],
         }
+
+    @cached_property
+    def max_length(self) -> int:
+        """The tokens that it reads of a text, what begins and ends one included; it cuts off the rest.
+
+        Raises:
+            ConfigError: no file says how many.
+        """
+        folder = self.weights.folder
+        said = [self.weights.read_json(path.name) for path in sorted(folder.glob(SETTINGS))]
+        limits = [each["max_seq_length"] for each in said if each.get("max_seq_length")]
+        if not limits:
+            own = folder / "tokenizer_config.json"
+            tokenizer = self.weights.read_json(own.name) if own.is_file() else {}
+            limits = [tokenizer.get("model_max_length"), self.weights.config.get("max_position_embeddings")]
+        known = [int(limit) for limit in limits if isinstance(limit, int | float) and limit > 0]
+        if not known:
+            raise ConfigError(
+                f"{PLACE}: {folder} doesn't say how long a text may be",
+                hint="add 'max_seq_length' to its sentence_bert_config.json",
+            )
+        return min(known)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors (n, size) of length 1."""
         from llmood.engines.models.text_encoder import TextEncoder
 
         if self._loaded is None:
-            self._loaded = TextEncoder(self.weights.folder, dtype=self._dtype, device=self._device)
+            self._loaded = TextEncoder(self.weights.folder, dtype=self._dtype, device=self.device)
         return self._loaded.vectors(texts)
 
     def close(self) -> None:

@@ -1,0 +1,110 @@
+"""The engine of a plan: made for a configuration's models, and asked whether it can capture what scorers need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from llmood.config import RunConfig
+from llmood.engines.base import ENCODER, Engine, engines
+from llmood.engines.captures import all_needs
+from llmood.engines.choose import able, choose_engine
+from llmood.engines.encoder import EncoderEngine
+from llmood.engines.with_encoder import WithEncoder
+from llmood.errors import ConfigError
+from llmood.prompting.judge import JUDGE
+from llmood.prompting.same_answer import SAME_ANSWER
+from llmood.records import CaptureSpec
+from llmood.scorers.base import Scorer
+
+ALONE = "models.encoder is the only model, and reads words by itself"
+
+
+def make_engine(
+    config: RunConfig, folder: Path | None, captures: Sequence[CaptureSpec]
+) -> tuple[Engine, str]:
+    """An engine for a configuration's models, which are found and checked; none is loaded.
+
+    Args:
+        captures: what it will be asked for. An encoder that none of them asks for is left alone, unless it is all
+            that there is.
+
+    Returns:
+        (engine, why it is this one).
+
+    Raises:
+        ConfigError: there is no model, or the engine takes none.
+    """
+    if config.engine.kind == "imported":
+        raise ConfigError(
+            "engine.kind: 'imported' runs no model: its run was made by 'llmood import'",
+            hint="'llmood rescore' scores that run again",
+        )
+    if config.models.base is None and config.models.tuned is None:
+        return _alone(config, folder), ALONE
+    spoken = [spec for spec in captures if spec.model != ENCODER]
+    choice = choose_engine(config.engine, spoken)
+    engine = engines.get(choice.kind, place="engine.kind")(config.engine, config.models, folder)
+    if config.models.encoder is None or len(spoken) == len(captures):
+        return engine, choice.why
+    return WithEncoder(engine, EncoderEngine(config.engine, config.models, folder)), choice.why
+
+
+def _alone(config: RunConfig, folder: Path | None) -> Engine:
+    """The encoder of a run that has no language model."""
+    if config.models.encoder is None:
+        raise ConfigError(
+            "models: is empty", hint="name at least models.base, models.tuned or models.encoder"
+        )
+    if config.engine.kind != "auto":
+        engines.get(config.engine.kind, place="engine.kind")
+    if config.chat:
+        raise ConfigError(
+            "chat: an encoder reads the bare words, and this run has no language model",
+            hint="leave it out, or name models.base or models.tuned",
+        )
+    return EncoderEngine(config.engine, config.models, folder)
+
+
+def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec]) -> None:
+    """Refuse what the engine can't capture.
+
+    Raises:
+        ConfigError: a scorer needs it.
+    """
+    for name, scorer in chosen.items():
+        for spec in all_needs([scorer]):
+            if spec.model not in engine.roles:
+                raise ConfigError(
+                    f"scorers: {name} needs models.{spec.model}, which the configuration lacks",
+                    hint=f"name one there, or leave {name} out",
+                )
+    for spec in captures:
+        lacking = engine.lacks(spec)
+        if lacking is not None:
+            others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
+            needed_by = _needed_by(spec, chosen)
+            raise ConfigError(
+                f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
+                hint=f"engines that can: {others or 'none'}",
+            )
+        engine.check(spec)
+
+
+def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> str:
+    """Who asks for a capture, as a message begins."""
+    if spec.target == SAME_ANSWER.target:
+        return "equivalence.rule: judge"
+    if spec.target == JUDGE.target:
+        return "correctness:"
+    for name, scorer in chosen.items():
+        if _needs(scorer, spec):
+            return f"scorers: {name}"
+    responding = any(need.needs_response for need in all_needs(chosen.values()))
+    return "scorers: a response scorer" if responding else "correctness:"
+
+
+def _needs(scorer: Scorer, spec: CaptureSpec) -> bool:
+    needs = all_needs([scorer])
+    responses = [need for need in needs if need.kind == spec.kind == "response"]
+    return spec in needs or any(need.model == spec.model for need in responses)
