@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from llmood.engines.base import EMBEDDING
 from llmood.engines.observations import Block, Observations
 from llmood.measures.covariance import StateStatistics
 from llmood.measures.linear_head import LinearHead, fit_head
@@ -22,7 +23,7 @@ from llmood.scorers.base import Scorer
 from llmood.scorers.combined import refuse_others
 from llmood.scorers.drawn import reasons_of
 from llmood.scorers.settings import NINE_LAYERS, Params
-from llmood.scorers.states import EMBEDDING, Layer, representation_capture, states_at, states_in
+from llmood.scorers.states import Layer, representation_capture, states_at, states_in
 from llmood.seeds import unit_interval
 
 OF: Mapping[str, Mapping[str, Any]] = {

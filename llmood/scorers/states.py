@@ -1,20 +1,21 @@
-"""Hidden states as scorers read them: the one capture that a run makes, and all rows at one layer and position."""
+"""States as scorers read them: a run's one capture of hidden states or of embeddings, of a block and of all rows."""
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from llmood.engines.base import EMBEDDING, ENCODER
 from llmood.engines.observations import Block, Observations
 from llmood.engines.states import HIDDEN_STATES, positions_of
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
 from llmood.scorers.settings import Params
 
-EMBEDDING = "embedding"
 Layer = float | str
 """A layer, as a capture's `layers` names one: 6, -1, 0.5."""
-ROLES = ("tuned", "base", "encoder")
+ROLES = ("tuned", "base", ENCODER)
 
 
 def representation_capture(states: str, hidden_states: Params, position: str) -> CaptureSpec:
@@ -25,18 +26,32 @@ def representation_capture(states: str, hidden_states: Params, position: str) ->
     """
     if states not in ROLES:
         raise ValueError(f"states are those of {', '.join(ROLES)}, not of {states}")
-    if states == "encoder":
-        return CaptureSpec.of(EMBEDDING, "encoder", "prompt")
+    if states == ENCODER:
+        return CaptureSpec.of(EMBEDDING, ENCODER, "prompt")
     return states_capture(states, hidden_states, position)
 
 
 def states_in(block: Block, spec: CaptureSpec, layer: Layer, position: str) -> NDArray[np.float32]:
     """The states of a block's rows, float32 (n, d), NaN where there are none.
 
+    Embeddings are of length 1; where no row of the block has one, d is 0: nobody knows it there.
+
     Args:
         layer, position: of hidden states; an embedding is one.
     """
+    if spec.kind == EMBEDDING:
+        return _vectors(block[spec]["vector"])
     return block.states(spec, layer, position)
+
+
+def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    lists = column.combine_chunks()
+    there = lists.is_valid().to_numpy(zero_copy_only=False)
+    values = lists.drop_null().flatten().to_numpy(zero_copy_only=False)
+    count = int(there.sum())
+    found = np.full((len(there), len(values) // max(count, 1)), np.nan, np.float32)
+    found[there] = values.reshape(count, -1) if count else 0.0
+    return found
 
 
 def states_capture(role: str, hidden_states: Params, position: str) -> CaptureSpec:
@@ -79,11 +94,14 @@ def layers_captured(rows: Observations, spec: CaptureSpec) -> list[int]:
 def states_at(rows: Observations, spec: CaptureSpec, layer: Layer, position: str) -> NDArray[np.float32]:
     """The states of all rows, in their order: float32 (n, d), NaN where there are none.
 
+    Args:
+        layer, position: of hidden states; an embedding is one.
+
     Raises:
         ConfigError: the run keeps no such layer.
     """
     found: NDArray[np.float32] | None = None
-    for block in rows.blocks([spec], {HIDDEN_STATES: []}):
+    for block in rows.blocks([spec], {HIDDEN_STATES: [], EMBEDDING: ["vector"]}):
         try:
             values = states_in(block, spec, layer, position)
         except KeyError as error:
@@ -92,7 +110,8 @@ def states_at(rows: Observations, spec: CaptureSpec, layer: Layer, position: str
                 f"scorers: layer {layer} is read, and the run keeps {kept}",
                 hint="name it in hidden_states.layers, or read one of these",
             ) from error
-        if found is None:
+        if found is None or not found.shape[1]:
             found = np.full((rows.samples.num_rows, values.shape[1]), np.nan, np.float32)
-        found[block.positions] = values
+        if values.shape[1]:
+            found[block.positions] = values
     return np.empty((0, 0), np.float32) if found is None else found
