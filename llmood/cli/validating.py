@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from llmood.config import Adapter, FullModel, Models, RunConfig
+from llmood.config import Adapter, FullModel, RunConfig
 from llmood.engines.folders import is_folder_name, resolve_adapter
 from llmood.errors import ConfigError, MissingModelError
 from llmood.paths import find_model_folder
@@ -130,7 +130,7 @@ def _with_base_for_tuned(config: RunConfig) -> RunConfig:
             "models.tuned: no such adapter yet, and no models.base to make it of", hint="name models.base"
         )
     stand_in = FullModel(model=base.model, revision=base.revision)
-    return config.model_copy(update={"models": Models(base=base, tuned=stand_in)})
+    return config.model_copy(update={"models": config.models.model_copy(update={"tuned": stand_in})})
 
 
 def _tuning(config: RunConfig, folder: Path | None, include: Sequence[Path]) -> TuningPlan:

@@ -202,12 +202,13 @@ def _compared(runs: Sequence[RunFiles]) -> dict[str, Any] | None:
 
 def _compared_row(run: RunFiles, tasks: Sequence[str]) -> dict[str, Any]:
     by_task = {finding.task: finding for finding in findings(run)}
-    tuned = (run.manifest.get("models") or {}).get("tuned") or {}
+    models = run.manifest.get("models") or {}
+    model = models.get("tuned") or next(iter(models.values()), {})
     return {
         "name": _name(run),
         "folder": run.folder.name,
         "status": run.manifest["status"],
-        "model": tuned.get("name") or "",
+        "model": model.get("name") or "",
         "scorer": run.scorers[0] if run.scorers else "",
         "warnings": sum(check["severity"] != "info" for check in run.checks),
         "cells": [by_task.get(task) for task in tasks],

