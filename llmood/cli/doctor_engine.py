@@ -152,7 +152,11 @@ def _scorers(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
     # Those of one state a sample read that of the models that there are.
     settings = {"states": next((role for role in STATES if role in roles), STATES[0])}
     for name, entry in scorers:
-        needed = _captures_of([entry.make(**settings)])
+        try:
+            needed = _captures_of([entry.make(**settings)])
+        except ConfigError as error:  # it can't read that state
+            yield _line(name, str(error).removeprefix(f"{name}: "))
+            continue
         missing = [(spec, reason) for spec in needed if (reason := lacks(spec)) is not None]
         yield _line(name, f"{missing[0][0].id}: {missing[0][1]}" if missing else None)
 
