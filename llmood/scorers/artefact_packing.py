@@ -1,0 +1,87 @@
+"""Scorers as JSON and arrays: the registered id, the arguments, and what ends in `_`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from llmood.errors import ConfigError, LlmoodError
+from llmood.scorers.artefact_values import Arrays, decode, encode
+from llmood.scorers.base import Scorer, ScorerEntry, parameters_of, scorers
+from llmood.scorers.combined import Combination
+from llmood.scorers.on_adapter import OnAdapter
+
+AGAIN = "'llmood rescore RUN' writes it anew"
+
+
+def state_of(scorer: Scorer) -> dict[str, Any]:
+    """What it has learned."""
+    return {name: value for name, value in vars(scorer).items() if name.endswith("_")}
+
+
+def pack(scorer: Scorer, arrays: Arrays) -> dict[str, Any]:
+    """A scorer as JSON: its id, its arguments, what it has learned, and the scorers that it is made of."""
+    if isinstance(scorer, OnAdapter):
+        return pack(scorer.scorer, arrays) | {"role": scorer.role}
+
+    def inner(value: Any) -> Any:
+        if not isinstance(value, Scorer):
+            raise TypeError(f"no artefact can hold a {type(value).__name__}")
+        return pack(value, arrays)
+
+    given = {name: getattr(scorer, name) for name in parameters_of(type(scorer))}
+    members = scorer.members if isinstance(scorer, Combination) else {}
+    if isinstance(scorer, Combination):
+        given.pop("make", None)  # the members are kept in its place
+    return {
+        "id": _entry_of(scorer).id,
+        "arguments": {name: encode(value, {}) for name, value in given.items()},
+        "members": {name: pack(member, arrays) for name, member in members.items()},
+        "state": {name: encode(value, arrays, inner) for name, value in state_of(scorer).items()},
+        "role": None,
+    }
+
+
+def _entry_of(scorer: Scorer) -> ScorerEntry:
+    """The registered id of a scorer: that which says most of its arguments."""
+    fitting = [
+        entry
+        for _, entry in scorers
+        if entry.factory is type(scorer)
+        and all(getattr(scorer, name) == value for name, value in entry.arguments.items())
+    ]
+    if not fitting:
+        raise ConfigError(f"{type(scorer).__name__} is not registered", hint="register it: @register(…)")
+    return max(fitting, key=lambda entry: len(entry.arguments))
+
+
+def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], place: str) -> Scorer:
+    """The scorer that `pack` made JSON of.
+
+    Args:
+        place: the file, for messages.
+
+    Raises:
+        ConfigError: no such scorer is registered here, or not with these arguments.
+        ValueError: it is nothing that `pack` makes; so may be a KeyError, TypeError or AttributeError.
+    """
+    entry = scorers.get(packed["id"], place=place)
+    given = {name: decode(value, {}) for name, value in packed["arguments"].items()}
+    for name, fixed in entry.arguments.items():
+        if given.pop(name, fixed) != fixed:
+            raise ConfigError(f"{place}: {entry.id} has another {name} in this llmood", hint=AGAIN)
+    members = packed["members"]
+    if members:
+        given["make"] = lambda name: unpack(members[name], arrays, place)
+    try:
+        scorer = entry.make(given)
+    except LlmoodError as error:
+        raise ConfigError(f"{place}: {error.message}", hint=error.hint or AGAIN) from None
+    for name, value in packed["state"].items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*_", name):
+            raise ValueError(f"state of the name {name[:40]!r}")
+        setattr(scorer, name, decode(value, arrays, lambda inner: unpack(inner, arrays, place)))
+    return scorer if packed["role"] is None else OnAdapter(scorer=scorer, role=packed["role"])
