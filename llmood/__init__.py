@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmood.rescoring import rescore
     from llmood.run import evaluate
     from llmood.runs import Run
+    from llmood.scorers.artefacts import load_scorer
     from llmood.tuning import finetune
 
 # No module of llmood may be called like one of these: once imported, it would stand here in its place.
@@ -26,11 +27,12 @@ _HOMES = {
     "evaluate": ("llmood.run", "evaluate"),
     "finetune": ("llmood.tuning", "finetune"),
     "import_file": ("llmood.importing", "import_file"),
+    "load_scorer": ("llmood.scorers.artefacts", "load_scorer"),
     "merge": ("llmood.merging", "merge"),
     "rescore": ("llmood.rescoring", "rescore"),
 }
 
-__all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "merge", "rescore"]
+__all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "load_scorer", "merge", "rescore"]
 
 
 def __getattr__(name: str) -> Any:

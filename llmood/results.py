@@ -26,6 +26,7 @@ from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.severity import families, severity
 from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
+from llmood.scorers.artefact_folder import SCORERS, write_artefacts
 from llmood.scorers.base import Scorer
 from llmood.scorers.base import scorers as registered
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
@@ -41,7 +42,7 @@ def write_results(
     *,
     judged: pa.Table | None = None,
 ) -> RunStatus:
-    """Write `scores.parquet`, `correctness.parquet`, `metrics.json` and `checks.json`, and say how the run ended.
+    """Write `scores.parquet`, `scorers/`, `correctness.parquet`, `metrics.json`, `checks.json`; say how the run ended.
 
     What the benchmark, the tasks and the models are is read from the folder's `run.json`.
 
@@ -51,7 +52,8 @@ def write_results(
     manifest = folder.manifest
     check_planned(folder.path, manifest)
     progress.say("scoring")
-    fit_all(scorers, observations.judged(None if judged is None else verdicts(judged)))
+    learned = observations.judged(None if judged is None else verdicts(judged))
+    fit_all(scorers, learned)
     observations = observations.of(EVALUATED)
     columns, base = _score(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
@@ -73,6 +75,7 @@ def write_results(
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
     # breaks between them leaves a run that says so.
     folder.write_manifest("running")
+    write_artefacts(folder.file(SCORERS), scorers, learned, manifest, seed=config.seed, text=config.text)
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
     write_judged(folder, judged)

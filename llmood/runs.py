@@ -11,12 +11,14 @@ from llmood.config import RunConfig
 from llmood.config_file import recorded_config
 from llmood.errors import ConfigError
 from llmood.manifest import read_records
-from llmood.records import Check, MetricRecord, Reject
+from llmood.records import EVALUATED, Check, MetricRecord, Reject
 from llmood.run_folder import RunFolder, ShardFolder
-from llmood.tables import CORRECTNESS, JUDGED, SAMPLES, SCORES, read_table
+from llmood.tables import CORRECTNESS, INDEX, JUDGED, SAMPLES, SCORES, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from llmood.scorers.artefacts import Fitted
 
 NOT_YET = "the run didn't get that far: 'llmood run' goes on with it"
 
@@ -64,6 +66,35 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
         return read_there(self.folder / "scores.parquet", SCORES, self._not_there).to_pandas()
+
+    def scored_with(self, fitted: str | Path | Fitted) -> pd.DataFrame:
+        """This run's samples scored with another run's fitted scorer; no model loads, and nothing is written.
+
+        Args:
+            fitted: an artefact's folder, or one that is loaded.
+
+        Raises:
+            ConfigError: it learned from another model or from other layers, or reads text that this run didn't keep.
+            StoreError: the store no longer has the run's observations.
+        """
+        from llmood.engines.observations import Observations
+        from llmood.engines.store import Store
+        from llmood.scorers.artefact_folder import identities
+        from llmood.scorers.artefacts import load_scorer, roles_of
+        from llmood.scoring import score_all, scores_table
+
+        loaded = load_scorer(fitted) if isinstance(fitted, str | Path) else fitted
+        samples = read_there(self.folder / "samples.parquet", SAMPLES, self._not_there)
+        index = read_there(self.folder / "observations/index.parquet", INDEX, self._not_there)
+        observations = Observations(samples, index, Store()).of(EVALUATED)
+        models = identities(self.manifest, roles_of(loaded.scorer.needs))
+        loaded.check(models, observations)
+        if loaded.scorer.reads_text and not self.config.text:
+            raise ConfigError(
+                f"{loaded.name}: reads the prompts' text, and {self.folder} kept none (--no-text)"
+            )
+        columns = score_all(observations, {loaded.name: loaded.scorer})
+        return scores_table(columns, observations.samples["sample_id"].to_pylist()).to_pandas()
 
     def correctness(self) -> pd.DataFrame:
         """One row a judged answer of the tuned model; none where the run judged nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from llmood.engines.observations import Observations
 from llmood.errors import ConfigError, NotFittedError, StoreError
 from llmood.identity import digest, digest_bytes
 from llmood.records import CaptureSpec
@@ -57,31 +58,31 @@ class Fitted:
     origin: Origin
     llmood: str
 
-    def check(self, models: Mapping[str, Any], captures: Sequence[str]) -> None:
-        """Refuse observations of other models, or of other captures, than those that it learned from.
+    def check(self, models: Mapping[str, Any], observations: Observations) -> None:
+        """Refuse observations of other models, or of other layers, than those that it learned from.
 
         Args:
-            models: role → identity, of the observations.
-            captures: the ids of what was captured.
+            models: role → identity, of the models that made the observations.
 
         Raises:
             ConfigError: they are others.
         """
         for role in roles_of(self.scorer.needs):
-            if role not in models:
-                raise ConfigError(f"{self.name}: reads models.{role}, and there is none", hint=FIT_AGAIN)
-            if models[role] != self.origin.models.get(role):
-                raise ConfigError(f"{self.name}: was fitted with another model as {role}", hint=FIT_AGAIN)
+            if role in (models.keys() | self.origin.models.keys()) and (
+                models.get(role) != self.origin.models.get(role)
+            ):
+                raise ConfigError(f"{self.name}: was fitted with another model as '{role}'", hint=FIT_AGAIN)
         for spec in self.scorer.needs:
-            if spec.id in captures:
-                continue
-            like = [name for name in captures if name.partition("?")[0] == spec.id.partition("?")[0]]
-            what = f"of which there is only {like[0]}" if like else "which there is none of"
-            raise ConfigError(f"{self.name}: reads {spec.id}, {what}", hint=FIT_AGAIN)
+            if not observations.has(spec):
+                kind = spec.id.partition("?")[0]
+                like = [name for name in observations.captures if name.partition("?")[0] == kind]
+                there = f"there is only {', '.join(like)}" if like else "there is none"
+                raise ConfigError(f"{self.name}: reads {spec.id}, and {there}", hint=FIT_AGAIN)
 
 
-def roles_of(needs: Sequence[CaptureSpec]) -> list[str]:
+def roles_of(needs: Iterable[CaptureSpec]) -> list[str]:
     """The roles of the models behind captures: that run, that gave the answers, that compared these."""
+    needs = list(needs)
     compares = {"nli": "nli", "embedding": "encoder", "judge": "judge"}
     found = {spec.model for spec in needs}
     found |= {str(dict(spec.params).get("responder", "tuned")) for spec in needs if spec.needs_response}
