@@ -75,7 +75,11 @@ def write_results(
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
     # breaks between them leaves a run that says so.
     folder.write_manifest("running")
-    write_artefacts(folder.file(SCORERS), scorers, learned, manifest, seed=config.seed, text=config.text)
+    unsaved = write_artefacts(
+        folder.file(SCORERS), scorers, learned, manifest, seed=config.seed, text=config.text
+    )
+    for name, why in unsaved.items():
+        progress.say(f"{name} is not kept in {SCORERS}/: {why}")
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
     write_judged(folder, judged)

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmood.engines.observations import Observations
 from llmood.identity import digest
+from llmood.scorers.artefact_values import UnsavableError
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, roles_of, save_scorer
 from llmood.scorers.base import Scorer
 
@@ -23,7 +24,7 @@ def write_artefacts(
     *,
     seed: int,
     text: bool,
-) -> None:
+) -> dict[str, str]:
     """Write an artefact of each fitted scorer; those of scorers that are no longer there go.
 
     Args:
@@ -31,6 +32,9 @@ def write_artefacts(
         observations: with the rows that they were fitted on, and the verdicts.
         manifest: what `run.json` says of the models.
         text: whether words are kept. A scorer that reads text learns it, and isn't written without.
+
+    Returns:
+        of scorers that can't be written, why: those of other packages may learn what no artefact can hold.
     """
     kept = {
         name: scorer
@@ -40,6 +44,7 @@ def write_artefacts(
     for old in sorted(folder.glob("*")):
         if old.name not in {safe_name(name) for name in kept}:
             _remove(old)
+    refused: dict[str, str] = {}
     digests: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, scorer in kept.items():
         splits = (scorer.fitted_on, scorer.chosen_on, scorer.reads_correctness)
@@ -47,9 +52,14 @@ def write_artefacts(
             digests[splits] = _digest_of(observations, scorer)
         roles = roles_of([*scorer.needs, *scorer.fit_needs])
         origin = Origin(identities(manifest, roles), digests[splits], seed)
-        save_scorer(scorer, folder / safe_name(name), origin, name=name)
-    if not kept and folder.is_dir() and not any(folder.iterdir()):
+        try:
+            save_scorer(scorer, folder / safe_name(name), origin, name=name)
+        except UnsavableError as error:
+            _remove(folder / safe_name(name))
+            refused[name] = error.message
+    if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+    return refused
 
 
 def identities(manifest: Mapping[str, Any], roles: list[str]) -> dict[str, Any]:
@@ -71,7 +81,7 @@ def safe_name(name: str) -> str:
     >>> safe_name("knn.base"), safe_name("knn@tuned:1")
     ('knn.base', 'knn@tuned-1-eea9e3bc')
     """
-    plain = re.sub(r"[^a-z0-9_.@-]+", "-", name.lstrip("."))[:100]
+    plain = re.sub(r"[^a-z0-9_.@-]+", "-", name.lstrip("."))[:100] or "scorer"
     return plain if plain == name else f"{plain}-{digest(name)[:8]}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from llmood.errors import ConfigError, LlmoodError
-from llmood.scorers.artefact_values import Arrays, decode, encode
+from llmood.scorers.artefact_values import Arrays, UnsavableError, decode, encode
 from llmood.scorers.base import Scorer, ScorerEntry, parameters_of, scorers
 from llmood.scorers.combined import Combination
 from llmood.scorers.on_adapter import OnAdapter
@@ -29,7 +29,7 @@ def pack(scorer: Scorer, arrays: Arrays) -> dict[str, Any]:
 
     def inner(value: Any) -> Any:
         if not isinstance(value, Scorer):
-            raise TypeError(f"no artefact can hold a {type(value).__name__}")
+            raise UnsavableError(f"no artefact can hold a {type(value).__name__}")
         return pack(value, arrays)
 
     given = {name: getattr(scorer, name) for name in parameters_of(type(scorer))}
@@ -54,7 +54,7 @@ def _entry_of(scorer: Scorer) -> ScorerEntry:
         and all(getattr(scorer, name) == value for name, value in entry.arguments.items())
     ]
     if not fitting:
-        raise ConfigError(f"{type(scorer).__name__} is not registered", hint="register it: @register(…)")
+        raise UnsavableError(f"{type(scorer).__name__} is not registered")
     return max(fitting, key=lambda entry: len(entry.arguments))
 
 

@@ -16,9 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmood.errors import LlmoodError
+
 MEASURES = "llmood.measures"
 KINDS = "biuf"  # of arrays: truth values, integers, floating point numbers
 SPARSE = ("csr", "csc")
+
+
+class UnsavableError(LlmoodError):
+    """A scorer that no artefact can hold: it isn't registered, or has learned something of another kind."""
+
 
 Arrays = dict[str, NDArray[Any]]
 Other = Callable[[Any], Any]
@@ -31,7 +38,7 @@ def encode(value: Any, arrays: Arrays, other: Other | None = None) -> Any:
         other: makes JSON of a scorer; without it there may be none.
 
     Raises:
-        TypeError: it is of a kind that no artefact can hold.
+        UnsavableError: it is of a kind that no artefact can hold.
     """
 
     def inner(part: Any) -> Any:
@@ -71,7 +78,7 @@ def _object(value: Any, inner: Other, other: Other | None) -> Any:
         return {"measure": [module, type(value).__name__, held]}
     if other is not None:
         return {"scorer": other(value)}
-    raise TypeError(f"no artefact can hold a {type(value).__name__}")
+    raise UnsavableError(f"no artefact can hold a {type(value).__name__}")
 
 
 def decode(value: Any, arrays: Mapping[str, NDArray[Any]], other: Other | None = None) -> Any:
@@ -113,7 +120,7 @@ def decode(value: Any, arrays: Mapping[str, NDArray[Any]], other: Other | None =
 def _array(value: NDArray[Any], arrays: Arrays) -> Any:
     """An array in the order in which it lies in memory: sums in another order are rounded in another way."""
     if value.dtype.kind not in KINDS or value.dtype.itemsize > 8:  # what safetensors knows
-        raise TypeError(f"no artefact can hold an array of {value.dtype}")
+        raise UnsavableError(f"no artefact can hold an array of {value.dtype}")
     # The stride of an axis of one place means nothing.
     strides = [step if places > 1 else 0 for step, places in zip(value.strides, value.shape, strict=True)]
     axes = sorted(range(value.ndim), key=lambda axis: -abs(strides[axis]))
@@ -133,7 +140,7 @@ def _laid_out(
     held = arrays[name]
     if sorted(axes) != list(range(held.ndim)) or not {*flipped} <= {*axes}:
         raise ValueError(f"the array {name[:40]!r} has another shape")
-    return np.flip(held.transpose(np.argsort(axes) if axes else None), flipped)
+    return np.asarray(np.flip(held.transpose(np.argsort(axes) if axes else None), flipped))
 
 
 def _sparse(form: str, shape: list[int], parts: list[NDArray[Any]]) -> Any:

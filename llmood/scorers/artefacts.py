@@ -30,6 +30,7 @@ from llmood.tables import atomic, write_text
 
 FORMAT = 1
 RECORD, ARRAYS = "scorer.json", "state.safetensors"
+KEYS = frozenset("name scorer captures fit_captures models samples seed arrays llmood".split())
 LARGEST = {RECORD: 1 << 28, ARRAYS: 1 << 33}  # bytes
 FIT_AGAIN = "fit it anew: 'llmood run' with these models and settings"
 
@@ -98,6 +99,7 @@ def save_scorer(scorer: Scorer, folder: str | Path, origin: Origin, *, name: str
 
     Raises:
         NotFittedError: it learned nothing yet.
+        UnsavableError: it isn't registered, or has learned what no artefact can hold.
         StoreError: it can't be written, or is too large.
     """
     arrays: Arrays = {}
@@ -174,6 +176,9 @@ def _record(path: Path) -> dict[str, Any]:
         whole = False
     if not whole:
         raise _damaged(path, "its content is not what its digest says")
+    lacking = sorted(KEYS - record.keys())
+    if lacking:
+        raise _damaged(path, f"it lacks {lacking[0]}")
     return record
 
 
