@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.config import EngineConfig, Models, RunConfig
@@ -150,7 +150,7 @@ def _captures(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
 
 def _scorers(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
     # Those of one state a sample read that of the models that there are.
-    settings = {"states": next((role for role in STATES if role in roles), STATES[0])}
+    settings: dict[str, Any] = {"states": next((role for role in STATES if role in roles), STATES[0])}
     for name, entry in scorers:
         try:
             needed = _captures_of([entry.make(**settings)])

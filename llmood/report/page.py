@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -203,7 +203,7 @@ def _compared(runs: Sequence[RunFiles]) -> dict[str, Any] | None:
 def _compared_row(run: RunFiles, tasks: Sequence[str]) -> dict[str, Any]:
     by_task = {finding.task: finding for finding in findings(run)}
     models = run.manifest.get("models") or {}
-    model = models.get("tuned") or next(iter(models.values()), {})
+    model: Mapping[str, Any] = models.get("tuned") or next(iter(models.values()), {})
     return {
         "name": _name(run),
         "folder": run.folder.name,
