@@ -1,4 +1,7 @@
-"""Long lists on stdout: variants on one line, and lines folded to the terminal; what is piped stays a line a row."""
+"""Long lists on stdout: variants on one line, and lines folded to the terminal; what is piped stays a line a row.
+
+A list whose rows are too long for any reader is folded there too, to a width that it names.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,25 @@ from llmood.cli.terminal import print_table, printable, say
 INDENT = " " * 4
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; on a terminal that is too narrow for it, the columns that don't fit go below their row, wrapped."""
+def show_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, piped_width: int | None = None
+) -> None:
+    """A table; on a terminal that is too narrow for it, the columns that don't fit go below their row, wrapped.
+
+    Args:
+        piped_width: what it is folded to where it goes to no terminal; None: a line a row, however long.
+    """
     shown = sys.stdout is not None and sys.stdout.isatty()  # None: whoever started llmood closed it
-    fitting = _fitting([header, *rows], shutil.get_terminal_size().columns) if shown else None
-    if fitting is None or fitting == len(header):
+    width = shutil.get_terminal_size().columns if shown else piped_width
+    fitting = None if width is None else _fitting([header, *rows], width)
+    if width is None or fitting is None or fitting == len(header):
         print_table(header, rows)
         return
     widths = [max(len(printable(row[column])) for row in (header, *rows)) for column in range(fitting)]
     for row in (header, *rows):
         cells = [printable(cell).replace("\n", "\\n") for cell in row]
         say("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)).rstrip())
-        for line in (line for cell in cells[fitting:] if cell != "–" for line in _wrapped(cell)):
+        for line in (line for cell in cells[fitting:] if cell != "–" for line in _wrapped(cell, width)):
             say(line)
 
 
@@ -38,8 +48,7 @@ def _fitting(table: Sequence[Sequence[str]], width: int) -> int:
     return len(table[0])
 
 
-def _wrapped(cell: str) -> list[str]:
-    width = shutil.get_terminal_size().columns
+def _wrapped(cell: str, width: int) -> list[str]:
     return textwrap.wrap(
         cell,
         width,

@@ -14,7 +14,10 @@ from llmood.records import SPLITS
 
 if TYPE_CHECKING:
     from llmood.config import BenchmarkSpec, ShiftedTask
+    from llmood.scorers.base import Scorer
     from llmood.tasks.spec import AnySource, TaskSpec
+
+PIPED_WIDTH = 100  # of the scorers: a pattern of variants is long, and what a scorer needs longer
 
 app = typer.Typer(
     help="List tasks, benchmarks, corruptions, scorers, rules, metrics or engines.", no_args_is_help=True
@@ -125,7 +128,7 @@ def _shifted(ood: ShiftedTask) -> str:
 @app.command("scorers")
 @handled
 def scorers(as_json: options.AsJson = False) -> None:
-    """Scorers, with the captures that each needs; --json has a row for each variant."""
+    """Scorers, with the captures that each needs; --json has a row a variant, and the captures' parameters."""
     from llmood.scorers.base import scorers as registry
 
     entries = dict(registry)
@@ -138,8 +141,22 @@ def scorers(as_json: options.AsJson = False) -> None:
         _show(header, list(rows.values()), as_json=True)
         return
     found = families({name: (entry.factory, entry.summary) for name, entry in entries.items()})
-    grouped = [[name, suffixes or "–", *rows[name][1:]] for name, suffixes in found.items()]
-    show_table(["scorer", "variants: [.optional|.or this]", "needs (without suffix)", "summary"], grouped)
+    grouped = [
+        [
+            name,
+            suffixes or "–",
+            entries[name].summary,
+            f"needs {_captures(entries[name].make()) or 'no model'}",
+        ]
+        for name, suffixes in found.items()
+    ]
+    header = ["scorer", "variants: [.optional|.or this]", "summary", "what it needs (without suffix)"]
+    show_table(header, grouped, piped_width=PIPED_WIDTH)
+
+
+def _captures(scorer: Scorer) -> str:
+    """The captures that a scorer reads, each once, without the parameters."""
+    return ", ".join(dict.fromkeys(spec.id.partition("?")[0] for spec in scorer.needs))
 
 
 @app.command("metrics")

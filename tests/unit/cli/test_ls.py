@@ -114,14 +114,25 @@ def test_variants_of_a_scorer_share_a_line() -> None:
     (likelihood,) = [line for line in lines if line.split()[0] == "likelihood"]
     assert "[.base][.prompt_response|.response|.response_given_prompt][.mean]" in likelihood
     (length,) = [line for line in lines if line.split()[0] == "length"]
-    assert length.split()[1:3] == ["–", "–"]
-    assert len(listed("scorers")) > 2 * len(lines)
+    assert length.split()[1:] == ["–"]
+    assert len(listed("scorers")) > 2 * sum(not line.startswith(" ") for line in lines)
+
+
+def test_the_scorers_fit_a_hundred_columns_and_json_keeps_every_parameter() -> None:
+    lines = llmood("ls", "scorers").out.splitlines()
+    assert max(map(len, lines)) <= 100
+    below = lines[lines.index(next(line for line in lines if line.startswith("sequence_entropy"))) + 1 :]
+    assert below[0].strip().startswith("The mean −log p of the draws")
+    assert below[1].strip() == "needs generations/tuned/prompt"
+    assert "max_new_tokens=64,n=10" in listed("scorers")["sequence_entropy"]["needs"]
 
 
 def test_every_name_of_a_pattern_is_a_scorer() -> None:
     """The patterns spelled out are the ids, no more and no fewer."""
     spelled = set()
-    for line in llmood("ls", "scorers").out.splitlines()[1:]:
+    for line in llmood("ls", "scorers").out.splitlines():
+        if line.startswith((" ", "scorer ")):  # what a scorer is stands below its name
+            continue
         name, pattern = line.split()[:2]
         names = [name]
         for slot in pattern.strip("–[]").split("]["):
