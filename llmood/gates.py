@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llmood.errors import ConfigError
@@ -75,12 +75,14 @@ class GateResult:
 
     Attributes:
         first_adapter: whether it looked at the first adapter only, though there are several.
+        instead: where it matched none, the gates that name another question and match some.
     """
 
     gate: Gate
     matched: int
     missed: Sequence[Mapping[str, Any]]
     first_adapter: bool = False
+    instead: Sequence[str] = ()
 
     @property
     def held(self) -> bool:
@@ -129,8 +131,20 @@ def judge(
         matching = [record for record in records if gate.matches(record)]
         missed = [record for record in matching if not gate.holds(record)]
         first = several_adapters and _of_first_adapter(matching)
-        results.append(GateResult(gate, len(matching), missed, first))
+        instead = () if matching else _of_other_questions(gate, records)
+        results.append(GateResult(gate, len(matching), missed, first, instead))
     return results
+
+
+def _of_other_questions(gate: Gate, records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The same gate under each question that has records for it, as it is to be written."""
+    found = []
+    for question in sorted({record["question"] for record in records if record["metric"] == gate.metric}):
+        other = replace(gate, filters={**gate.filters, "question": question})
+        if any(other.matches(record) for record in records):
+            filters = ",".join(f"{key}={value}" for key, value in other.filters.items())
+            found.append(f"{gate.metric}[{filters}] {gate.relation} {gate.limit:.12g}")
+    return tuple(found)
 
 
 def _of_first_adapter(matching: Sequence[Mapping[str, Any]]) -> bool:

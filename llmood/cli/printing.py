@@ -151,7 +151,8 @@ def print_gates(gates: Sequence[GateResult]) -> None:
 
 def _gate_detail(result: GateResult) -> str:
     if not result.matched:
-        return " (no record matches)"
+        instead = " or ".join(f"'{text}'" for text in result.instead)
+        return f" (no record matches{f'; another question has some: {instead}' if instead else ''})"
     of_first = ", of the first adapter" if result.first_adapter else ""
     count = f"{result.matched} record{'' if result.matched == 1 else 's'}"
     if not result.missed:

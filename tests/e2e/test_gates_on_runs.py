@@ -54,7 +54,10 @@ def test_a_gate_that_holds(world: World, gate: str) -> None:
         ("auroc[scorer=perplexity] >= 0", "no record matches"),
         ("score_shift[question=severity] >= 0", "no record matches"),
         # Without a question it is about detection, whatever else has such a metric.
-        ("spearman_length[scorer=random] <= 1", "no record matches"),
+        (
+            "spearman_length[scorer=random] <= 1",
+            "no record matches; another question has some: 'spearman_length[question=length_confound,scorer=",
+        ),
         # The constant's correlation with length is undefined.
         ("spearman_length[question=length_confound,scorer=constant] <= 1", "undefined"),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +157,25 @@ def test_a_baseline_is_looked_at_only_when_a_scorer_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("gate", "instead"),
+    [
+        ("accuracy >= 0.5", ("accuracy[question=error_detection] >= 0.5",)),
+        ("accuracy[shift=none] < 1", ("accuracy[question=error_detection,shift=none] < 1",)),
+        ("auroc[shift=none] >= 0", ("auroc[question=error_detection,shift=none] >= 0",)),
+        ("accuracy[shift=far] >= 0.5", ()),  # no question has such a record
+        ("auroc >= 0.9", ()),  # missed, but not for its question
+    ],
+)
+def test_a_gate_without_its_question_is_told_it(gate: str, instead: tuple[str, ...]) -> None:
+    errors = {"question": "error_detection", "ood_task": None, "shift": "none"}
+    records = [record(), record(**errors), record(**errors, metric="accuracy", scorer=None)]
+    (result,) = judge([parse_gate(gate)], records)
+    assert not result.held
+    assert result.instead == instead
+    assert all(judge([parse_gate(text)], records)[0].matched == 1 for text in instead)
+
+
+@pytest.mark.parametrize(
     ("gate", "several", "first"),
     [
         ("auroc[scorer=likelihood] > 0", True, True),
@@ -215,3 +236,12 @@ def test_an_undefined_value_misses_whatever_the_relation() -> None:
         )
         assert [found["value"] for found in result.missed if found["value"] is None] == [None]
         assert not result.held
+
+
+def test_the_guide_to_errors_names_the_question_and_the_scorer() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/pages/guide/errors.md").read_text(encoding="utf-8")
+    gates = [parse_gate(text) for text in re.findall(r"--gate '([^']+)'", page)]
+    assert {gate.metric for gate in gates} == {"auroc", "accuracy"}
+    for gate in gates:
+        assert gate.filters["question"] == "error_detection"
+        assert ("scorer" in gate.filters) == (gate.metric != "accuracy")
