@@ -14,6 +14,7 @@ from llmood.errors import ConfigError, DataError
 from llmood.records import SHIFTS, Shift
 from llmood.registry import suggest
 from llmood.scaffold import Columns, Head, OodDraft, TaskDraft, find_splits, guess, read_head
+from llmood.scaffold.answers import rule_for
 from llmood.scaffold.columns import column_names
 from llmood.scaffold.files import nearest, stem
 from llmood.scaffold.surroundings import far_sets_here
@@ -92,7 +93,9 @@ def _drafted(one: OodGiven, id_columns: Columns, taken: set[str], asking: Asking
     if one.head.unread:
         asking.notes.append(f"rows of {one.name}: {one.head.unread}")
     columns = _alike(id_columns, one.head.rows, Path(one.name))
-    task = TaskDraft(_free(file_name(one.stem or "ood"), taken), {"test": Path(one.name)}, columns)
+    rule = rule_for(columns, one.head.rows)
+    name = _free(file_name(one.stem or "ood"), taken)
+    task = TaskDraft(name, {"test": Path(one.name)}, columns, rule)
     shown = columns.prompt or f"the chat turns of '{columns.messages_column}'"
     asking.decisions.append((f"prompt of {one.name}", shown.replace("\n", "\\n"), "its columns"))
     return OodDraft(task, shift)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from llmood.cli.asking import Asking
 from llmood.cli.init_data import Given, Profile, columns_of_id, file_name, rows_of
@@ -16,6 +16,7 @@ from llmood.errors import ConfigError
 from llmood.records import Split
 from llmood.registry import suggest
 from llmood.scaffold import Columns, Draft, OodDraft, TaskDraft, find_splits
+from llmood.scaffold.answers import rule_for
 from llmood.scaffold.files import stem
 from llmood.scaffold.make import base_name
 from llmood.scaffold.prompts import first_prompt
@@ -24,6 +25,7 @@ from llmood.scorers.base import scorers as known_scorers
 
 BASE = "HuggingFaceTB/SmolLM2-135M"
 SCORERS = ("likelihood_ratio", "likelihood_ratio.mean", "likelihood", "likelihood.mean")
+ANSWER_SCORERS = ("sequence_probability.mean", "token_entropy")  # both from one greedy answer
 LONGEST_NAME = 200  # file systems hold 255 bytes, and endings come behind it
 BASELINES = ("gzip_knn", "tfidf_knn")  # what a score of a model has to beat; they learn from train
 
@@ -69,17 +71,20 @@ def decide(given: Given, asking: Asking) -> tuple[Draft, str | None]:
         guessed="its size" if fitting else "default",
         check=_check_profile,
     )
+    rule = _rule(columns, rows, asking)
+    judged = rule is not None and given.scorers is None  # whoever names scorers says what a run may cost
     draft = Draft(
         name=name,
         folder=folder,
-        id=TaskDraft(file_name(name), files, columns),
+        id=TaskDraft(file_name(name), files, columns, rule),
         ood=shifted,
         base=base,
         adapters=adapters,
         seeds=seeds,
         profile="small" if profile == "small" else "default",
-        scorers=_scorers(given, "train" in files, asking),
+        scorers=_scorers(given, asking, has_train="train" in files, judged=judged),
         chat=_chat(columns, shifted, base, asking),
+        judged=judged,
     )
     return draft, first_prompt(columns, rows)
 
@@ -132,10 +137,27 @@ def _adapters(given: Given, name: str, asking: Asking) -> tuple[tuple[str, ...],
     return (base_name(adapter, folder),), ()
 
 
-def _scorers(given: Given, has_train: bool, asking: Asking) -> tuple[str, ...]:
+def _rule(columns: Columns, rows: Sequence[Mapping[str, Any]], asking: Asking) -> str | None:
+    """The rule by which answers are judged, if the rows have right ones."""
+    rule = rule_for(columns, rows)
+    if rule is not None:
+        asking.decisions.append(("correctness", rule, "its answers"))
+    elif columns.references is not None and columns.choices is not None:
+        asking.notes.append(
+            f"no answers are judged: '{columns.references}' is neither letter nor words of a choice in most rows"
+        )
+    elif columns.label is not None:
+        asking.notes.append(
+            f"no answers are judged: the rows have labels and no right answers; if the model is to answer with the "
+            f"label: --reference-column {columns.label}"
+        )
+    return rule
+
+
+def _scorers(given: Given, asking: Asking, *, has_train: bool, judged: bool) -> tuple[str, ...]:
     if given.scorers is not None:
         return given.scorers
-    chosen = (*SCORERS, *BASELINES) if has_train else SCORERS
+    chosen = (*SCORERS, *(BASELINES if has_train else ()), *(ANSWER_SCORERS if judged else ()))
     found = tuple(scorer for scorer in chosen if scorer in known_scorers)
     asking.decisions.append(("scorers", ", ".join(found), "default"))
     return found

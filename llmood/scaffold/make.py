@@ -23,6 +23,12 @@ FIELD_COMMENTS = {
     "group": "rows of one group share a split, and are resampled together",
     "choices": "of a multiple choice",
 }
+RULE_COMMENTS = {
+    "exact_match": "an answer is right in the same words (case, punctuation, articles aside)",
+    "numeric_match": "an answer is right whose last number is the reference's",
+    "multiple_choice": "an answer is right that names the right choice, and no other",
+    "f1": "an answer is right that shares enough words; or {f1: {threshold: 0.6}}",
+}
 SHIFT_COMMENTS: dict[Shift, str] = {
     "near": "the same kind of text, another meaning",
     "far": "another kind of text",
@@ -32,11 +38,16 @@ SHIFT_COMMENTS: dict[Shift, str] = {
 
 @dataclass(frozen=True, slots=True)
 class TaskDraft:
-    """A task to be written."""
+    """A task to be written.
+
+    Args:
+        rule: by which its answers are judged; None where its rows have none.
+    """
 
     name: str
     files: Mapping[Split, Path]
     columns: Columns
+    rule: str | None = None
 
     @property
     def file(self) -> str:
@@ -61,6 +72,7 @@ class Draft:
         seeds: of the adapters that are still to be made; empty where they are there.
         chat: `chat` of the configuration; None leaves it out.
         corruption: of the ID task's own texts; None: no such shift.
+        judged: whether the model answers, and the answers are judged.
     """
 
     name: str
@@ -74,6 +86,7 @@ class Draft:
     scorers: tuple[str, ...]
     chat: bool | None = None
     corruption: str | None = "typos"
+    judged: bool = False
 
     @property
     def tasks(self) -> list[TaskDraft]:
@@ -123,7 +136,15 @@ def task_text(task: TaskDraft, folder: Path) -> str:
         lines.append(
             "    # What the data lack (test, validation) is carved from train, by a hash of the text."
         )
-    return join([*lines, *_field_lines(task.columns), *_prompt_lines(task.columns), *_overlap_lines(files)])
+    return join(
+        [
+            *lines,
+            *_field_lines(task.columns),
+            *_prompt_lines(task.columns),
+            *_rule_lines(task.rule),
+            *_overlap_lines(files),
+        ]
+    )
 
 
 def _field_lines(columns: Columns) -> list[str]:
@@ -143,6 +164,10 @@ def _prompt_lines(columns: Columns) -> list[str]:
         return [line(f"messages_column: {quoted(columns.messages_column)}", comment)]
     comment = "what the model reads: Jinja over the row's columns"
     return [line(f"prompt: {quoted(columns.prompt or '')}", comment)]
+
+
+def _rule_lines(rule: str | None) -> list[str]:
+    return [] if rule is None else [line(f"correctness: {rule}", RULE_COMMENTS[rule])]
 
 
 def _overlap_lines(files: Mapping[str, str]) -> list[str]:
@@ -175,11 +200,27 @@ def config_text(draft: Draft) -> str:
             line(f"  seeds: [{', '.join(map(str, draft.seeds))}]", "an adapter each"),
         ]
     lines += [line("scorers:", "see: llmood ls scorers"), *(f"  - {quoted(name)}" for name in draft.scorers)]
+    lines += _judging_lines(draft)
     if draft.chat is not None:
         comment = "every prompt through the model's chat template" if draft.chat else "no chat template"
         lines.append(line(f"chat: {str(draft.chat).lower()}", comment))
     lines += [line("limit: null", "samples per split and task; null: all"), "seed: 0"]
     return join(lines)
+
+
+def _judging_lines(draft: Draft) -> list[str]:
+    """Whether answers are judged; where they could be and aren't, how to have it."""
+    if draft.judged:
+        return [
+            line(
+                "correctness: task",
+                "is the answer wrong? one greedy answer a prompt, judged as its task says",
+            ),
+            line("# response: {max_new_tokens: 256}", "where right answers are longer than 64 tokens"),
+        ]
+    if draft.id.rule is None:
+        return []
+    return [line("# correctness: task", "is the answer wrong? costs one greedy answer a prompt")]
 
 
 def _ood_lines(draft: Draft) -> list[str]:

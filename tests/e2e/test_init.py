@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import typer
 import yaml
@@ -100,6 +101,54 @@ def test_every_column_that_is_mapped_is_said(home: Path) -> None:
     assert taken["domain"] == ("domain", "its columns")
     assert taken["id"] == ("id", "its columns")
     assert read("mine/mine.yaml")["fields"]["domain"] == "domain"
+
+
+def test_where_the_rows_have_answers_a_run_reaches_the_second_question(home: Path) -> None:
+    """Is this answer wrong? One greedy answer a prompt says so, as init leaves it."""
+    outcome = llmood("init", "mine.jsonl", "--ood", "near:stories.jsonl", "--json")
+    assert decisions(outcome)["correctness"] == ("exact_match", "its answers")
+    assert read("mine/mine.yaml")["correctness"] == "exact_match"
+    assert "correctness" not in read("mine/stories.yaml")
+    config = read("mine/config.yaml")
+    assert config["correctness"] == "task"
+    assert config["scorers"][-2:] == ["sequence_probability.mean", "token_entropy"]
+    small = (
+        "--limit",
+        "20",
+        "--set",
+        "bootstrap.draws=100",
+        "--set",
+        "benchmark.ood=[{task: stories.yaml, shift: near}]",
+    )
+    assert llmood("run", "mine/config.yaml", *FAKE, *small, "-o", "run").code == 0
+    records = json.loads((home / "run/metrics.json").read_text(encoding="utf-8"))
+    judged = [record for record in records if record["question"] == "error_detection"]
+    assert {record["correctness"] for record in judged} == {"exact_match"}
+    assert {"sequence_probability.mean", "token_entropy"} <= {record["scorer"] for record in judged}
+    index = pq.read_table(home / "run/observations/index.parquet")
+    kinds = {name.partition("/")[0] for name in index["capture"].to_pylist()}
+    assert kinds == {"prompt_logprobs", "response"}  # nothing is drawn
+    assert "Is the answer wrong" in (home / "run/report.html").read_text(encoding="utf-8")
+
+
+def test_whoever_names_scorers_is_asked_for_no_answers() -> None:
+    assert llmood("init", "mine.jsonl", "--scorers", "likelihood").code == 0
+    assert "correctness" not in read("mine/config.yaml")
+    assert "# correctness: task" in Path("mine/config.yaml").read_text(encoding="utf-8")
+
+
+def test_labels_alone_are_no_answers_until_they_are_said_to_be(home: Path) -> None:
+    write_jsonl(
+        home / "mine.jsonl", [{"question": row["question"], "label": row["label"]} for row in QUESTIONS]
+    )
+    outcome = llmood("init", "mine.jsonl", "--json")
+    assert "correctness" not in read("mine/config.yaml")
+    assert any("--reference-column label" in note for note in outcome.json()["notes"])
+    assert llmood("init", "mine.jsonl", "--reference-column", "label", "--force").code == 0
+    assert (read("mine/mine.yaml")["correctness"], read("mine/config.yaml")["correctness"]) == (
+        "exact_match",
+        "task",
+    )
 
 
 def test_options_win_over_guesses() -> None:
