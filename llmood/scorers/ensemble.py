@@ -19,6 +19,12 @@ from llmood.scorers.settings import SHORT_ANSWER, Params
 RIDGES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 UNCHOSEN = 0.01
 CHEAP = ("likelihood.response_given_prompt.mean", "likelihood.mean")
+# Of what `train` lacks: how it comes to have it.
+REMEDIES = {
+    "judged": "name references, or other members",
+    "right": "another rule of correctness may fit them; or rank_average, which needs no labels",
+    "wrong": "give train rows it wasn't tuned on; or rank_average, which needs no labels",
+}
 
 
 @register("ensemble")
@@ -75,7 +81,7 @@ class Ensemble(Combination):
         self.unfit_ = None
         if not len(wrong) or wrong.all() or not wrong.any():
             kind = "judged" if not len(wrong) else "right" if wrong.all() else "wrong"
-            self.unfit_ = f"no answer of train is {kind} and scored by all members"
+            self.unfit_ = f"no answer of train is {kind} and scored by all members: {REMEDIES[kind]}"
             return self
         means, scales = features.mean(axis=0), features.std(axis=0)
         scales[scales == 0.0] = 1.0  # what doesn't vary gets no weight

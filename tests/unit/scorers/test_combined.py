@@ -18,7 +18,7 @@ from llmood.metrics import auroc
 from llmood.records import Scores
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.choose import make_scorers
-from llmood.scorers.ensemble import RIDGES, Ensemble
+from llmood.scorers.ensemble import REMEDIES, RIDGES, Ensemble
 from llmood.scorers.rank_average import RankAverage
 from llmood.scoring import fit_all
 from llmood.tables import INDEX, SAMPLES
@@ -176,7 +176,11 @@ def test_train_answers_of_one_kind_teach_nothing(planned: Planning, known: bool 
     (block,) = planned.observations("test").blocks([])
     scores = scorer.score(block)
     assert np.isnan(scores.values).all()
-    assert set(scores.reasons) == {f"no answer of train is {said} and scored by all members"}
+    (reason,) = set(scores.reasons)
+    assert str(reason).startswith(f"no answer of train is {said} and scored by all members: ")
+    assert REMEDIES[said] in str(reason)
+    if said == "wrong":
+        assert "train rows it wasn't tuned on; or rank_average" in str(reason)
 
 
 def test_without_verdicts_an_ensemble_is_refused(planned: Planning) -> None:
