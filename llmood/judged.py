@@ -44,7 +44,9 @@ def judge_again(
     ):
         raise ConfigError(
             f"--set correctness: {rule.name} asks a model, which {folder.path} didn't",
-            hint="'llmood run' with that in the configuration asks it",
+            hint="an import runs none: take another rule"
+            if manifest.get("imported")
+            else "'llmood run' with that in the configuration asks it",
         )
     judging = make_judging(
         config.correctness, manifest["tasks"], observations.samples, imported=bool(manifest.get("imported"))

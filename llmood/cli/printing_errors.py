@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmood.cli.terminal import print_table, say
-from llmood.questions.errors import ACCURACY, QUESTION
+from llmood.questions.errors import ACCURACY, QUESTION, judged_by
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.report.text import number, percent
 from llmood.runs import Run
@@ -28,7 +28,7 @@ def print_errors(run: Run) -> None:
     accuracies = [found[ACCURACY, None, task["name"]] for task in tasks]
     rules = dict.fromkeys(record["correctness"] for record in accuracies if record["correctness"])
     scorers = dict.fromkeys(scorer for metric, scorer, _ in found if metric == HEADLINE and scorer)
-    say(f"is an answer wrong? (right by {', '.join(rules)})")
+    say(f"is an answer wrong? (right {' and '.join(map(judged_by, rules))})")
     say("* above chance, and the best of the scorers asked for, or tied with it\n")
     level = f"AUROC of errors [{run.scored_config.bootstrap.level * 100:g}%]"
     titles = [f"{task['name']} ({'ID' if task['population'] == 'id' else task['shift']})" for task in tasks]

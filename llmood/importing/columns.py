@@ -64,7 +64,7 @@ class Columns:
         for key, places in self._places.items():
             given = {place: value for place in places if (value := _at(row, place)) is not None}
             if len(given) > 1:
-                raise RowError(f"{' and '.join(given)} could both be the {key}: say which (--field {key}=…)")
+                raise RowError(_ambiguous(key, list(given)))
             spent.update(place if place in row else place.partition(".")[0] for place in places)
             for place, value in given.items():
                 found[key] = self._cell(key, value)
@@ -84,6 +84,14 @@ class Columns:
             return json.loads(value)
         except (ValueError, RecursionError):
             return value  # what reads the key says what it should have been
+
+
+def _ambiguous(key: str, given: Sequence[str]) -> str:
+    aside = ", a right answer to 'references'" if key == "response" else ""
+    return (
+        f"{' and '.join(given)} could both be the {key}: say which (--field {key}={given[0]}), "
+        f"or rename the other{aside}"
+    )
 
 
 def named_columns(fields: Sequence[str]) -> dict[str, str]:

@@ -23,6 +23,8 @@ from llmood.tables import SAMPLES
 from llmood.tasks.row_errors import RowError
 from llmood.tasks.splits import folded_overlap, number_samples, refuse_overlap, shared_groups
 
+ROWS_NAMED = 5  # in a message
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -52,6 +54,7 @@ class Traffic:
         self.rows: list[Row] = []
         self.rejects: list[Reject] = []
         self.columns: dict[str, dict[str, str]] = {}  # of each file: key → column
+        self._drawn: dict[str, bool] = {}  # of each row with a list of draws: whether there is one
         self.left: dict[str, list[str]] = {}  # of each file: the columns that nothing reads
 
     def read(self, path: Path, name: str, rows: Rows) -> None:
@@ -77,6 +80,8 @@ class Traffic:
                 keys, others = columns.read(row)
                 record = read_record(keys, others if self._keep else None)
                 _once(record.id, ids, line)
+                if "draws" in keys:
+                    self._drawn[f"{name}:{line}"] = bool(record.draws)
                 self._add(record, self._placing.place(keys, stem_of(path), rows, name, line), name, line)
             except RowError as error:
                 self.rejects.append(Reject(name, line, str(error)))
@@ -104,10 +109,20 @@ class Traffic:
             ConfigError: there is no ID task, there are two, or an OOD task is made of its prompts.
             DataError: the ID task has no row to measure on.
         """
+        self._refuse_empty_draws()
         tasks = self._placing.ordered()
         self._refuse_id_prompts(tasks)
         self._placing.count_rejects(self.rejects)
         return tasks
+
+    def _refuse_empty_draws(self) -> None:
+        if self._drawn and not any(self._drawn.values()):
+            places = list(self._drawn)
+            more = f" and {len(places) - ROWS_NAMED} more" if len(places) > ROWS_NAMED else ""
+            raise ConfigError(
+                f"draws: every list is empty, in {', '.join(places[:ROWS_NAMED])}{more}",
+                hint="give the texts that were drawn, or leave the column out",
+            )
 
     def _refuse_id_prompts(self, tasks: Sequence[Task]) -> None:
         """The ID task under another name is no OOD task. A grade of a shift may change nothing."""
@@ -165,6 +180,8 @@ def _nothing(name: str, rejects: list[Reject], columns: dict[str, None]) -> Data
         return DataError(f"{name}: holds no row")
     first = rejects[0]
     message = f"{name}: none of its {len(rejects)} rows can be used; line {first.line}: {first.reason}"
+    if "--field" in first.reason:  # it says itself what to do
+        return DataError(message)
     found = ", ".join(list(columns)[:8])
     return DataError(message, hint=f"name its columns: --field prompt=… (it has {found})" if found else None)
 

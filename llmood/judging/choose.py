@@ -83,7 +83,9 @@ def make_judging(
         lacking = " and ".join(sorted(set().union(*(rule.reads for rule in chosen.values())) & set(COLUMNS)))
         raise ConfigError(
             f"{PLACE}: no task of the benchmark has {lacking} to judge answers by",
-            hint="a task's 'fields' name the columns",
+            hint="import rows that have them (--field references=COLUMN)"
+            if imported
+            else "a task's 'fields' name the columns",
         )
     return None
 

@@ -17,7 +17,7 @@ from llmood.questions.error_loss import LOST, losses
 from llmood.questions.error_quality import quality_records
 from llmood.questions.errors import QUESTION, Answers, accuracy, interval_entries, record
 from llmood.questions.judgements import Judgements
-from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, LEAST_SCORED, behind_entries
+from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, LEAST_SCORED, NONE_SCORED, behind_entries
 from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.ranking import ranked
 from llmood.records import MetricRecord
@@ -97,8 +97,9 @@ def _records(
             seed=seed,
         )
     except UndefinedMetric as error:
+        reason = error.reason if len(answers.scores) else NONE_SCORED
         for metric in metrics:
-            yield _metric_record(scored, answers, metric, value=None, reason=error.reason)
+            yield _metric_record(scored, answers, metric, value=None, reason=reason)
         return
     for metric in metrics:
         yield _metric_record(scored, answers, metric, **interval_entries(intervals[metric.id]))

@@ -78,6 +78,11 @@ def answers_alone(scored: ScoredBenchmark, judgements: Judgements, population: P
     )
 
 
+def judged_by(rule: str) -> str:
+    """By what an answer was called right, in words."""
+    return "as the imported rows say" if rule == "imported" else f"by {rule}"
+
+
 def accuracy(
     scored: ScoredBenchmark,
     judgements: Judgements,

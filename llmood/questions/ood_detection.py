@@ -23,6 +23,7 @@ from llmood.seeds import derive_seed
 
 QUESTION = "ood_detection"
 HEADLINE = "auroc"
+NONE_SCORED = "no sample was scored"
 BEHIND_BEST = "auroc_behind_best"
 LEAST_SCORED = 0.9  # of each population: who scored fewer is not compared with the others
 TOO_FEW = f"not compared: it scored under {LEAST_SCORED * 100:g} % of the ID or of the OOD samples"
@@ -67,8 +68,10 @@ def _records(
             seed=resample_seed(seed, scored, ood),
         )
     except UndefinedMetric as error:
+        # The metrics see the scored samples alone, and of none they can't know that others were there.
+        reason = str(error) if len(contrast.scores) else NONE_SCORED
         for metric in metrics:
-            yield _metric_record(scored, ood, scorer, contrast, metric, value=None, reason=str(error))
+            yield _metric_record(scored, ood, scorer, contrast, metric, value=None, reason=reason)
         return
     for metric in metrics:
         interval = intervals[metric.id]

@@ -9,7 +9,7 @@ from llmood.displays import ErrorsByShift
 from llmood.displays.auroc_intervals import side_of_chance
 from llmood.questions.error_loss import LOSS
 from llmood.questions.error_quality import PRR, SPEARMAN
-from llmood.questions.errors import ACCURACY, QUESTION
+from llmood.questions.errors import ACCURACY, QUESTION, judged_by
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
@@ -104,7 +104,8 @@ def _facts(accuracy: Record) -> list[str]:
     found = []
     if accuracy["value"] is not None:
         found.append(
-            f"{count(accuracy['n_negative'])} of {count(accuracy['n'])} right by {accuracy['correctness']}"
+            f"{count(accuracy['n_negative'])} of {count(accuracy['n'])} right "
+            f"{judged_by(accuracy['correctness'])}"
         )
     for reason, many in accuracy["params"].get("not_judged", {}).items():
         found.append(f"{count(many)} not judged: {reason}")

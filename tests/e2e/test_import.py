@@ -116,6 +116,29 @@ def test_prompts_and_answers_make_a_report(tmp_path: Path) -> None:
     }
 
 
+def test_lists_without_a_draw_are_a_mistake_that_names_its_rows(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "t.jsonl", [{"prompt": f"q{n}", "draws": []} for n in range(7)])
+    outcome = llmood("import", path, "-o", tmp_path / "run")
+    assert outcome.code == 2
+    assert "every list is empty, in t.jsonl:1, t.jsonl:2" in outcome.err
+    assert "t.jsonl:5 and 2 more" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_import_is_told_how_its_own_answers_are_judged(tmp_path: Path) -> None:
+    lines = [{"prompt": f"q{n}", "response": "a", "correct": n % 2 == 0} for n in range(6)]
+    run = tmp_path / "run"
+    made = llmood("import", write_jsonl(tmp_path / "t.jsonl", lines), "-o", run, *FEW)
+    assert "is an answer wrong? (right as the imported rows say)" in made.out
+    assert "3 of 6 right as the imported rows say" in (run / "report.html").read_text(encoding="utf-8")
+    refused(
+        llmood("rescore", run, "--set", "correctness=exact_match"),
+        "import rows that have",
+        "--field references",
+    )
+    refused(llmood("rescore", run, "--set", "correctness=judge"), "an import runs", "another rule")
+
+
 def test_with_ood_rows_and_no_number_at_all(tmp_path: Path) -> None:
     lines = [{"prompt": f"q{n}", **({"shift": "far"} if n % 2 else {})} for n in range(8)]
     outcome = llmood("import", write_jsonl(tmp_path / "t.jsonl", lines), "-o", tmp_path / "run", *FEW)
@@ -123,7 +146,7 @@ def test_with_ood_rows_and_no_number_at_all(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     length = [record for record in metrics if record["scorer"] == "length" and record["metric"] == "auroc"]
     assert [(record["value"], record["n_unscored"]) for record in length] == [(None, 8)]
-    assert length[0]["reason"]
+    assert length[0]["reason"] == "no sample was scored"
 
 
 def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:

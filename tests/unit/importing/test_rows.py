@@ -61,6 +61,12 @@ def test_what_common_practice_calls_it(key: str, column: str) -> None:
 def test_two_columns_for_one_key_are_no_guess() -> None:
     with pytest.raises(RowError, match="response and answer could both be the response: say which"):
         Columns({}).read({"prompt": "x", "response": "a", "answer": "b"})
+    with pytest.raises(
+        RowError, match=r"--field response=response.*or rename the other, a right answer to 'ref"
+    ):
+        Columns({}).read({"prompt": "x", "response": "a", "answer": "b"})
+    with pytest.raises(RowError, match=r"--field draws=draws\), or rename the other$"):
+        Columns({}).read({"prompt": "x", "draws": ["a"], "generations": ["b"]})
     named = Columns(named_columns(["response=answer"]))
     assert named.read({"prompt": "x", "answer": "b", "response": "a"}) == (
         {"prompt": "x", "response": "b"},
