@@ -53,6 +53,11 @@ class Scorer(ABC):
         return ()
 
     @property
+    def least_draws(self) -> int:
+        """How many drawn answers to a prompt it needs; 0 for a scorer that reads none."""
+        return 0
+
+    @property
     def token_columns(self) -> Mapping[str, str]:
         """Of a capture kind, the column of numbers a token that it can't do without and that may be null."""
         return {}

@@ -42,6 +42,14 @@ def make_scorers(config: RunConfig) -> dict[str, Scorer]:
                 hint="make a run of each, and 'llmood compare' them",
             )
         chosen[name] = entry.make(given, **settings)
+        # How many draws an import has, its rows tell; only a run that draws can be told here.
+        least, drawn = chosen[name].least_draws, config.generations.n
+        if config.engine.kind != "imported" and least > drawn:
+            raise ConfigError(
+                f"scorers[{position}]: {name} compares at least {least} answers to a prompt, and generations.n is "
+                f"{drawn}",
+                hint=f"set generations.n to {least} or more (10 is usual), or leave {name} out",
+            )
     for name in BASELINES:
         chosen.setdefault(name, scorers.get(name).make(**settings))
     others = [role for role in config.models.by_role if role.startswith("tuned:")]

@@ -54,6 +54,10 @@ class Combination(Scorer):
         return tuple(dict.fromkeys(spec for member in self.members.values() for spec in member.fit_needs))
 
     @property
+    def least_draws(self) -> int:
+        return max(member.least_draws for member in self.members.values())
+
+    @property
     def columns(self) -> Mapping[str, list[str]]:  # type: ignore[override]  # the members' own
         wanted: dict[str, set[str] | None] = {}
         for member in self.members.values():

@@ -86,6 +86,10 @@ class ReadsDraws(Scorer):
         return False
 
     @property
+    def least_draws(self) -> int:
+        return self.least
+
+    @property
     def draws(self) -> CaptureSpec:
         """The capture of the draws."""
         return CaptureSpec.of("generations", "tuned", "prompt", **self.generations)

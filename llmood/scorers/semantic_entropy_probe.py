@@ -63,6 +63,10 @@ class SemanticEntropyProbe(StateProbe):
         return self.target.needs
 
     @property
+    def least_draws(self) -> int:
+        return self.target.least_draws
+
+    @property
     def definition(self) -> str | None:
         target = f"discrete semantic entropy, {described(self.equivalence)}"
         return f"states at {self.position}, of {self.learns}; target: {target}"

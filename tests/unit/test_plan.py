@@ -119,6 +119,22 @@ def test_scorers_are_made_once_with_the_baselines_behind() -> None:
         make_scorers(config_of("likelihood", "lenth"))
 
 
+def test_one_draw_is_refused_where_draws_are_compared() -> None:
+    one = {"models": {"base": "b", "tuned": "t"}, "generations": {"n": 1}}
+    for name, choice in (
+        ("semantic_entropy", "semantic_entropy"),
+        ("semantic_entropy_probe", "semantic_entropy_probe"),
+        ("rank_average", {"rank_average": {"of": ["likelihood", "self_consistency"]}}),
+    ):
+        message = rf"scorers\[1\]: {name} compares at least 2 .*generations\.n is 1 \(set generations\.n to 2"
+        with pytest.raises(ConfigError, match=message):
+            make_scorers(config_of("length", choice, **one))
+    # These hold one draw against the answer, or need none.
+    assert "cocoa.msp" in make_scorers(config_of("cocoa.msp", "p_true", **one))
+    imported = {**one, "engine": {"kind": "imported"}}
+    assert "semantic_entropy" in make_scorers(config_of("semantic_entropy", **imported))
+
+
 def test_a_scorer_takes_arguments() -> None:
     made = make_scorers(config_of({"random": {"seed": 3}}, "likelihood", seed=9))["random"]
     assert vars(made) == {"seed": 3}
