@@ -17,6 +17,11 @@ from llmood.paths import find_model_folder
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 CODE = "*.py"  # fetched and run only where the configuration asks for it; hashed wherever it is
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")
+EXPECTED = {
+    "models.nli": "a natural-language-inference model (config.json, safetensors, tokenizer)",
+    "models.encoder": "a sentence-transformers folder (modules.json, safetensors, tokenizer)",
+    "models.judge": "an instruction-tuned language model (config.json, safetensors, tokenizer)",
+}
 ADAPTER_WEIGHTS = "adapter_model.safetensors"  # where it is missing, peft would look for a pickle
 
 
@@ -151,13 +156,20 @@ def _resolve(
     if local is not None:
         return ModelFolder(place, name, local)
     if is_folder_name(name):
-        raise MissingModelError(f"{place}: no folder '{name}'", hint=hint)
+        raise MissingModelError(f"{place}: no folder '{name}'", hint=hint or _expected(place))
     return _from_hub(name, revision, files, place, hint)
+
+
+def _expected(place: str) -> str | None:
+    """What is to stand under the key of a model that reads answers."""
+    what = EXPECTED.get(place)
+    return f"set {place} to {what}, as a path or a hub name" if what else None
 
 
 def _from_hub(name: str, revision: str | None, files: list[str], place: str, hint: str | None) -> ModelFolder:
     from huggingface_hub import errors, snapshot_download
 
+    hint = hint or _expected(place)
     usual = "give a folder, or a hub name whose files are in the hub cache or reachable"
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=files))

@@ -98,7 +98,17 @@ def chosen_rule(choice: Choice | None) -> Rule | None:
 
 def _rule(choice: Choice, place: str) -> Rule:
     name, given = (choice, {}) if isinstance(choice, str) else next(iter(choice.items()))
+    if place == PLACE and _is_file(name):
+        raise ConfigError(
+            f"{place}: '{name}' is a file, and a rule's name is needed",
+            hint=f"for labels write {{{LABELS}: {name}}}, on the command line --set '{place}={{{LABELS}: {name}}}'",
+        )
     return rules.get(name, place=place).made(given, place=place)
+
+
+def _is_file(name: str) -> bool:
+    """Whether what should be a rule's name can only mean a file."""
+    return "/" in name or Path(name).suffix.lower() in (".csv", ".jsonl", ".parquet", ".gz")
 
 
 def _rule_of(task: Mapping[str, Any], samples: pa.Table) -> Rule:

@@ -34,7 +34,10 @@ def read_labels(path: Path, known: Collection[str], *, place: str) -> dict[str, 
         DataError: the file as a whole can't be read.
     """
     if not path.is_file():
-        raise ConfigError(f"{place}: {path} {'is a folder' if path.is_dir() else 'is not there'}")
+        raise ConfigError(
+            f"{place}: {path} {'is a folder' if path.is_dir() else 'is not there'}",
+            hint=f"set {place} to a CSV, JSONL or Parquet file with the columns {ID}, {CORRECT} and maybe {QUALITY}",
+        )
     labels: dict[str, Label] = {}
     strange: list[str] = []
     for found in read_rows(path, path.name):

@@ -27,10 +27,30 @@ def test_a_folder_by_its_path_and_beside_the_configuration(llama: Path) -> None:
     assert model(llama).commit is None
 
 
+def caught_hint(place: str, name: str) -> str | None:
+    with pytest.raises(ConfigError) as caught:
+        resolve_model(FullModel(model=name), place=place, relative_to=None)
+    return caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("models.nli", "a natural-language-inference model"),
+        ("models.encoder", "a sentence-transformers folder"),
+        ("models.judge", "an instruction-tuned language model"),
+    ],
+)
+def test_a_missing_model_that_reads_answers_says_what_is_expected(place: str, expected: str) -> None:
+    for name in ("./absent", "nobody/nothing"):
+        assert f"set {place} to {expected}" in (caught_hint(place, name) or "")
+
+
 def test_a_name_that_is_nowhere_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("./absent", "/absent", "a/b/c"):
         with pytest.raises(ConfigError, match=r"models\.base: no folder '"):
             model(name)
+        assert caught_hint("models.base", name) is None
     # HF_HUB_OFFLINE is set for all tests: no network is asked.
     with pytest.raises(ConfigError) as caught:
         model("nobody/nothing")
