@@ -13,7 +13,7 @@ class GenerationsConfig(Strict):
     """How further answers are drawn, for the scorers that compare them.
 
     `n` of them a prompt (scorers that compare draws need 2), at `temperature` from the likeliest words that make up
-    `top_p`. `max_new_tokens`: by default as many as `response` has. `top`: how many alternatives of each token are kept.
+    `top_p`. `max_new_tokens`: by default as many as `response` has. `top`: how many alternatives a token are kept.
     """
 
     n: StrictInt = Field(default=10, ge=1, le=1000)

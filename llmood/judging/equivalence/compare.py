@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -29,14 +29,15 @@ from llmood.judging.equivalence.rules import (
     Rule,
 )
 from llmood.judging.equivalence.support import SentenceSupport
-from llmood.judging.equivalence.verdicts import Verdicts
+from llmood.judging.equivalence.verdicts import NoVerdictError, Verdicts
 from llmood.judging.equivalence.with_answer import WithAnswer
 from llmood.progress import Progress
-from llmood.records import OK, CaptureSpec
+from llmood.records import FAILED, OK, CaptureSpec
 from llmood.tables import INDEX
 
 BLOCK_ROWS = 512  # questions whose pairs are asked together
 ALL_PAIRS = "all"
+NO_VERDICT = "the model that compares failed on a pair of these answers"
 COLUMNS = ["text", "token_ids"]
 
 
@@ -96,6 +97,8 @@ def compare_all(
             unread = 0 if judge is None else judge.unread
             rule = _rule(spec, verdicts, embeddings)
             tables[spec], count = compare_answers(spec, rule, observations, store, progress, decoder=decoder)
+            if judge is not None:
+                judge.check_alive()
             count.asked = sum(model.asked for model in models) - before
             count.unread = 0 if judge is None else judge.unread - unread
             counts[spec.id] = asdict(count)
@@ -186,17 +189,37 @@ def _compare_block(
     located = context.locate(set(answered))
     new = {key: found[0] for key, found in answered.items() if key not in located}
     if new:
-        count.samples += len(new)
-        observed = comparison.observe(list(new.values()), rule, count)
+        observed = _observe(comparison, new, rule, count)
+        count.samples += len(observed)
+        count.failed += len(new) - len(observed)
         located |= context.append(
-            [
-                {"key": key, "status": OK, "reason": None, **columns}
-                for key, columns in zip(new, observed, strict=True)
-            ]
+            [{"key": key, "status": OK, "reason": None, **columns} for key, columns in observed.items()]
         )
     for key, samples in answered.items():
-        rows += [_indexed(sample.sample_id, spec, key, located[key]) for sample in samples]
+        if key in located:
+            rows += [_indexed(sample.sample_id, spec, key, located[key]) for sample in samples]
+        else:
+            failed = {"capture": spec.id, "status": FAILED, "reason": NO_VERDICT}
+            rows += [{**failed, "sample_id": sample.sample_id} for sample in samples]
     return rows
+
+
+def _observe(
+    comparison: Comparison, items: Mapping[str, Item], rule: Rule, count: Count
+) -> dict[str, dict[str, Any]]:
+    """The columns of each item by key, without those that a model failed on."""
+    before = replace(count)
+    try:
+        return dict(zip(items, comparison.observe(list(items.values()), rule, count), strict=True))
+    except NoVerdictError:
+        # One by one: what was said stays known, and what failed is not asked again.
+        count.pairs, count.compared = before.pairs, before.compared
+        if len(items) == 1:
+            return {}
+    found: dict[str, dict[str, Any]] = {}
+    for key, item in items.items():
+        found |= _observe(comparison, {key: item}, rule, count)
+    return found
 
 
 def _indexed(sample_id: str, spec: CaptureSpec, key: str, place: Location) -> dict[str, Any]:

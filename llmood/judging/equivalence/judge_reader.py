@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmood import interrupts
 from llmood.config import Models
-from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.base import Engine, Request
 from llmood.engines.captures import derived_capture
 from llmood.errors import EngineError
 from llmood.measures.nli import Verdict
@@ -41,10 +41,14 @@ class JudgeReader:
 
     Attributes:
         unread: how many pairs were over the judge's context, and have no verdict.
+        given: how many pairs the engine had a number for.
+        reason: why the engine had none for the last of the others; None where it had one for all.
     """
 
     def __init__(self, engine: Engine, spec: CaptureSpec, *, chat: bool) -> None:
         self.unread = 0
+        self.given = 0
+        self.reason: str | None = None
         self._engine = engine
         self._spec = spec
         self._tokenizer = engine.tokenizer(spec.model)
@@ -69,10 +73,7 @@ class JudgeReader:
     def ask(self, pairs: Sequence[AskedPair]) -> NDArray[np.float32]:
         """Probabilities (n, 3): of No, 0, and of Yes, in the order of `Verdict`.
 
-        A pair over the context is left undecided.
-
-        Raises:
-            EngineError: the engine has no number for a pair.
+        A pair over the context is left undecided; one that the engine has no number for is NaN.
         """
         found = np.tile(np.array(NO_VERDICT, dtype=np.float32), (len(pairs), 1))
         rows = self._encode(pairs)
@@ -82,10 +83,27 @@ class JudgeReader:
         requests = [Request(rows[place], (("prompt", 0, len(rows[place])),)) for place in fitting]
         for finished in self._engine.run(self._spec, requests) if requests else ():
             for index, captured in finished:
-                no = probability_false(np.array(self._logits(captured)))[0]
+                if captured.status != OK:
+                    self.reason = captured.reason or captured.status
+                    found[fitting[index]] = np.nan
+                    continue
+                self.given += 1
+                no = probability_false(np.array(captured.values["label_logits"]))[0]
                 found[fitting[index], [Verdict.CONTRADICTION, Verdict.ENTAILMENT]] = no, 1.0 - no
             interrupts.check()
         return found
+
+    def check_alive(self) -> None:
+        """Refuse to go on where the engine had a number for none of all the pairs.
+
+        Raises:
+            EngineError: it had none.
+        """
+        if self.reason is not None and not self.given:
+            raise EngineError(
+                f"equivalence.rule: judge: models.{self._spec.model} gives no verdict: {self.reason}",
+                hint="choose another engine.dtype, a lower engine.max_length, or another rule",
+            )
 
     def close(self) -> None:
         """Free the model."""
@@ -95,11 +113,3 @@ class JudgeReader:
         made = [SAME_ANSWER.make(Material(user(question), draws=answers)) for question, *answers in pairs]
         texts = [self._tokenizer.render(turns.messages) if self._chat else turns.text for turns in made]
         return self._tokenizer.encode(texts, rendered=self._chat)
-
-    def _logits(self, captured: Captured) -> list[float]:
-        if captured.status != OK:
-            raise EngineError(
-                f"equivalence.rule: judge: models.{self._spec.model} gives no verdict: {captured.reason}",
-                hint="choose another engine.dtype, a lower engine.max_length, or another rule",
-            )
-        return list(captured.values["label_logits"])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.store import Store
+from llmood.errors import EngineError
 from llmood.records import OK
 
 Texts = TypeVar("Texts", bound=tuple[str, ...])
@@ -16,6 +17,10 @@ Texts = TypeVar("Texts", bound=tuple[str, ...])
 
 KIND = "nli"
 SHARD_ROWS = 4096
+
+
+class NoVerdictError(EngineError):
+    """The model failed on a pair. Nothing of that is stored: the next run asks again."""
 
 
 class Verdicts(Generic[Texts]):
@@ -45,7 +50,11 @@ class Verdicts(Generic[Texts]):
         self._pending: list[dict[str, Any]] = []
 
     def of(self, pairs: Sequence[Texts]) -> NDArray[np.float32]:
-        """Probabilities (n, 3), in the order of the pairs."""
+        """Probabilities (n, 3), in the order of the pairs.
+
+        Raises:
+            NoVerdictError: the model failed on one of them, now or before in this run.
+        """
         known = self._all_known()
         keys = [self._context.key(_content(pair)) for pair in pairs]
         new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
@@ -53,12 +62,17 @@ class Verdicts(Generic[Texts]):
             self.asked += len(new)
             for key, verdict in zip(new, self._ask(list(new.values())), strict=True):
                 known[key] = verdict
+                if np.isnan(verdict).any():
+                    continue
                 self._pending.append(
                     {"key": key, "status": OK, "reason": None, "probabilities": verdict.tolist()}
                 )
             if len(self._pending) >= SHARD_ROWS:
                 self.flush()
-        return np.array([known[key] for key in keys], dtype=np.float32).reshape(-1, 3)
+        found = np.array([known[key] for key in keys], dtype=np.float32).reshape(-1, 3)
+        if np.isnan(found).any():
+            raise NoVerdictError("a model gave no verdict on a pair of answers")
+        return found
 
     def flush(self) -> None:
         """Store what was said since the last time."""

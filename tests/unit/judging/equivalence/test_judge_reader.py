@@ -17,7 +17,7 @@ from llmood.engines.store import Store
 from llmood.errors import EngineError
 from llmood.judging.equivalence.judge_reader import JudgeReader, verdicts_of
 from llmood.judging.equivalence.rules import AnswerPair, JudgeRule
-from llmood.judging.equivalence.verdicts import Verdicts
+from llmood.judging.equivalence.verdicts import NoVerdictError, Verdicts
 from llmood.records import FAILED, CaptureSpec
 from tests import tiny_models
 from tests.answering import Said, observed
@@ -147,11 +147,57 @@ def test_a_pair_over_the_context_is_undecided_and_counted() -> None:
     assert reader.ask([("q", "a", "b" * 200)]).tolist() == [[0.5, 0.0, 0.5]]
 
 
-def test_an_engine_that_gives_no_number_ends_the_comparison_in_a_line() -> None:
-    engine = Spy()
-    engine.before = lambda spec, requests: [Captured(status=FAILED, reason="broke")] * len(requests)
+def breaking(engine: Spy, word: str) -> None:
+    """The engine fails on every pair with this word in it."""
+    answer = engine.before
+    assert answer is not None
+
+    def answer_or_fail(spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        said = zip(answer(spec, requests), requests, strict=True)
+        broken = Captured(status=FAILED, reason="broke")
+        return [broken if word in "".join(read(request.token_ids)[1:]) else each for each, request in said]
+
+    engine.before = answer_or_fail
+
+
+def test_a_pair_that_fails_leaves_its_sample_out_and_no_other() -> None:
+    params = {"rule": "judge", "prompt": "derived:same_answer@1", "question": True}
+    spec = comparison_of("openers", params, {"n": 2, "seed": 0})
+    good, bad = [Said("Paris"), Said("the city of Paris")], [Said("Paris"), Said("Broken")]
+    engine = judging(EITHER_WAY)
+    breaking(engine, "Broken")
+    observations = observed([(None, good), (None, bad)], [spec], judge=reader_of(engine))
+    (block,) = observations.blocks([spec])
+    rows = sorted(
+        block[spec].select(["status", "cluster", "reason"]).to_pylist(), key=lambda row: row["status"]
+    )
+    failed = {
+        "status": FAILED,
+        "cluster": None,
+        "reason": "the model that compares failed on a pair of these answers",
+    }
+    assert rows == [failed, {"status": "ok", "cluster": [0, 0], "reason": None}]
+    assert sum("Broken" in pair for pair in sent(engine)) == 1  # not asked again for the samples beside it
+
+
+def test_what_failed_is_not_stored() -> None:
+    store, engine = Store(), judging({("a", "b"), ("b", "a")})
+    breaking(engine, "b")
+    rule = rule_of(reader_of(engine), store)
+    with pytest.raises(NoVerdictError):
+        rule.same([AnswerPair("q", "a", "b")])
+    rule.verdicts.flush()
+    again = judging({("a", "b"), ("b", "a")})
+    assert rule_of(reader_of(again), store).same([AnswerPair("q", "a", "b")]) == [True]
+
+
+def test_an_engine_that_gives_no_number_at_all_ends_the_comparison_in_a_line() -> None:
+    engine = judging(())
+    breaking(engine, "")
+    params = {"rule": "judge", "prompt": "derived:same_answer@1", "question": True}
+    spec = comparison_of("openers", params, {"n": 2, "seed": 0})
     with pytest.raises(EngineError, match=r"equivalence\.rule: judge: models\.tuned gives no verdict: broke"):
-        reader_of(engine).ask([("q", "a", "b")])
+        observed([(None, [Said("a"), Said("b")])], [spec], judge=reader_of(engine))
 
 
 @pytest.mark.slow
