@@ -13,6 +13,7 @@ import pytest
 from llmood.checks import CheckInput, checks, run_checks
 from llmood.checks.comparisons import pairs_read, pairs_unread
 from llmood.checks.entropy import entropy_is_a_bound
+from llmood.checks.errors import few_errors
 from llmood.engines.base import Captured, Request
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
@@ -121,6 +122,7 @@ def test_every_check_is_tested_here() -> None:
         "declared_overlap",
         "entropy_is_a_bound",
         "failed",
+        "few_errors",
         "fake_engine",
         "id_ood_overlap",
         "length_separates",
@@ -417,3 +419,14 @@ def test_what_comparing_took() -> None:
     assert list(pairs_unread(given)) == []
     (short,) = pairs_unread(replace(given, compared={"equivalence/a": took | {"unread": 3}}))
     assert (short.severity, short.values) == ("warning", {"unread": 3})
+
+
+def test_few_right_or_wrong_answers_are_counted_by_population() -> None:
+    def accuracy(ood: str | None, right: int, wrong: int) -> dict[str, Any]:
+        names = {"question": "error_detection", "metric": "accuracy", "id_task": "home", "ood_task": ood}
+        return {**names, "value": right / (right + wrong), "n_negative": right, "n_positive": wrong}
+
+    records = [accuracy(None, 50, 10), accuracy("near", 90, 9), accuracy("far", 3, 40)]
+    found = list(few_errors(replace(Given().input(), records=records)))
+    assert [(check.task, check.severity) for check in found] == [("near", "warning"), ("far", "warning")]
+    assert [check.values for check in found] == [{"right": 90, "wrong": 9}, {"right": 3, "wrong": 40}]
