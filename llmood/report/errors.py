@@ -185,5 +185,11 @@ def _loss(record: Record | None) -> Cell | None:
         return None
     if record["value"] is None:
         return Cell(None, reason=record["reason"])
-    mark = "loses" if record["ci_low"] is not None and record["ci_low"] > 0 else ""
-    return Cell(number(record["value"]), interval(record), record["reason"], mark)
+    return Cell(number(record["value"]), interval(record), record["reason"], _loss_mark(record))
+
+
+def _loss_mark(record: Record) -> str:
+    """Where the whole interval is on one side of 0."""
+    if record["ci_low"] is None:
+        return ""
+    return "loses" if record["ci_low"] > 0 else "gains" if record["ci_high"] < 0 else ""

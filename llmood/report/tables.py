@@ -29,8 +29,8 @@ class Cell:
 
     Attributes:
         text: the value, or None where it is undefined; then `reason` says why.
-        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `hard_familiar` or `hard_unfamiliar`,
-            said in words beside it; or empty.
+        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `gains`, `hard_familiar` or
+            `hard_unfamiliar`, said in words beside it; or empty.
     """
 
     text: str | None
