@@ -39,9 +39,12 @@ def judge_again(
             hint="'llmood run' judges them while it has the text",
         )
     rule = chosen_rule(config.correctness)
-    if rule is not None and (
-        "entailed" in rule.reads or ("reply" in rule.reads and replies_spec(observations) is None)
-    ):
+    if rule is not None and "entailed" in rule.reads:
+        raise ConfigError(
+            f"--set correctness: {rule.name} asks models.nli, and scoring again loads no model",
+            hint="'llmood run' with that in the configuration asks it",
+        )
+    if rule is not None and "reply" in rule.reads and replies_spec(observations) is None:
         raise ConfigError(
             f"--set correctness: {rule.name} asks a model, which {folder.path} didn't",
             hint="an import runs none: take another rule"

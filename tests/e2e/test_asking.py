@@ -202,7 +202,7 @@ def test_another_rule_and_the_judge_again_from_what_is_stored(
     refused(
         llmood("rescore", made.folder, "--set", "correctness=entailment"),
         "correctness",
-        "entailment asks a model",
+        "entailment asks models.nli, and scoring again loads no model",
     )
 
 
