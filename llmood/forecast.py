@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llmood.engines.captures import shown_shots
 from llmood.engines.observe import Observer
 from llmood.engines.pace import answer_room
 from llmood.engines.store import Store
@@ -60,6 +61,8 @@ def forecast(plan: Plan) -> list[Forecast]:
             )
         if spec.kind == "response" or spec.needs_response:
             tokens += (requests - (cached or 0)) * plan.config.response.max_new_tokens
+        if (shown := shown_shots(spec)) is not None:
+            tokens += tokens * shown[0]  # each about as long as the prompt that it stands before
         if spec.kind == "generations":
             tokens += (requests - (cached or 0)) * answer_room(spec)
         if spec.kind == "response" and spec.is_derived:

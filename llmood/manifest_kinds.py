@@ -104,4 +104,5 @@ class ManifestKinds(_Kinds):
     shard: _Shard | None = None
     judged: int | None = None
     compared: dict[str, dict[str, int]] | None = None
+    shots: dict[str, list[str]] | None = None
     shards: list[dict[str, Any]] | None = None

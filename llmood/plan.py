@@ -28,6 +28,7 @@ from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
 from llmood.judging.equivalence.judge_reader import JudgeReader
 from llmood.judging.judge_model import replies_of
+from llmood.judging.shown import check_shown
 from llmood.planned_engine import check_captures, make_engine
 from llmood.populations import load_tasks
 from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
@@ -155,6 +156,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         relative_to=folder,
     )
     check_verdicts(chosen, judged=judging is not None)
+    check_shown(captures, rule)
     return Plan(
         config,
         folder,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
+from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
 from llmood.records import EVALUATED, SPLITS, Split
 from llmood.scorers.base import Scorer
@@ -86,7 +87,7 @@ def _load_id(
         dict.fromkeys(
             split
             for scorer in scorers.values()
-            for split in (scorer.fitted_on, scorer.chosen_on)
+            for split in (scorer.fitted_on, scorer.chosen_on, SHOWN if shows_shots(scorer.needs) else None)
             if split is not None
         )
     )
@@ -99,7 +100,9 @@ def _load_id(
         except DataError as error:
             if not fitted:
                 raise
-            learning = ", ".join(name for name, scorer in scorers.items() if scorer.fitted_on)
+            learning = ", ".join(
+                name for name, scorer in scorers.items() if scorer.fitted_on or shows_shots(scorer.needs)
+            )
             raise DataError(
                 f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
             ) from None

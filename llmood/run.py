@@ -22,6 +22,7 @@ from llmood.judged import judge_run
 from llmood.judging.asked import Said
 from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge_model import replies_of
+from llmood.judging.shown import judge_of
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
 from llmood.records import FAILED, Reject
@@ -153,6 +154,7 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         private=private,
         splits=plan.splits,
         watch=plan.config.engine.canary,
+        judge=judge_of(plan.judging, plan.samples),
         progress=progress,
     )
     try:
@@ -163,7 +165,7 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
     finally:
         plan.engine.close()
     interrupts.check()
-    target.write_manifest("running", canary=canary)
+    target.write_manifest("running", canary=canary, shots=observer.shown or None)
     index = observer.index()
     if plan.comparisons:
         observed = Observations(plan.samples, index, store)

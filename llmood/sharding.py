@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from llmood.engines.captures import SHOWN, shows_shots
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
@@ -78,12 +79,18 @@ def cut(plan: Plan, shard: Shard) -> Cut:
     """The part of a plan that falls to one shard.
 
     Raises:
-        ConfigError: a scorer reads text, and the run keeps none for the merge.
+        ConfigError: a scorer reads text, and the run keeps none for the merge; or one shows answers to other rows.
     """
     reading = next((name for name, scorer in plan.scorers.items() if scorer.reads_text), None)
     if reading and not plan.config.text:
         raise ConfigError(
             f"scorers: {reading} reads the prompts' text, and a shard keeps none for the merge (--no-text)",
+            hint="leave it out, or run without --shard",
+        )
+    showing = next((name for name, scorer in plan.scorers.items() if shows_shots(scorer.needs)), None)
+    if showing:
+        raise ConfigError(
+            f"scorers: {showing} shows judged answers of {SHOWN}, and no shard has all of them",
             hint="leave it out, or run without --shard",
         )
     own = np.flatnonzero(np.array(deal(plan.prompts, shard.count)) == shard.index)

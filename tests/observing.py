@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
-from llmood.engines.captures import EQUIVALENCE, given_for
+from llmood.engines.captures import EQUIVALENCE, given_for, shows_shots
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
@@ -76,6 +77,12 @@ def samples_of(prompts: Sequence[Prompt]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SAMPLES)
 
 
+def answered_train() -> list[Prompt]:
+    """Rows of `train`, whose answers prompts show."""
+    named = prompts_of([f"train question {place}" for place in range(20)])
+    return [replace(prompt, sample_id=f"train{prompt.sample_id}", split="train") for prompt in named]
+
+
 def observe(
     texts: Sequence[str],
     specs: Sequence[CaptureSpec],
@@ -85,7 +92,14 @@ def observe(
 ) -> tuple[Observer, Observations]:
     """Capture specs of texts and join them."""
     prompts = prompts_of(texts)
-    observer = Observer(engine or Spy(), prompts, Store(), private=private)
+    shown = answered_train() if shows_shots(specs) else []
+    observer = Observer(
+        engine or Spy(),
+        [*prompts, *shown],
+        Store(),
+        private=private,
+        judge=lambda _, answer: answer not in ("yes", "no"),
+    )
     compared = [spec for spec in specs if spec.kind == EQUIVALENCE]
     for spec in given_for(specs):
         observer.run(spec)

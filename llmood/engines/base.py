@@ -30,12 +30,14 @@ class Request:
         spans: names of their parts, as (name, start, end).
         seed: of draws; two samples of the same text are drawn for by themselves.
         text: for an encoder, the words themselves: it makes its own ids of them, and may cut them.
+        note: what is worth saying of how it was made; it decides nothing.
     """
 
     token_ids: tuple[int, ...]
     spans: tuple[tuple[str, int, int], ...] = ()
     seed: int | None = None
     text: str | None = None
+    note: str | None = None
 
     @property
     def content(self) -> str:

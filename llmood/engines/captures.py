@@ -99,6 +99,24 @@ def asked_draws(spec: CaptureSpec) -> CaptureSpec | None:
     return CaptureSpec.of("generations", spec.responder, "prompt", **params) if params else None
 
 
+SHOTS = "shots"
+"""How many judged answers the prompt of a derived capture shows; SHOT_SEED draws them, SHOT_RULE judges them."""
+SHOT_SEED, SHOT_RULE = "shot_seed", "shot_rule"
+SHOWN: Split = "train"
+"""The split that they are of: what is tuned on, never what is chosen by or measured."""
+
+
+def shown_shots(spec: CaptureSpec) -> tuple[int, int] | None:
+    """How many judged answers the prompt of a derived capture shows, and the seed that draws them; None: none."""
+    params = dict(spec.params)
+    return (int(params[SHOTS]), int(params[SHOT_SEED])) if SHOTS in params else None
+
+
+def shows_shots(needs: Iterable[CaptureSpec]) -> bool:
+    """Whether one of these shows judged answers."""
+    return any(shown_shots(spec) is not None for spec in needs)
+
+
 def required_before(spec: CaptureSpec, response_params: Mapping[str, Any]) -> list[CaptureSpec]:
     """What has to be there before `spec` can be captured."""
     if not spec.needs_response:
@@ -217,8 +235,11 @@ def capture_splits(
         for needs, splits in ((scorer.needs, learned | {evaluated}), (scorer.fit_needs, learned)):
             for spec in given_for(needs):
                 own = _in_the_run(spec, response_params)
-                for each in (own, *required_before(own, response_params)):
-                    found.setdefault(each, set()).update(splits)
+                # Rows that are shown answer, and are asked nothing about.
+                shown = {SHOWN} if shows_shots([own]) else set()
+                found.setdefault(own, set()).update(splits - shown)
+                for each in required_before(own, response_params):
+                    found.setdefault(each, set()).update(splits | shown)
     return {spec: frozenset(splits) for spec, splits in found.items()}
 
 

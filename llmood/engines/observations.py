@@ -18,7 +18,7 @@ from llmood.engines.state_reader import StateReader
 from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import StoreError
-from llmood.records import FAILED, CaptureSpec, Split
+from llmood.records import FAILED, OK, CaptureSpec, Split
 from llmood.tables import CAPTURE_SCHEMAS, SEVERAL_ROWS
 
 BLOCK_ROWS = 8192
@@ -163,6 +163,16 @@ class Observations:
         """The key of each sample that a capture was to be made of; None where there is no observation."""
         own = self._index.filter(pc.equal(self._index["capture"], self._id(spec)))
         return dict(zip(own["sample_id"].to_pylist(), own["key"].to_pylist(), strict=True))
+
+    def notes(self, capture: str) -> dict[str, str]:
+        """What is worth saying of how an observation was made, by sample id; none of those that weren't."""
+        names = set(self.samples["sample_id"].to_pylist())
+        columns = (self._index[name].to_pylist() for name in ("capture", "sample_id", "status", "reason"))
+        return {
+            name: reason
+            for own, name, status, reason in zip(*columns, strict=True)
+            if own == capture and status == OK and reason is not None and name in names
+        }
 
     def of(self, split: Split) -> Observations:
         """Those of the samples of one split."""

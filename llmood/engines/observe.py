@@ -13,11 +13,12 @@ import pyarrow as pa
 from llmood import interrupts
 from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
-from llmood.engines.captures import asked_draws
+from llmood.engines.captures import asked_draws, shown_shots
 from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace, answer_room
 from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
+from llmood.engines.shots import NO_SHOTS, Judge, Shots, choose_shots, judged_answers, nobody
 from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store
 from llmood.identity import digest_bytes
@@ -55,6 +56,10 @@ class Observer:
     Args:
         splits: what each capture is made of; without it, of all prompts.
         watch: how many samples to keep in `watched`, for the canary: those of the smallest hashes.
+        judge: tells which answers are right, for the prompts that show some; by default nobody knows.
+
+    Attributes:
+        shown: by the id of a capture that shows judged answers, which samples' they are.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Observer:
         private: bool,
         splits: Mapping[CaptureSpec, Collection[Split]] | None = None,
         watch: int = 0,
+        judge: Judge = nobody,
         progress: Progress | None = None,
     ) -> None:
         self.engine = engine
@@ -73,7 +79,9 @@ class Observer:
         self.splits = splits or {}
         self.store = store
         self.private = private
+        self.judge = judge
         self.progress = progress or Progress()
+        self.shown: dict[str, list[str]] = {}
         # By target, role and sample id: what was answered to the prompt, and to those derived from it.
         self._responses: dict[tuple[str, str, str], Mapping[str, Any] | Unmade] = {}
         self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
@@ -111,10 +119,12 @@ class Observer:
         wanted = Wanted(spec, context, {}, {}, {})
         draws = asked_draws(spec)
         drawn = {} if draws is None else draws_texts(draws, self._rows, self.store)
+        chosen = self._shots(spec)
+        shots = chosen.shots if isinstance(chosen, Shots) else chosen
         for prompt in self.prompts_of(spec):
             response = self._responses.get(("prompt", spec.responder, prompt.sample_id))
             others = drawn.get(prompt.sample_id, ())
-            request = request_of(self.engine, spec, prompt, response, others)
+            request = request_of(self.engine, spec, prompt, response, others, shots)
             if isinstance(request, Unmade):
                 wanted.unmade[prompt.sample_id] = request
                 continue
@@ -122,6 +132,20 @@ class Observer:
             wanted.keys[prompt.sample_id] = key
             wanted.requests[key] = request
         return wanted
+
+    def _shots(self, spec: CaptureSpec) -> Shots | Unmade:
+        """The judged answers that the prompts of a capture show."""
+        wanted = shown_shots(spec)
+        if wanted is None:
+            return NO_SHOTS
+        responses = {
+            name: found
+            for (target, role, name), found in self._responses.items()
+            if (target, role) == ("prompt", spec.responder)
+        }
+        chosen = choose_shots(judged_answers(self.prompts, responses, self.judge), *wanted)
+        self.shown[spec.id] = list(chosen.sample_ids) if isinstance(chosen, Shots) else []
+        return chosen
 
     def run(self, spec: CaptureSpec) -> None:
         """Capture what the store lacks, and index it all."""
@@ -135,7 +159,7 @@ class Observer:
                 "sample_id": sample_id,
                 "capture": spec.id,
                 "status": unmade.status if unmade else OK,
-                "reason": unmade.reason if unmade else None,
+                "reason": unmade.reason if unmade else wanted.requests[key].note if key else None,
             }
             own = wanted.own_keys(key) if key else [None]
             for draw, own_key in enumerate(own if unmade is None else own[:1]):

@@ -9,7 +9,7 @@ from typing import Any
 from llmood.engines.base import ENCODER, Engine, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
-from llmood.prompting.base import Material, template_of
+from llmood.prompting.base import Material, Shot, template_of
 from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Split, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
@@ -53,12 +53,14 @@ def request_of(
     prompt: Prompt,
     response: Mapping[str, Any] | Unmade | None,
     draws: Sequence[str] | Unmade = (),
+    shots: Sequence[Shot] | Unmade = (),
 ) -> Request | Unmade:
     """What to send for one sample, or why nothing can be sent.
 
     Args:
         response: the answer that it was given, for what needs one.
         draws: the words of further answers, for a derived prompt that asks for them.
+        shots: judged answers, for one that shows them: as many pairs from the front as the context has room for.
     """
     if spec.model == ENCODER:
         return _words(engine, prompt)
@@ -67,8 +69,9 @@ def request_of(
     if not ids:
         return Unmade(UNSCORED, "the tokenizer makes no token of this text")
     spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
+    note = None
     if spec.is_derived:
-        derived = _derived(engine, spec, prompt, response, draws)
+        derived, note = _fitting(engine, spec, prompt, response, draws, shots)
         if isinstance(derived, Unmade):
             return derived
         ids, spans = derived, (("prompt", 0, len(derived)),)
@@ -92,7 +95,7 @@ def request_of(
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    return Request(ids, spans, _seed(spec, prompt.sample_id))
+    return Request(ids, spans, _seed(spec, prompt.sample_id), note=note)
 
 
 def _words(engine: Engine, prompt: Prompt) -> Request | Unmade:
@@ -105,12 +108,33 @@ def _words(engine: Engine, prompt: Prompt) -> Request | Unmade:
     return Request(ids, text=text)
 
 
+def _fitting(
+    engine: Engine,
+    spec: CaptureSpec,
+    prompt: Prompt,
+    response: Mapping[str, Any] | Unmade | None,
+    draws: Sequence[str] | Unmade,
+    shots: Sequence[Shot] | Unmade,
+) -> tuple[tuple[int, ...] | Unmade, str | None]:
+    """The ids of a template's prompt with as many pairs of shots as fit, and a note where that isn't all of them."""
+    derived, note = _derived(engine, spec, prompt, response, draws, shots), None
+    if isinstance(shots, Unmade):
+        return derived, note
+    left, limit = len(shots), engine.context_length(spec.model)
+    while not isinstance(derived, Unmade) and left > 2 and len(derived) > limit:
+        left -= 2
+        derived = _derived(engine, spec, prompt, response, draws, shots[:left])
+        note = f"shows {left} of {len(shots)} shots"
+    return derived, note
+
+
 def _derived(
     engine: Engine,
     spec: CaptureSpec,
     prompt: Prompt,
     response: Mapping[str, Any] | Unmade | None,
     draws: Sequence[str] | Unmade,
+    shots: Sequence[Shot] | Unmade,
 ) -> tuple[int, ...] | Unmade:
     """The ids of the prompt that a template makes."""
     template = template_of(spec.target)
@@ -125,10 +149,12 @@ def _derived(
             return Unmade(UNSCORED, EMPTY_ANSWER)
     if isinstance(draws, Unmade):
         return draws
+    if isinstance(shots, Unmade):
+        return shots
     if "references" in template.reads and not prompt.references:
         return Unmade(UNSCORED, NO_REFERENCE)
     others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
-    turns = template.make(Material(prompt.messages, said, others, prompt.references))
+    turns = template.make(Material(prompt.messages, said, others, prompt.references, shots))
     judge = spec.model == "judge"
     tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
     # A judge is addressed as it is used to be, whatever the task is.

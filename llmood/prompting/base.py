@@ -9,9 +9,18 @@ from typing import Literal
 from llmood.records import DERIVED, Message
 from llmood.registry import Registry
 
-Part = Literal["response", "draws", "references"]
+Part = Literal["response", "draws", "references", "shots"]
 TRUE, FALSE = "A", "B"
 """The letters that stand before "True" and "False"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An example that a prompt shows: a question, an answer to it, and whether that is right."""
+
+    question: str
+    answer: str
+    right: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +32,14 @@ class Material:
         response: the greedy answer, to the letter.
         draws: further answers, each different one once, none of them blank.
         references: right answers, where they are known.
+        shots: judged answers to other questions.
     """
 
     messages: Sequence[Message]
     response: str = ""
     draws: Sequence[str] = ()
     references: Sequence[str] = ()
+    shots: Sequence[Shot] = ()
 
     @property
     def question(self) -> str:

@@ -8,10 +8,15 @@ from llmood.prompting.base import FALSE, TRUE, Material, Turns, register, user
 @register("p_true", version=1, reads=("response",))
 def P_TRUE(material: Material) -> Turns:  # noqa: N802 - what stands here is the template
     """Question, answer, and the two letters to choose from."""
-    return Turns(user(f"Question: {material.question}\nPossible answer: {material.answer}\n{choice()}"), LEAD)
+    return Turns(user(asked(material.question, material.answer)), LEAD)
 
 
 LEAD = "The possible answer is:\n"
+
+
+def asked(question: str, answer: str) -> str:
+    """What is to be told true or false."""
+    return f"Question: {question}\nPossible answer: {answer}\n{choice()}"
 
 
 def choice() -> str:

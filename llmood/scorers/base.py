@@ -31,7 +31,7 @@ class Scorer(ABC):
     """The split by which `fit` chooses, its second argument; None for a scorer that chooses nothing."""
 
     reads_correctness: ClassVar[bool] = False
-    """Whether `fit` reads which answers are right: a run that judges none can't be scored with it."""
+    """Whether `fit`, or a prompt, reads which answers are right: a run that judges none can't be scored with it."""
 
     columns: ClassVar[Mapping[str, list[str]]] = {}
     """The columns it reads of each capture kind (all by default): what isn't named isn't loaded."""

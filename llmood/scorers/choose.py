@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmood.config import RunConfig
+from llmood.correctness_choice import TASK, Choice
 from llmood.errors import ConfigError
 from llmood.prompting.same_answer import SAME_ANSWER
 from llmood.scorers.base import Scorer, scorers
@@ -92,4 +93,14 @@ def _settings(config: RunConfig) -> dict[str, Any]:
             "tuned",
         ),
         "hidden_states": config.hidden_states.model_dump(),
+        "correctness": _named(config.correctness),
     }
+
+
+def _named(choice: Choice | None) -> str:
+    """What judges answers, on one line; a task's own rule where nothing is chosen."""
+    if choice is None or isinstance(choice, str):
+        return choice or TASK
+    ((name, given),) = choice.items()
+    shown = given if isinstance(given, str) else ", ".join(f"{key}={given[key]}" for key in sorted(given))
+    return f"{name}({shown})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmood.identity import digest
-from llmood.prompting.base import Material, Template, template_of, templates
+from llmood.prompting.base import Material, Shot, Template, template_of, templates
 from llmood.records import CaptureSpec, Message
 
 TEMPLATES = [pytest.param(template, id=name) for name, template in templates]
@@ -16,7 +16,13 @@ CHAT = (
     Message("user", " And Bergen? "),
 )
 MATERIALS = [
-    Material(CHAT, " In Norway.\n", ("Norway", "In Norway.", "Sweden"), ("Norway", "Kingdom of Norway")),
+    Material(
+        CHAT,
+        " In Norway.\n",
+        ("Norway", "In Norway.", "Sweden"),
+        ("Norway", "Kingdom of Norway"),
+        (Shot("Where is Nice?", "France", True), Shot("Where is Ulm?", "Peru", False)),
+    ),
     Material((Message("user", "Question: 6 × 7?\nAnswer:"),), " 42", ("41",), ("42",)),
 ]
 
@@ -26,6 +32,7 @@ DIGESTS = {
     "confidence@1": "323e781b393aad44",
     "judge@1": "f783fa433fa20490",
     "p_true@1": "a21bf8bcf1ab926f",
+    "p_true_few_shot@1": "8fbf27fb392b5042",
     "p_true_sampled@1": "1dfdb2c76be93acf",
     "same_answer@1": "2373a6d0ccc56fa8",
     "top_guesses@1": "d52b77beef25a872",
@@ -68,3 +75,5 @@ def test_it_reads_what_it_says_that_it_reads(template: Template) -> None:
     for part, words in told.items():
         for word in (words,) if isinstance(words, str) else words:
             assert (word in text) == (part in template.reads), (part, word)
+    shot = Shot("xqasked", "xqshot", True)
+    assert ("xqshot" in template.make(Material(CHAT, shots=(shot,))).text) == ("shots" in template.reads)

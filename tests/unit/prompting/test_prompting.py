@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llmood.errors import UnknownNameError
-from llmood.prompting.base import Material, Turns, template_of
+from llmood.prompting.base import Material, Shot, Turns, template_of
 from llmood.prompting.confidence import CONFIDENCE
 from llmood.prompting.judge import JUDGE
 from llmood.prompting.p_true import P_TRUE
+from llmood.prompting.p_true_few_shot import P_TRUE_FEW_SHOT
 from llmood.prompting.p_true_sampled import P_TRUE_SAMPLED
 from llmood.records import Message
 
@@ -37,6 +38,27 @@ def test_p_true_shows_question_answer_and_two_letters() -> None:
     assert "Possible answer: Norway\n" in text
     assert "A) True\nB) False\n" in text
     assert text.endswith("is:\n")  # the letter is a token of its own, with no space before it
+
+
+def test_shots_stand_before_the_question_each_with_its_letter() -> None:
+    shots = (Shot("2 + 2?", "4", True), Shot("3 + 3?", "7", False))
+    turns = P_TRUE_FEW_SHOT.make(Material(PROMPT, " Norway \n", shots=shots))
+    choice = """Is the possible answer true or false?
+A) True
+B) False
+Reply with the letter A or B alone.
+"""
+    assert turns.text == (
+        f"Question: 2 + 2?\nPossible answer: 4\n{choice}The possible answer is:\nA\n\n"
+        f"Question: 3 + 3?\nPossible answer: 7\n{choice}The possible answer is:\nB\n\n"
+        f"Question: Q: Where is Bergen?\nA:\nPossible answer: Norway\n{choice}The possible answer is:\n"
+    )
+    (turn,) = turns.messages
+    assert turn.role == "user"
+    assert turns.text.removesuffix("\nThe possible answer is:\n") == turn.content
+    assert (
+        P_TRUE_FEW_SHOT.make(Material(PROMPT, "Norway")).text == P_TRUE.make(Material(PROMPT, "Norway")).text
+    )
 
 
 def test_brainstormed_answers_are_each_there_once_and_the_answer_is_one_of_them() -> None:
