@@ -70,6 +70,13 @@ class _Spread(_Kinds):
     closer_to_base: bool = False
 
 
+class _Threshold(_Kinds):
+    value: FiniteFloat
+    auroc: dict[str, FiniteFloat]
+    right: int
+    wrong: int
+
+
 class CanaryKinds(_Kinds):
     """What an examination found (`engines.canary`)."""
 
@@ -105,4 +112,5 @@ class ManifestKinds(_Kinds):
     judged: int | None = None
     compared: dict[str, dict[str, int]] | None = None
     shots: dict[str, list[str]] | None = None
+    threshold: _Threshold | None = None
     shards: list[dict[str, Any]] | None = None

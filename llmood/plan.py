@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.correctness_choice import asks_for_answers
+from llmood.drawing_config import CHOSEN
 from llmood.engines.base import ENCODER, Engine, prompted_roles
 from llmood.engines.captures import (
     Needs,
     capture_splits,
+    compared,
     required_captures,
     required_comparisons,
     richest_response,
@@ -27,6 +29,8 @@ from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
 from llmood.judging.equivalence.judge_reader import JudgeReader
+from llmood.judging.equivalence.threshold import PLACE as THRESHOLD
+from llmood.judging.equivalence.threshold import chosen_by
 from llmood.judging.judge_model import replies_of
 from llmood.judging.shown import check_shown
 from llmood.planned_engine import check_captures, make_engine
@@ -57,6 +61,7 @@ class Plan:
     comparisons: list[CaptureSpec]
     readers: Readers
     judging: Judging | None = None
+    choosing: CaptureSpec | None = None
 
     @property
     def rejects(self) -> list[Reject]:
@@ -125,10 +130,11 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
     chosen = make_scorers(config)
-    needing: list[Needs] = [*chosen.values(), *_answers(config)]
+    comparisons = required_comparisons(chosen.values())
+    choosing = chosen_by(comparisons)
+    needing: list[Needs] = [*chosen.values(), *_answers(config, choosing)]
     response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
     captures = required_captures(needing, response)
-    comparisons = required_comparisons(chosen.values())
     check_words(chosen, config)
     rule = chosen_rule(config.correctness)
     judges = rule is not None and "entailed" in rule.reads
@@ -143,7 +149,8 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         if isinstance(config.benchmark, BenchmarkSpec)
         else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
     )
-    tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include)
+    further = {} if choosing is None else {"equivalence.threshold": CHOSEN}
+    tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include, further=further)
     prompts, samples = tokenise(tasks, engine, config)
     if asked:
         chat = any(prompt.chat for prompt in prompts)
@@ -157,6 +164,11 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     )
     check_verdicts(chosen, judged=judging is not None)
     check_shown(captures, rule)
+    if choosing is not None and judging is None:
+        raise ConfigError(
+            f"{THRESHOLD} is chosen by judged answers, and this run judges none",
+            hint="'correctness' says how they are judged; 'threshold: 0.8' needs none",
+        )
     return Plan(
         config,
         folder,
@@ -172,6 +184,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         comparisons,
         readers,
         judging,
+        choosing,
     )
 
 
@@ -185,16 +198,23 @@ class _Answers:
     chosen_on: Split | None = None
 
 
-def _answers(config: RunConfig) -> list[_Answers]:
-    """Whether correctness is asked for: then the tuned model answers, also where no scorer needs that."""
-    if not asks_for_answers(config.correctness):
+def _answers(config: RunConfig, choosing: CaptureSpec | None) -> list[_Answers]:
+    """Whether correctness is asked for: then the tuned model answers, also where no scorer needs that.
+
+    Args:
+        choosing: the comparison whose threshold is chosen by judged answers, and so asks for them.
+    """
+    split: Split | None = None if choosing is None else CHOSEN
+    chosen = [] if choosing is None else [_Answers((), compared(choosing)[:1], split)]
+    if not asks_for_answers(config.correctness) and choosing is None:
         return []
     if "tuned" not in config.models.by_role:
         raise ConfigError("correctness: judges the tuned model's answers, and models.tuned is missing")
     response = CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens)
     rule = chosen_rule(config.correctness)
     judged = rule is not None and "reply" in rule.reads
-    return [_Answers((response, replies_of(config.models)) if judged else (response,))]
+    needs = (response, replies_of(config.models)) if judged else (response,)
+    return [*chosen, _Answers(needs, fitted_on=split)]
 
 
 def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:

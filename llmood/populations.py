@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
@@ -23,8 +24,12 @@ def load_tasks(
     *,
     relative_to: Path | None,
     include: Sequence[Path],
+    further: Mapping[str, Split] = MappingProxyType({}),
 ) -> tuple[PlannedTask, ...]:
     """The populations of a benchmark, ID first.
+
+    Args:
+        further: what else than scorers reads a split of the ID task, and which.
 
     Raises:
         ConfigError: a name is unknown, or a population stands there twice or as ID and OOD.
@@ -36,7 +41,7 @@ def load_tasks(
     }
     id_spec = found["benchmark.id"]
     graded = any(ood.corruption for ood in benchmark.ood)
-    id_task = _load_id(id_spec, config, scorers, keep_cells=graded)
+    id_task = _load_id(id_spec, config, scorers, further, keep_cells=graded)
     planned = [id_task]
     loaded = {id_spec.name: id_task.loaded}
     for position, ood in enumerate(benchmark.ood):
@@ -76,21 +81,24 @@ def _populations(ood: ShiftedTask, loaded: LoadedTask, seed: int, place: str) ->
 
 
 def _load_id(
-    spec: TaskSpec, config: RunConfig, scorers: Mapping[str, Scorer], *, keep_cells: bool
+    spec: TaskSpec,
+    config: RunConfig,
+    scorers: Mapping[str, Scorer],
+    further: Mapping[str, Split],
+    *,
+    keep_cells: bool,
 ) -> PlannedTask:
     """The ID task with all its splits: what its test rows share with the tuning's rows is checked."""
 
     def load(splits: tuple[Split, ...] | None) -> LoadedTask:
         return load_task(spec, splits, limit=config.limit, seed=config.seed, keep_cells=keep_cells)
 
-    fitted: tuple[Split, ...] = tuple(
-        dict.fromkeys(
-            split
-            for scorer in scorers.values()
-            for split in (scorer.fitted_on, scorer.chosen_on, SHOWN if shows_shots(scorer.needs) else None)
-            if split is not None
-        )
+    of_scorers = (
+        split
+        for scorer in scorers.values()
+        for split in (scorer.fitted_on, scorer.chosen_on, SHOWN if shows_shots(scorer.needs) else None)
     )
+    fitted = tuple(dict.fromkeys(split for split in (*of_scorers, *further.values()) if split is not None))
     loaded = load(None)
     if fitted or EVALUATED not in loaded.samples:
         # What the data lacks is carved; what no step asks for isn't. Scorers that learn ask for every split, so that
@@ -100,9 +108,8 @@ def _load_id(
         except DataError as error:
             if not fitted:
                 raise
-            learning = ", ".join(
-                name for name, scorer in scorers.items() if scorer.fitted_on or shows_shots(scorer.needs)
-            )
+            own = (name for name, scorer in scorers.items() if scorer.fitted_on or shows_shots(scorer.needs))
+            learning = ", ".join((*own, *further))
             raise DataError(
                 f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
             ) from None

@@ -53,7 +53,7 @@ def rescore(
     _check_rescorable(config, made)
     if folder.file("rejects.jsonl").is_file():
         Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
-    chosen = make_scorers(config)
+    chosen = make_scorers(config, threshold=(manifest.get("threshold") or {}).get("value"))
     _check_text(chosen, config)
     progress = progress or Progress()
     with folder.locked():

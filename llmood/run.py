@@ -18,7 +18,7 @@ from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
-from llmood.judged import judge_run
+from llmood.judged import judge_run, settled
 from llmood.judging.asked import Said
 from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge_model import replies_of
@@ -112,9 +112,11 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     write_inputs(target, plan.kept_samples, plan.kept_rejects)
     store = Store()
     index, said = _observe(plan, target, store, progress)
+    judged = judge_run(plan, Observations(plan.samples, index, store), said, store)
+    plan = settled(plan, index, store, judged, target)
+    index = _compare(plan, target, store, index, progress)
     # With the words that a scorer may read, also where no file keeps them.
     observations = Observations(plan.samples, index, store)
-    judged = judge_run(plan, observations, said, store)
     return conclude(target, plan.config, observations, plan.scorers, progress, judged=judged)
 
 
@@ -123,6 +125,7 @@ def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bo
     write_inputs(target, own.samples, own.plan.kept_rejects)
     store = Store()
     index, said = _observe(own.plan, target, store, progress)
+    index = _compare(own.plan, target, store, index, progress)
     # Here, where the words still are: the merge may find none.
     judged = judge_run(own.plan, Observations(own.plan.samples, index, store), said, store)
     write_judged(target, judged)
@@ -145,7 +148,7 @@ def write_inputs(target: RunFolder, samples: pa.Table, rejects: Sequence[Reject]
 
 
 def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> tuple[pa.Table, Said]:
-    """Capture what the scorers need; write and return where it is, and what the tuned model said."""
+    """Capture what the scorers need of engines; where it is, and what the tuned model said."""
     private = not plan.config.text
     observer = Observer(
         plan.engine,
@@ -166,7 +169,13 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         plan.engine.close()
     interrupts.check()
     target.write_manifest("running", canary=canary, shots=observer.shown or None)
-    index = observer.index()
+    replies = replies_of(plan.config.models)
+    said = Said(observer.answers("tuned"), observer.answers(replies.model, replies.target))
+    return observer.index(), said
+
+
+def _compare(plan: Plan, target: RunFolder, store: Store, index: pa.Table, progress: Progress) -> pa.Table:
+    """Compare the answers that were captured; write and return where all observations are."""
     if plan.comparisons:
         observed = Observations(plan.samples, index, store)
         compared, counts = compare_all(
@@ -182,5 +191,4 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
         index = pa.concat_tables([index, compared])
         target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
-    replies = replies_of(plan.config.models)
-    return index, Said(observer.answers("tuned"), observer.answers(replies.model, replies.target))
+    return index

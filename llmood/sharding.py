@@ -18,6 +18,7 @@ from llmood.engines.captures import SHOWN, shows_shots
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
+from llmood.judging.equivalence.threshold import PLACE as THRESHOLD
 from llmood.plan import Plan
 from llmood.records import FAILED, OK, UNSCORED
 from llmood.tables import SAMPLES
@@ -92,6 +93,11 @@ def cut(plan: Plan, shard: Shard) -> Cut:
         raise ConfigError(
             f"scorers: {showing} shows judged answers of {SHOWN}, and no shard has all of them",
             hint="leave it out, or run without --shard",
+        )
+    if plan.choosing is not None:
+        raise ConfigError(
+            f"{THRESHOLD} is chosen by all answers to validation, and no shard has them",
+            hint="'threshold: 0.8', or run without --shard",
         )
     own = np.flatnonzero(np.array(deal(plan.prompts, shard.count)) == shard.index)
     rows = pa.array(own, pa.int64())

@@ -127,7 +127,7 @@ def required_before(spec: CaptureSpec, response_params: Mapping[str, Any]) -> li
 
 EQUIVALENCE = "equivalence"
 """What a sample's answers have in common: observed of other observations, after them."""
-COMPARING = frozenset({"rule", "mode", "prompt", "question", "threshold", "pairs"})
+COMPARING = frozenset({"rule", "mode", "prompt", "question", "threshold", "chosen_on", "pairs"})
 """Its own parameters. Those that begin with ANSWER are the given answer's, the others those of the draws."""
 ANSWER = "answer_"
 OF_DRAWS = ("openers", "all", "tokens", "sentences")

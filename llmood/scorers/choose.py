@@ -6,6 +6,7 @@ from typing import Any
 
 from llmood.config import RunConfig
 from llmood.correctness_choice import TASK, Choice
+from llmood.drawing_config import CHOSEN
 from llmood.errors import ConfigError
 from llmood.prompting.same_answer import SAME_ANSWER
 from llmood.scorers.base import Scorer, scorers
@@ -13,13 +14,16 @@ from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import OnAdapter, name_on, reads_adapter
 
 
-def make_scorers(config: RunConfig) -> dict[str, Scorer]:
+def make_scorers(config: RunConfig, *, threshold: float | None = None) -> dict[str, Scorer]:
     """The chosen scorers and the baselines behind them; then those that read the tuned model, of each other adapter.
+
+    Args:
+        threshold: that of `equivalence`, where it was chosen on `validation`.
 
     Raises:
         ConfigError: there is no such scorer, it takes no such argument, or it is asked for twice with two arguments.
     """
-    settings = _settings(config)
+    settings = _settings(config, threshold)
     given_to = {
         name: given
         for choice in config.scorers
@@ -62,7 +66,7 @@ def make_scorers(config: RunConfig) -> dict[str, Scorer]:
     }
 
 
-def _settings(config: RunConfig) -> dict[str, Any]:
+def _settings(config: RunConfig, threshold: float | None) -> dict[str, Any]:
     """What a run's configuration says of scorers that ask for it by name."""
     drawn = config.generations
     generations = {
@@ -80,7 +84,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
         "exact": {},
         "numeric": {},
         "nli": {"mode": config.equivalence.mode, "question": True if question is None else question},
-        "embedding": {"threshold": config.equivalence.threshold, "question": bool(question)},
+        "embedding": {**_chosen(config.equivalence.threshold, threshold), "question": bool(question)},
         "judge": {"prompt": SAME_ANSWER.target, "question": True if question is None else question},
     }
     return {
@@ -104,3 +108,10 @@ def _named(choice: Choice | None) -> str:
     ((name, given),) = choice.items()
     shown = given if isinstance(given, str) else ", ".join(f"{key}={given[key]}" for key in sorted(given))
     return f"{name}({shown})"
+
+
+def _chosen(configured: float | str, threshold: float | None) -> dict[str, float | str]:
+    """The threshold, and where it comes from if it was chosen; before it is, the word stands for it."""
+    if configured != CHOSEN or threshold is None:
+        return {"threshold": configured}
+    return {"threshold": threshold, "chosen_on": CHOSEN}
