@@ -117,6 +117,8 @@ def test_every_check_is_tested_here() -> None:
         *("canary", "noise_floor"),  # tests/unit/engines/test_canary.py
         *("judge_replies", "stated_confidence"),  # tests/e2e/test_asking.py
         "texts_cut",  # tests/e2e/test_encoder_runs.py
+        "fewer_shots",  # tests/e2e/test_few_shot.py
+        *("nothing_learned", "condition_number"),  # test_learning.py
     }
     assert set(checks.names()) - elsewhere == {
         "declared_overlap",
