@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.engines.observations import Observations
+from llmood.errors import NotFittedError
 from llmood.identity import digest
 from llmood.scorers.artefact_values import UnsavableError
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, roles_of, save_scorer
@@ -57,6 +58,11 @@ def write_artefacts(
         except UnsavableError as error:
             _remove(folder / safe_name(name))
             refused[name] = error.message
+        except NotFittedError:  # it was: but what it learned is in no attribute whose name ends in _
+            _remove(folder / safe_name(name))
+            refused[name] = (
+                f"{type(scorer).__name__} has no attribute that ends in _, where what is learned is kept"
+            )
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
     return refused
