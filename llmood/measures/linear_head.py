@@ -58,6 +58,8 @@ def fit_head(states: NDArray[np.floating], classes: NDArray[np.integer], ridge: 
     weights, bias = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
     if count == 2:  # scikit-learn keeps the second class's alone; halves are the same softmax
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    # What all classes have in common changes no probability, and is left by rounding alone.
+    weights, bias = weights - weights.mean(axis=0), bias - bias.mean()
     return LinearHead(means, scales, weights, bias)
 
 

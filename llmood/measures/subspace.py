@@ -16,6 +16,9 @@ from llmood.measures.segments import log_sum
 from llmood.measures.states import check_states
 from llmood.measures.token_statistics import Floats
 
+ROUNDING = 1e-9
+"""A singular value of this share of the largest is none."""
+
 
 class Subspace(NamedTuple):
     """The span of orthonormal `directions` (d, k) around `origin` (d,), and each direction's `variances` (k,)."""
@@ -88,7 +91,9 @@ def vim_origin(weights: NDArray[np.floating], bias: NDArray[np.floating] | None)
     matrix = check_states(weights, "weights")
     if bias is None:
         return np.zeros(matrix.shape[1])
-    return np.asarray(-np.linalg.pinv(matrix) @ np.asarray(bias, np.float64), np.float64)
+    # Rows that add up to 0 leave a singular value that is nothing but rounding, whose inverse would be all there is.
+    inverse = np.linalg.pinv(matrix, rcond=ROUNDING)
+    return np.asarray(-inverse @ np.asarray(bias, np.float64), np.float64)
 
 
 def vim_subspace(moments: Moments, origin: Floats, dimensions: float | None = None) -> Subspace:
