@@ -179,6 +179,23 @@ class Check:
     values: Mapping[str, float | int | str | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What explains one sample's score.
+
+    Attributes:
+        kind: `neighbour`, the sample of `train` that is nearest to it.
+        of: that sample's id.
+        distance: to it, as the scorer measures it.
+    """
+
+    sample_id: str
+    scorer: str
+    kind: Literal["neighbour"]
+    of: str | None = None
+    distance: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRecord:
     """One number of `metrics.json`, with all that is needed to read it alone. Null where it does not apply."""

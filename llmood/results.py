@@ -18,6 +18,8 @@ from llmood.manifest import check_planned
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.error_detection import error_detection, steps_of
+from llmood.questions.explanations import FILE as EXPLANATIONS
+from llmood.questions.explanations import explain
 from llmood.questions.familiarity import BASE, BaseLikelihood, familiarity, sliced_scorers
 from llmood.questions.judgements import Judgements, read_judgements, verdicts
 from llmood.questions.length_confound import length_confound
@@ -42,8 +44,9 @@ def write_results(
     *,
     judged: pa.Table | None = None,
 ) -> RunStatus:
-    """Write `scores.parquet`, `scorers/`, `correctness.parquet`, `metrics.json`, `checks.json`; say how the run ended.
+    """Write all that follows the observations but the report; say how the run ended.
 
+    These are `scores.parquet`, `scorers/`, `correctness.parquet`, `explanations.json`, `metrics.json`, `checks.json`.
     What the benchmark, the tasks and the models are is read from the folder's `run.json`.
 
     Args:
@@ -59,6 +62,7 @@ def write_results(
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
     records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
+    explained = [asdict(found) for found in explain(scored, observations, scorers)]
     given = CheckInput(
         scored,
         columns,
@@ -83,6 +87,7 @@ def write_results(
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
     write_judged(folder, judged)
+    write_explanations(folder, explained)
     write_json(folder.file("metrics.json"), records)
     write_json(folder.file("checks.json"), [asdict(check) for check in found])
     if any(check.severity == "error" for check in found):
@@ -97,6 +102,14 @@ def write_judged(folder: RunFolder, judged: pa.Table | None) -> None:
         folder.file(JUDGED).unlink(missing_ok=True)
     else:
         write_table(folder.file(JUDGED), judged)
+
+
+def write_explanations(folder: RunFolder, explained: Sequence[Mapping[str, Any]]) -> None:
+    """Write `explanations.json`; where no scorer explains anything, none is left of an earlier scoring."""
+    if explained:
+        write_json(folder.file(EXPLANATIONS), explained)
+    else:
+        folder.file(EXPLANATIONS).unlink(missing_ok=True)
 
 
 def _score(

@@ -179,6 +179,11 @@ class Observations:
         own = self.samples.filter(pc.equal(self.samples["split"], split))
         return Observations(own, self._index, self._store, self.verdicts)
 
+    def only(self, sample_ids: Sequence[str]) -> Observations:
+        """Those of the samples with these ids."""
+        own = self.samples.filter(pc.is_in(self.samples["sample_id"], pa.array(sample_ids, pa.string())))
+        return Observations(own, self._index, self._store, self.verdicts)
+
     def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What several scorers read of these rows, made once; it lives as long as this object."""
         if key not in self._shared:

@@ -77,10 +77,14 @@ def knn_distance(
     Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors" (ICML 2022), Euclidean there. The
     cosine distance 1 − s is half its square, and ranks alike.
     """
-    distances = nearest_neighbours(
-        unit_rows(queries, "queries"), unit_rows(bank, "bank"), k, exclude=exclude
-    ).distances[:, -1]
+    distances = _by_direction(queries, bank, k, exclude).distances[:, -1]
     return np.asarray(distances**2 / 2 if metric == "cosine" else distances)
+
+
+def cosine_neighbours(queries: NDArray[np.floating], bank: NDArray[np.floating], k: int = 1) -> Neighbours:
+    """The k rows of the bank nearest in direction, and their cosine distances: the last is `knn_distance`."""
+    found = _by_direction(queries, bank, k, None)
+    return Neighbours(found.distances**2 / 2, found.indices)
 
 
 def cosine_to_class_means(states: NDArray[np.floating], means: NDArray[np.floating]) -> Floats:
@@ -88,6 +92,12 @@ def cosine_to_class_means(states: NDArray[np.floating], means: NDArray[np.floati
     rows, centres = unit_rows(states), unit_rows(means, "means")
     check_states(centres, "means", rows.shape[1])
     return np.asarray(1.0 - np.clip((rows @ centres.T).max(axis=1), -1.0, 1.0))
+
+
+def _by_direction(
+    queries: NDArray[np.floating], bank: NDArray[np.floating], k: int, exclude: Integers | None
+) -> Neighbours:
+    return nearest_neighbours(unit_rows(queries, "queries"), unit_rows(bank, "bank"), k, exclude=exclude)
 
 
 def _with_lengths(bank: Floats, centre: Floats, scale: float) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from llmood.errors import StoreError
 from llmood.manifest import check_planned, read_manifest, read_records
 from llmood.questions.errors import QUESTION as ERRORS
-from llmood.records import EVALUATED, SHIFTS, Check, MetricRecord
-from llmood.scorers.baselines import BASELINES
-from llmood.scorers.on_adapter import is_on_adapter
+from llmood.questions.explanations import FILE as EXPLANATIONS
+from llmood.questions.mistakes import asked_for
+from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
 from llmood.tables import SAMPLES, SCORES, read_table
 
 GRAVITY = {"error": 0, "warning": 1, "info": 2}
@@ -42,6 +42,8 @@ class RunFiles:
         checks: `checks.json`, the gravest first, those of one kind together.
         missing: the files that aren't there.
         reasons: scorer → why a sample was not scored → how many, the most frequent first.
+        explanations: `explanations.json`; nothing where no scorer explains.
+        others: sample id → the sample, of those that explanations name and that were not measured.
     """
 
     folder: Path
@@ -53,6 +55,8 @@ class RunFiles:
     checks: list[Record]
     missing: tuple[str, ...]
     reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    explanations: Sequence[Record] = ()
+    others: Mapping[str, Record] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[Record]:
@@ -86,7 +90,7 @@ class RunFiles:
     @property
     def scorers(self) -> list[str]:
         """The scorers that were asked for, on the first adapter, without the baselines."""
-        return [name for name in self.scores if name not in BASELINES and not is_on_adapter(name)]
+        return asked_for(self.scores)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -140,7 +144,8 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     if status is not None:
         manifest = {**manifest, "status": status}
     missing = [name for name in ("samples.parquet", "scores.parquet") if not (folder / name).is_file()]
-    samples = None if "samples.parquet" in missing else _evaluated(folder / "samples.parquet")
+    every = None if "samples.parquet" in missing else read_table(folder / "samples.parquet", SAMPLES)
+    samples = None if every is None else _evaluated(every)
     table = None if "scores.parquet" in missing else read_table(folder / "scores.parquet", SCORES)
     _check_scored(folder, samples, table)
     scores, unscored = _columns(samples, table)
@@ -148,14 +153,37 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     checks = _records(folder / "checks.json", Check, missing)
     codes = list(dict.fromkeys(check["code"] for check in checks))
     checks.sort(key=lambda check: (GRAVITY.get(check["severity"], 1), codes.index(check["code"])))
-    reasons = _reasons(table)
-    return RunFiles(folder, manifest, samples, scores, unscored, records, checks, tuple(missing), reasons)
+    explained = _explanations(folder / EXPLANATIONS)
+    return RunFiles(
+        folder,
+        manifest,
+        samples,
+        scores,
+        unscored,
+        records,
+        checks,
+        tuple(missing),
+        _reasons(table),
+        explained,
+        {} if every is None else _named(every, explained),
+    )
 
 
-def _evaluated(path: Path) -> pa.Table:
-    """The samples that were measured; those that scorers learned from are of no interest here."""
-    samples = read_table(path, SAMPLES)
+def _evaluated(samples: pa.Table) -> pa.Table:
+    """The samples that were measured; those that scorers learned from are only named in explanations."""
     return samples.filter(pc.equal(samples["split"], EVALUATED))
+
+
+def _explanations(path: Path) -> list[Record]:
+    return list(read_records(path, Explanation)) if path.is_file() else []
+
+
+def _named(samples: pa.Table, explained: Sequence[Record]) -> dict[str, Record]:
+    names = pa.array({record["of"] for record in explained} - {None}, pa.string())
+    own = samples.filter(pc.is_in(samples["sample_id"], names)).select(
+        ["sample_id", "prompt", "label", "domain"]
+    )
+    return {row["sample_id"]: row for row in own.to_pylist()}
 
 
 def _records(path: Path, kind: type[MetricRecord | Check], missing: list[str]) -> list[Record]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from llmood.measures.nearest import knn_distance
+from llmood.engines.observations import Block
+from llmood.measures.nearest import Neighbours, cosine_neighbours, knn_distance
 from llmood.measures.states import unit_rows
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.arguments import check_count
 from llmood.scorers.base import register
+from llmood.scorers.neighbours import placed
 from llmood.scorers.representation import OF, Learned, Representation
 
 
@@ -25,6 +27,7 @@ class KNN(Representation):
 
     directed: ClassVar[bool] = True
     bank_: Floats
+    bank_ids_: list[str]
 
     def __init__(self, *, k: int = 1, **reading: Any) -> None:
         super().__init__(**reading)
@@ -35,6 +38,12 @@ class KNN(Representation):
         if len(train.states) < self.k:
             raise ValueError(f"neighbour {self.k} is looked for, and there are {len(train.states)} states")
         self.bank_ = unit_rows(train.states)
+        self.bank_ids_ = list(train.ids)
 
     def distances(self, states: Floats) -> Floats:
         return knn_distance(states, self.bank_, self.k)
+
+    def neighbours(self, block: Block, k: int) -> Neighbours:
+        rows, states, _ = self.readable(block)
+        found = cosine_neighbours(states, self.bank_, min(k, len(self.bank_))) if len(rows) else None
+        return placed(found, rows, len(block), k)

@@ -45,12 +45,14 @@ class Learned:
         names: of the classes.
         classes: int64 (n,), which of them a row has.
         domains: of the classes; "" for one that has none or several.
+        ids: of the rows, their samples'.
     """
 
     states: Floats
     names: list[str]
     classes: NDArray[np.int64]
     domains: list[str]
+    ids: list[str]
 
     @cached_property
     def statistics(self) -> StateStatistics:
@@ -159,17 +161,23 @@ class Representation(Scorer):
         return self
 
     def score(self, block: Block) -> Scores:
-        reasons = [reason or self.unfit_ for reason in reasons_of(block[self.capture])]
+        rows, states, reasons = self.readable(block)
         values = np.full(len(block), np.nan)
-        rows = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.intp)
         if len(rows):
-            states = self._read(block)[rows]
-            usable = states.any(axis=1) if self.directed else np.ones(len(rows), np.bool_)
-            for row in rows[~usable]:
-                reasons[row] = NO_DIRECTION
-            if usable.any():
-                values[rows[usable]] = self.distances(states[usable])
+            values[rows] = self.distances(states)
         return Scores(values, reasons)
+
+    def readable(self, block: Block) -> tuple[NDArray[np.intp], Floats, list[str | None]]:
+        """Which rows of a block have a state to score, these states, and of each row that has none why."""
+        reasons = [reason or self.unfit_ for reason in reasons_of(block[self.capture])]
+        rows = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.intp)
+        if not len(rows):
+            return rows, np.empty((0, 0)), reasons
+        states = self._read(block)[rows]
+        usable = states.any(axis=1) if self.directed else np.ones(len(rows), np.bool_)
+        for row in rows[~usable]:
+            reasons[row] = NO_DIRECTION
+        return rows[usable], states[usable], reasons
 
     def _read(self, block: Block) -> Floats:
         parts = [states_in(block, self.capture, layer, self.position) for layer in self.layers]
@@ -180,8 +188,9 @@ class Representation(Scorer):
         key = (self.capture, self.layers, self.position, self.references, self.seed)
         found: Learned = train.shared(key, lambda: self._gathered(train))
         if self.directed and not found.states.any(axis=1).all():
-            kept = found.states.any(axis=1)
-            return replace(found, states=found.states[kept], classes=found.classes[kept])
+            kept = np.asarray(found.states.any(axis=1))
+            ids = [name for name, there in zip(found.ids, kept.tolist(), strict=True) if there]
+            return replace(found, states=found.states[kept], classes=found.classes[kept], ids=ids)
         return found
 
     def _gathered(self, train: Observations) -> Learned:
@@ -210,4 +219,5 @@ class Representation(Scorer):
             classes,
             np.array([number[labels[row] or ""] for row in kept], dtype=np.int64),
             [next(iter(of[name])) if len(of[name]) == 1 else "" for name in classes],
+            [ids[row] for row in kept],
         )

@@ -27,9 +27,17 @@ def texts_of(samples: pa.Table) -> tuple[list[str], list[str | None]]:
 
 
 def train_texts(train: Observations, references: int, seed: int, purpose: str) -> list[str]:
+    """Different texts of `train` rows: those of `train_samples`, in its order."""
+    return list(train_samples(train, references, seed, purpose))
+
+
+def train_samples(train: Observations, references: int, seed: int, purpose: str) -> dict[str, str]:
     """Different texts of `train` rows, at most so many, drawn by hash with each label as often as the others.
 
     The draw depends on the rows and not on their order; it takes each label's first before any label's second.
+
+    Returns:
+        text → the id of the sample that it was drawn with; others may have it too.
 
     Raises:
         ValueError: some of the rows are of another split.
@@ -47,12 +55,15 @@ def train_texts(train: Observations, references: int, seed: int, purpose: str) -
         if text is not None and text.strip()
     )
     drawn: dict[str, tuple[int, float]] = {}
+    ids: dict[str, str] = {}
     of_label: Counter[str] = Counter()
-    for place, _, label, text in rows:
+    for place, sample_id, label, text in rows:
         if text not in drawn:
             drawn[text] = (of_label[label], place)
+            ids[text] = sample_id
             of_label[label] += 1
-    return sorted(drawn, key=lambda text: (drawn[text], text))[:references]
+    kept = sorted(drawn, key=lambda text: (drawn[text], text))[:references]
+    return {text: ids[text] for text in kept}
 
 
 def check_neighbours(scorer: str, k: int, texts: Sequence[str]) -> None:

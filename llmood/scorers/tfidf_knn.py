@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.observations import Block, Observations
+from llmood.measures.nearest import Neighbours
 from llmood.records import Scores, Split
 from llmood.scorers.arguments import check_count, check_seed
 from llmood.scorers.base import Scorer, register
-from llmood.scorers.text import NO_TRAIN_TEXT, check_neighbours, texts_of, train_texts
+from llmood.scorers.neighbours import placed
+from llmood.scorers.text import NO_TRAIN_TEXT, check_neighbours, texts_of, train_samples
 
 SIMILARITIES_AT_ONCE = 4_000_000  # 32 MB of float64
 
@@ -39,6 +41,7 @@ class TfidfKNN(Scorer):
     pieces_: dict[str, int]
     weights_: NDArray[np.float64]  # of each piece, and behind them of one that no train text holds
     references_: Any  # sparse (pieces, texts), or None where no text was there to learn from
+    bank_ids_: list[str]
 
     def __init__(
         self, *, k: int = 1, shortest: int = 1, longest: int = 4, references: int = 20_000, seed: int = 0
@@ -60,7 +63,8 @@ class TfidfKNN(Scorer):
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        texts = train_texts(train, self.references, self.seed, "tfidf_knn")
+        drawn = train_samples(train, self.references, self.seed, "tfidf_knn")
+        texts, self.bank_ids_ = list(drawn), list(drawn.values())
         check_neighbours("tfidf_knn", self.k, texts)
         self.pieces_, self.weights_, self.references_ = {}, np.zeros(0), None
         if texts:
@@ -76,13 +80,35 @@ class TfidfKNN(Scorer):
             return Scores(np.full(len(texts), np.nan), [reason or NO_TRAIN_TEXT for reason in reasons])
         values = np.full(len(texts), np.nan)
         rows = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.int64)
+        for part, products, lengths in self._compared(texts, rows):
+            values[part] = 1.0 - np.partition(products, -self.k, axis=1)[:, -self.k] / lengths
+        return Scores(values, reasons)
+
+    def neighbours(self, block: Block, k: int) -> Neighbours:
+        texts, reasons = texts_of(block.samples)
+        found = placed(None, np.empty(0, np.intp), len(texts), k)
+        if self.references_ is None:
+            return found
+        rows = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.int64)
+        for part, products, lengths in self._compared(texts, rows):
+            nearest = np.argsort(-products, axis=1, kind="stable")[:, :k]
+            near = np.take_along_axis(products, nearest, axis=1)
+            width = nearest.shape[1]
+            found.indices[part, :width], found.distances[part, :width] = (
+                nearest,
+                1.0 - near / lengths[:, None],
+            )
+        return found
+
+    def _compared(
+        self, texts: Sequence[str], rows: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+        """Some of the rows at a time: which, their products with all references, and their vectors' lengths."""
         size = max(1, SIMILARITIES_AT_ONCE // self.references_.shape[1])
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             pieces, lengths = self._weighted([texts[row] for row in part])
-            products = (pieces @ self.references_).toarray()
-            values[part] = 1.0 - np.partition(products, -self.k, axis=1)[:, -self.k] / lengths
-        return Scores(values, reasons)
+            yield part, (pieces @ self.references_).toarray(), lengths
 
     def _weighted(self, texts: Sequence[str]) -> tuple[Any, NDArray[np.float64]]:
         """The known pieces of texts, sparse (texts, pieces), and the length of each text's vector of all its pieces."""
