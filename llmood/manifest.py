@@ -150,6 +150,20 @@ def read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
     return [asdict(record) | given for record, given in zip(records, found, strict=True)]
 
 
+def read_checked(path: Path, kind: Any) -> Any:
+    """The value of a JSON file of a run, of this kind.
+
+    Raises:
+        StoreError: the file can't be read, or holds something else.
+    """
+    try:
+        return _check(path, kind, json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path}: is not JSON: {error}", hint=_remedy(path)) from None
+
+
 def _check(path: Path, kind: Any, found: Any) -> Any:
     """Values as the kind that they are said to be; anything else is damage."""
     # Strictly, and halves of characters as '?': pydantic knows no such text, the files may.

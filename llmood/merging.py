@@ -14,6 +14,7 @@ from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
 from llmood.manifest import SHARD, check_samples, read_records
+from llmood.pieces import PIECES, joined, read_pieces, write_pieces
 from llmood.progress import Progress
 from llmood.records import Reject
 from llmood.run import conclude, write_inputs
@@ -80,6 +81,7 @@ def merge(
             target.write_manifest("running", **described, **compared, canary=canary, shards=origins)
             write_inputs(target, samples, rejects)
             write_table(target.file(INDEX_FILE), index)
+            write_pieces(target, joined(read_pieces(shard.folder.file(PIECES)) for shard in shards))
             observations = Observations(samples, index, store)
             status = conclude(target, config, observations, scorers, progress, judged=judged)
         target.write_manifest(status)

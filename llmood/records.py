@@ -180,20 +180,36 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """One token, and what it adds to its sample's score.
+
+    Attributes:
+        place: which token of the sample, from 0.
+    """
+
+    place: int
+    text: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What explains one sample's score.
 
     Attributes:
-        kind: `neighbour`, the sample of `train` that is nearest to it.
-        of: that sample's id.
+        kind: `neighbour`, the sample of `train` that is nearest to it; `tokens`, those of its tokens that add or take
+            most.
+        of: the neighbour's id.
         distance: to it, as the scorer measures it.
+        tokens: in the order of the text.
     """
 
     sample_id: str
     scorer: str
-    kind: Literal["neighbour"]
+    kind: Literal["neighbour", "tokens"]
     of: str | None = None
     distance: float | None = None
+    tokens: list[Telling] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

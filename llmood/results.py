@@ -15,6 +15,7 @@ from llmood.config import RunConfig
 from llmood.engines.observations import Observations
 from llmood.lineage import group_keys
 from llmood.manifest import check_planned
+from llmood.pieces import PIECES, read_pieces
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.error_detection import error_detection, steps_of
@@ -62,7 +63,8 @@ def write_results(
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
     records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
-    explained = [asdict(found) for found in explain(scored, observations, scorers)]
+    pieces = read_pieces(folder.file(PIECES)) if config.text else {}
+    explained = [asdict(found) for found in explain(scored, observations, scorers, pieces)]
     given = CheckInput(
         scored,
         columns,

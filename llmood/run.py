@@ -23,6 +23,7 @@ from llmood.judging.asked import Said
 from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge_model import replies_of
 from llmood.judging.shown import judge_of
+from llmood.pieces import explained_captures, pieces_of, write_pieces
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
 from llmood.records import FAILED, Reject
@@ -191,4 +192,8 @@ def _compare(plan: Plan, target: RunFolder, store: Store, index: pa.Table, progr
         index = pa.concat_tables([index, compared])
         target.write_manifest("running", compared=counts)
     write_table(target.file("observations/index.parquet"), index)
+    explained = explained_captures(plan.captures)
+    decode = plan.engine.tokenizer("tuned").decode if explained and plan.config.text else None
+    observed = Observations(plan.samples, index, store)
+    write_pieces(target, pieces_of(observed, explained, decode) if decode else {})
     return index

@@ -45,6 +45,33 @@ def sum_scored_tokens(
     return sums, counts
 
 
+def ratio_by_token(
+    base: NDArray[np.floating],
+    tuned: NDArray[np.floating],
+    offsets: NDArray[np.integer],
+    start: Integers | None = None,
+    *,
+    mean: bool = False,
+) -> Floats:
+    """Log p_base − log p_tuned of each token, flat: what each adds to `likelihood_ratio`. NaN where it adds nothing.
+
+    Args:
+        base, tuned: log-probabilities of the same tokens, flat, NaN where a token has none.
+        offsets, start: as for `sum_scored_tokens`.
+        mean: divide by the number of tokens that count, so that they add up to the mean.
+    """
+    offsets = np.asarray(offsets, dtype=np.int64)
+    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    with np.errstate(invalid="ignore"):
+        found = np.asarray(base, np.float64) - np.asarray(tuned, np.float64)
+    if start is not None:
+        found[np.arange(len(row)) - offsets[row] < np.asarray(start)[row]] = np.nan
+    if mean:
+        counts = np.bincount(row[~np.isnan(found)], minlength=len(offsets) - 1)
+        found /= np.maximum(counts, 1)[row]
+    return found
+
+
 def negative_log_likelihood(log_likelihood: Floats, tokens: Integers, *, mean: bool = False) -> Floats:
     """−ℓ, or −ℓ per scored token. Higher = more OOD. NaN where no token was scored.
 

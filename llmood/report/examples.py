@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,24 @@ class Nearest:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """One token: its text, what it adds to the score, and how strongly, `up` or `down` and from 1 to 3."""
+
+    text: str
+    value: str
+    sign: str
+    strength: int
+
+
+@dataclass(frozen=True)
+class Telling:
+    """The tokens that add most to a scorer's score of an example, or take most, in the order of the text."""
+
+    scorer: str
+    pieces: list[Piece]
+
+
+@dataclass(frozen=True)
 class Example:
     """One sample under one scorer.
 
@@ -34,6 +53,7 @@ class Example:
         short, full: the prompt's beginning and the prompt; `full` is None where `short` is all of it, both are
             None in a run that keeps no text.
         rest: how many characters even `full` leaves out.
+        telling: one for each scorer that says what tokens add; none in a run that keeps no text.
         nearest: one for each scorer that has neighbours; none in a run that keeps no text.
     """
 
@@ -46,6 +66,7 @@ class Example:
     length: int
     rest: int
     nearest: list[Nearest]
+    telling: list[Telling]
 
 
 def false_alarms(run: RunFiles, scorer: str) -> list[Example]:
@@ -78,7 +99,39 @@ def _example(run: RunFiles, row: int, value: float) -> Example:
         len(prompt or ""),
         max(0, len(prompt or "") - MAX_TEXT),
         [] if prompt is None else _nearest(run, sample["sample_id"]),
+        [] if prompt is None else _telling(run, sample["sample_id"]),
     )
+
+
+def _telling(run: RunFiles, sample_id: str) -> list[Telling]:
+    return [
+        Telling(record["scorer"], pieces_shown(record["tokens"]))
+        for record in run.explanations
+        if record["sample_id"] == sample_id and record["kind"] == "tokens" and record["tokens"]
+    ]
+
+
+def pieces_shown(tokens: Sequence[Mapping[str, Any]]) -> list[Piece]:
+    """Tokens as the page shows them; the strength is in thirds of the largest value there."""
+    largest = max(abs(token["value"]) for token in tokens) or 1.0
+    return [
+        Piece(
+            visible(token["text"]),
+            score(token["value"]) if token["value"] <= 0 else f"+{score(token['value'])}",
+            "up" if token["value"] > 0 else "down",
+            max(1, math.ceil(3 * abs(token["value"]) / largest)),
+        )
+        for token in tokens
+    ]
+
+
+def visible(text: str) -> str:
+    r"""A token's text with its spaces and breaks to be seen; a special token has no text.
+
+    >>> visible(" bank"), visible("\n"), visible("")
+    ('␣bank', '⏎', '(special)')
+    """
+    return clean(text).replace("\n", "⏎").replace("\t", "⇥").replace(" ", "␣") or "(special)"
 
 
 def _nearest(run: RunFiles, sample_id: str) -> list[Nearest]:

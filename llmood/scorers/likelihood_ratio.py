@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
+import pyarrow as pa
+
 from llmood.engines.observations import Block
-from llmood.measures.token_statistics import likelihood_ratio
+from llmood.measures.token_statistics import likelihood_ratio, ratio_by_token
 from llmood.records import CaptureSpec, Scores
 from llmood.scorers.base import Scorer, register, with_reasons
-from llmood.scorers.spans import Target, capture_of, log_likelihood, status_of, variants
+from llmood.scorers.by_token import ByToken
+from llmood.scorers.spans import (
+    Target,
+    capture_of,
+    log_likelihood,
+    status_of,
+    target_start,
+    token_column,
+    variants,
+)
 
 UNDEFINED = "no token to predict, or both models gave probability zero"
 
@@ -42,3 +54,17 @@ class LikelihoodRatio(Scorer):
         tuned, _ = log_likelihood(block, "tuned", self.target)
         values = likelihood_ratio(base, tuned, tokens, mean=self.mean)
         return with_reasons(values, *status_of(block, *self.needs), UNDEFINED)
+
+    def by_token(self, block: Block) -> ByToken:
+        base, tuned = (block[spec] for spec in self.needs)
+        lengths = [
+            np.diff(token_column(table, name)[1])
+            for table, name in ((tuned, "logprobs"), (base, "logprobs"), (tuned, "token_ids"))
+        ]
+        there = (lengths[0] == lengths[1]) & (lengths[0] == lengths[2])  # null lists have no length
+        base, tuned = (table.filter(pa.array(there)) for table in (base, tuned))
+        values, offsets = token_column(tuned, "logprobs")
+        start = target_start(tuned, self.target)
+        ratios = ratio_by_token(token_column(base, "logprobs")[0], values, offsets, start, mean=self.mean)
+        ids, _ = token_column(tuned, "token_ids")
+        return ByToken(ratios, ids.astype(np.int64), np.append(0, np.cumsum(np.where(there, lengths[0], 0))))

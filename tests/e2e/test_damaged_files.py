@@ -30,6 +30,8 @@ RUN_FILES = {
     "scores.parquet": ("report", "card", "first", "second", "rescore"),
     "metrics.json": ("report", "card", "rescore"),
     "checks.json": ("report", "card", "rescore"),
+    "explanations.json": ("report", "card"),
+    "observations/pieces.json": ("rescore",),
     "rejects.jsonl": ("export", "rescore"),
 }
 EXPORT_FILES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def explanations(run: package.Run, kind: str = "neighbour") -> list[dict[str, An
     return [each for each in found if each["kind"] == kind]
 
 
-def shown(run: package.Run, scorer: str) -> list[str]:
+def shown(run: package.Run, scorer: str, ood: Sequence[str] = ("near", "far")) -> list[str]:
     """The samples that the report shows, told by scores.parquet alone."""
     scores, samples = run.scores(), run.samples()
     table = scores[scores.scorer == scorer].merge(samples[["sample_id", "task"]], on="sample_id")
@@ -80,6 +81,56 @@ def test_the_first_scorer_says_who_is_shown(world: World, tmp_path: Path) -> Non
     assert sorted(each["sample_id"] for each in found) == sorted(shown(run, "tfidf_knn"))
 
 
+def test_the_tokens_add_up_to_the_score(world: World, tmp_path: Path) -> None:
+    """Eight tokens are shown at most: all of them, of the short texts."""
+    short = [{"text": text, "label": "x"} for text in ("card", "pay", "bank", f"bank card {HOSTILE}")]
+    write_world(
+        tmp_path / "world",
+        {"train": TRAIN, "test": short},
+        [row | {"label": "weather"} for row in WEATHER],
+        None,
+        task={"fields": {"label": "label"}},
+        scorers=["likelihood_ratio.mean", "likelihood_ratio", "likelihood_ratio.response"],
+    )
+    run = made(world, tmp_path / "run")
+    scores = run.scores().set_index(["scorer", "sample_id"]).score
+    samples = run.samples().set_index("sample_id")
+    found = explanations(run, "tokens")
+    assert {each["scorer"] for each in found} == {"likelihood_ratio.mean", "likelihood_ratio.response"}
+    own = [each for each in found if each["scorer"] == "likelihood_ratio.mean"]
+    assert sorted(each["sample_id"] for each in own) == sorted(shown(run, "likelihood_ratio.mean", ("near",)))
+    complete = 0
+    for each in own:
+        places = [token["place"] for token in each["tokens"]]
+        assert places == sorted(places)
+        assert len(places) <= 8
+        prompt = samples.loc[each["sample_id"], "prompt"]
+        assert all(token["text"].strip() in prompt for token in each["tokens"])
+        if len(places) < 8:
+            complete += 1
+            total = sum(token["value"] for token in each["tokens"])
+            assert total == pytest.approx(scores["likelihood_ratio.mean", each["sample_id"]], rel=1e-6)
+    assert complete > 0
+    page = Page(render_report([run.folder]))
+    assert "most telling tokens by likelihood_ratio.mean + makes it more OOD" in page.text
+    assert {attributes.get("class") for tag, attributes in page.tags if tag == "li"} >= {"up s3", "down s3"}
+    assert "script" not in {tag for tag, _ in page.tags}
+
+
+def test_scoring_again_tells_the_tokens_of_other_samples(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(world, tmp_path / "run")
+    no_model_runs(monkeypatch)
+    assert llmood("rescore", run.folder, "--set", "scorers=[length, tfidf_knn, likelihood_ratio]").code == 0
+    found = explanations(run, "tokens")
+    assert sorted(each["sample_id"] for each in found) == sorted(shown(run, "tfidf_knn"))
+    (run.folder / "observations/pieces.json").unlink()
+    assert llmood("rescore", run.folder).code == 0
+    assert not explanations(run, "tokens")
+    assert explanations(run)
+
+
 def test_scoring_again_writes_it_again(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = made(world, tmp_path / "run")
     path = run.folder / "explanations.json"
@@ -96,8 +147,11 @@ def test_scoring_again_writes_it_again(world: World, tmp_path: Path, monkeypatch
 def test_without_text_no_words_are_shown(world: World, tmp_path: Path) -> None:
     run = made(world, tmp_path / "run", "--no-text")
     assert {each["scorer"] for each in explanations(run)} == {"knn", "tfidf_knn"}
+    assert not explanations(run, "tokens")
+    assert not (run.folder / "observations/pieces.json").exists()
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "nearest in train" not in page
+    assert "telling" not in Page(page).text
     assert not [name for name, content in tree(run.folder).items() if b"card number" in content]
 
 

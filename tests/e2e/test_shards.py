@@ -68,6 +68,8 @@ def same(merged: Path, whole: Path) -> None:
     ours, theirs = tree(merged), tree(whole)
     for name in SAME:
         assert ours[name] == theirs[name], name
+    for name in ("explanations.json", "observations/pieces.json"):  # none where no scorer explains
+        assert ours.get(name) == theirs.get(name), name
     tables = [
         pq.read_table(run / "observations" / "index.parquet").drop_columns(["shard", "row"])
         for run in (merged, whole)
@@ -158,7 +160,10 @@ def test_what_a_shard_says(world: World, tmp_path: Path) -> None:
     assert responses == {"capture": responses["capture"], "ok": 16, "unscored": 0, "failed": 0}
     assert set(tree(tmp_path / "run")) == {
         f"shards/1-of-4/{name}"
-        for name in (".lock", "shard.json", "samples.parquet", "rejects.jsonl", "observations/index.parquet")
+        for name in (
+            *(".lock", "shard.json", "samples.parquet", "rejects.jsonl"),
+            *("observations/index.parquet", "observations/pieces.json"),
+        )
     }
 
 
