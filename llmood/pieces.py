@@ -36,7 +36,7 @@ def pieces_of(
 ) -> dict[int, str]:
     """The text of each token of what is measured; nothing in a run without text, whose store holds no ids."""
     found: set[int] = set()
-    for spec in captures:
+    for spec in filter(observations.has, captures):  # a shard without samples captured nothing
         for block in observations.of(EVALUATED).blocks([spec], {KIND: ["token_ids"]}):
             ids = pc.list_flatten(block[spec]["token_ids"])
             found |= set(np.unique(ids.to_numpy()).tolist())
