@@ -13,7 +13,7 @@ from llmood.measures.token_statistics import Floats
 from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
 from llmood.scorers.base import register
 from llmood.scorers.settings import SHORT_ANSWER, Params
-from llmood.scorers.spans import token_column
+from llmood.scorers.spans import any_missing, token_column
 
 ANY_VOCABULARY = 2**31  # the lower bound doesn't depend on it
 
@@ -50,13 +50,14 @@ class TokenEntropy(FromResponse):
         reduce = max_token_entropy if self.largest else mean_token_entropy
         entropies, offsets = token_column(answers, "entropy")
         found = reduce(entropies.astype(np.float64), offsets)
+        found[any_missing(entropies, offsets)] = np.nan  # a mean over some tokens is no answer's
         names = ("entropy", "top_logprobs", "residual_mass")
         for row, (exact, top, left) in enumerate(
             zip(*(answers[name].to_pylist() for name in names), strict=True)
         ):
             if not exact and top and left:
                 least = least_entropies(top, left)
-                found[row] = reduce(least, np.array([0, len(least)]))[0]
+                found[row] = np.nan if np.isnan(least).any() else reduce(least, np.array([0, len(least)]))[0]
         return found
 
 

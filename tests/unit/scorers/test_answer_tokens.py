@@ -84,6 +84,17 @@ def test_entropies_are_averaged_or_their_largest_is_taken() -> None:
     assert column_of("token_entropy.max", rows).values.tolist() == [1.0, 2.0]
 
 
+def test_a_part_of_an_answer_has_no_entropy() -> None:
+    half = -LN2
+    rows = [
+        answer(entropy=[0.5, None, 0.5]),
+        answer(top_logprobs=[[half, half], []], residual_mass=[0.0, 1.0]),
+        answer(entropy=[0.5]),
+    ]
+    for name in ("token_entropy", "token_entropy.max"):
+        assert column_of(name, rows).status.tolist() == ["unscored", "unscored", "ok"]
+
+
 def test_without_entropies_the_least_that_the_likeliest_tokens_allow() -> None:
     # Two tokens of 1/2 each leave nothing: log 2. One of 1/2 leaves 1/2, at least one more token of as much: log 2 too.
     # One of 1/2 and one of 1/4 leave 1/4, at least one more of 1/4: 1.5 log 2.
