@@ -121,7 +121,7 @@ def _score(
     base = registered.get(BASE).make()
     if not all(observations.has(spec) for spec in base.needs):
         return score_all(observations, scorers), None
-    columns = score_all(observations, {**scorers, BASE: base})
+    columns = score_all(observations, {**scorers, BASE: scorers.get(BASE, base)})
     own = next(column for column in columns if column.scorer == BASE)
     asked = [column for column in columns if column.scorer in scorers]
     return asked, BaseLikelihood(own.values, own.reasons)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from llmood.strict import Strict
 
 EIGHTHS = "0,0.125,0.25,0.375,0.5,0.625,0.75,0.875,-1"
 """Nine layers of any model, from the embeddings to the last one; all of them where it has eight or fewer."""
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class HiddenStatesConfig(Strict):
@@ -19,6 +25,6 @@ class HiddenStatesConfig(Strict):
     Each layer at each position takes 4 bytes a dimension and sample, or 2 in `float16`.
     """
 
-    layers: str = EIGHTHS
+    layers: Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | int)] = EIGHTHS
     positions: str = "last_prompt,mean_prompt"
     dtype: Literal["float32", "float16"] = "float32"

@@ -117,7 +117,10 @@ def _check_modules(folder: Path) -> None:
         raise ConfigError(f"{PLACE}: {folder} is made of {foreign[0]}, which is code of its own")
     if not modules or modules[0][1] != "":
         raise ConfigError(f"{PLACE}: {path} doesn't begin with a transformer in the folder itself")
-    for _, place in modules:
-        own = folder / place
-        if any(own.glob("*.bin")) and not any(own.glob("*.safetensors")):
+    outside = [place for _, place in modules if Path(place).is_absolute() or ".." in Path(place).parts]
+    if outside:
+        raise ConfigError(f"{PLACE}: {path} names {outside[0]}, which is not in the folder")
+    for own in sorted({weights.parent for weights in folder.rglob("*.bin")}):
+        # The library reads a pickle wherever there is no file of this very name.
+        if not (own / "model.safetensors").is_file():
             raise ConfigError(f"{PLACE}: {own} holds pickled weights", hint="save the model as safetensors")

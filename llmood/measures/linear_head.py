@@ -48,15 +48,18 @@ def fit_head(states: NDArray[np.floating], classes: NDArray[np.integer], ridge: 
         raise ValueError("there is one class: nothing to tell apart")
     means, scales = rows.mean(axis=0), rows.std(axis=0)
     scales[scales <= 1e-9 * np.maximum(np.abs(means), 1e-300)] = 1.0
-    model = LogisticRegression(C=1.0 / (len(rows) * ridge), tol=TOLERANCE, max_iter=STEPS)
+    # Of two classes scikit-learn keeps the difference w, whose halves ±w/2 have half its square.
+    strength = (2.0 if count == 2 else 1.0) / (len(rows) * ridge)
+    model = LogisticRegression(C=strength, tol=TOLERANCE, max_iter=STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")  # asked for
         try:
             model.fit((rows - means) / scales, classes)
         except ConvergenceWarning as error:
             raise ValueError(f"the head did not converge in {STEPS} steps") from error
     weights, bias = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
-    if count == 2:  # scikit-learn keeps the second class's alone; halves are the same softmax
+    if count == 2:
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     # What all classes have in common changes no probability, and is left by rounding alone.
     weights, bias = weights - weights.mean(axis=0), bias - bias.mean()

@@ -26,7 +26,10 @@ def discrete_semantic_entropy(clusters: Integers, offsets: NDArray[np.integer]) 
     """
     rows = _clustered(clusters, offsets)
     shares = np.bincount(rows.of_entry, minlength=len(rows.row)) / np.diff(offsets)[rows.row]
-    return _defined(np.bincount(rows.row, entropy_terms(shares), len(offsets) - 1), offsets)
+    terms = entropy_terms(shares)
+    # By size: the same counts in another order of clusters are the same score, to the last bit.
+    order = np.lexsort((terms, rows.row))
+    return _defined(np.bincount(rows.row[order], terms[order], len(offsets) - 1), offsets)
 
 
 def rao_semantic_entropy(clusters: Integers, log_likelihoods: Floats, offsets: NDArray[np.integer]) -> Floats:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.engines.observations import Observations
-from llmood.errors import NotFittedError
+from llmood.errors import NotFittedError, StoreError
 from llmood.identity import digest
 from llmood.scorers.artefact_values import UnsavableError
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, roles_of, save_scorer
@@ -42,6 +42,11 @@ def write_artefacts(
         for name, scorer in scorers.items()
         if scorer.fitted_on and (text or not scorer.reads_text)
     }
+    if folder.is_symlink():
+        raise StoreError(
+            f"{folder}: is a link, and what scorers learned is written into the run's own folder",
+            hint="remove it",
+        )
     for old in sorted(folder.glob("*")):
         if old.name not in {safe_name(name) for name in kept}:
             _remove(old)

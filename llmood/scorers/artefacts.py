@@ -149,7 +149,7 @@ def load_scorer(folder: str | Path) -> Fitted:
         captures = [[spec.id for spec in needs] for needs in (scorer.needs, scorer.fit_needs)]
         origin = Origin(record["models"], record["samples"], record["seed"])
         found = Fitted(str(record["name"]), scorer, origin, str(record["llmood"]))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"it holds {error}") from None
     if captures != [record["captures"], record["fit_captures"]]:
         raise StoreError(f"{path}: reads other captures in this llmood than it learned from", hint=AGAIN)

@@ -38,6 +38,10 @@ class Combination(Scorer):
                 raise ValueError(f"{name} is made of scorers itself: name those")
         self.of = of
         self.make = make
+        for name, member in self.members.items():
+            # Those that show judged answers of train would show a row its own verdict.
+            if member.chosen_on or member.reads_correctness or member.fitted_on not in (None, "train"):
+                raise ValueError(f"{name} learns from validation or from verdicts, and can't be a member")
 
     @property
     def members(self) -> dict[str, Scorer]:

@@ -26,7 +26,7 @@ class Cosine(Representation):
     means_: Floats
 
     def learn(self, train: Learned, held: Learned | None) -> None:
-        means = [train.states[train.classes == number].mean(axis=0) for number in range(len(train.names))]
+        means = [train.states[train.classes == number].mean(axis=0) for number in np.unique(train.classes)]
         self.means_ = np.array([mean for mean in means if mean.any()])
         if not len(self.means_):
             raise ValueError("no class has a mean that points anywhere")

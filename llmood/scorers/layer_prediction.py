@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from llmood.measures.layer_prediction import LayerForecast, fit_layer_forecast, layer_prediction_error
+from llmood.measures.layer_prediction import (
+    Layer,
+    fit_layer_forecast,
+    layer_prediction_error,
+)
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
 from llmood.scorers.representation import Learned, Representation
@@ -31,6 +35,9 @@ class LayerPrediction(Representation):
         super().__init__(**reading)
         if self.states == "encoder":
             raise ValueError("an encoder has one embedding and no layers")
+        check_layer("below", below)
+        if str(below) == str(self.layer):
+            raise ValueError(f"layer {below} is forecast from itself: name a lower one")
         if not ridge > 0:
             raise ValueError(f"the ridge is a number above 0, not {ridge:g}")
         self.below = below

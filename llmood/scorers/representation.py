@@ -23,7 +23,13 @@ from llmood.scorers.base import Scorer
 from llmood.scorers.combined import refuse_others
 from llmood.scorers.drawn import reasons_of
 from llmood.scorers.settings import NINE_LAYERS, Params
-from llmood.scorers.states import Layer, representation_capture, states_at, states_in
+from llmood.scorers.states import (
+    Layer,
+    check_layer,
+    representation_capture,
+    states_at,
+    states_in,
+)
 from llmood.seeds import unit_interval
 
 OF: Mapping[str, Mapping[str, Any]] = {
@@ -106,6 +112,7 @@ class Representation(Scorer):
         check_count("references", references)
         check_seed(seed)
         representation_capture(states, hidden_states, position)
+        check_layer("layer", layer)
         self.states = states
         self.layer = layer
         self.position = position
@@ -185,7 +192,8 @@ class Representation(Scorer):
 
     def _learned(self, train: Observations) -> Learned:
         """The rows that it learns from, by sample id; read once for all scorers of the same states."""
-        key = (self.capture, self.layers, self.position, self.references, self.seed)
+        # As text: 1 is a block and 1.0 the last one, and both are equal.
+        key = (self.capture, tuple(map(str, self.layers)), self.position, self.references, self.seed)
         found: Learned = train.shared(key, lambda: self._gathered(train))
         if self.directed and not found.states.any(axis=1).all():
             kept = np.asarray(found.states.any(axis=1))

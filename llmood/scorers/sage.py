@@ -24,7 +24,8 @@ class SAGE(OfHead):
     """Minus the mean logarithm of three p-values: of neighbour distance, reconstruction error, and a head's doubt.
 
     Formula: `measures.sage.sage`, ranked among the ID task's `validation` rows. The latent space is that of train's
-    principal components; distances are the mean to the `neighbours` nearest of train there.
+    principal components; distances are the mean Euclidean ones to the `neighbours` nearest of train there, where the
+    published code has the logarithm of mean sums of absolute differences.
 
     Args:
         neighbours: how many.

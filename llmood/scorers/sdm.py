@@ -72,6 +72,12 @@ class SDM(OfHead):
         self.predictions_ = head_logits(train.states, self.head_).argmax(axis=1).astype(np.int64)
         logits, similarity, distance = self._seen(states)
         self.quantiles_ = distance_quantiles(distance, labels, similarity, len(train.names))
+        untold = sum(not len(known) for known in self.quantiles_.by_class)
+        if untold:
+            raise ValueError(
+                f"{untold} of {len(train.names)} classes have no row of validation that is near train rows of their "
+                "own, and without one everything is infinitely far"
+            )
         log_probabilities = sdm_log_probabilities(logits, similarity, self.quantiles_(distance))
         rescaled = rescaled_similarity(similarity, np.exp(log_probabilities.max(axis=1)))
         self.admission_ = fit_admission(rescaled, np.exp(log_probabilities), labels, self.alpha)

@@ -76,11 +76,12 @@ class SemanticEntropyProbe(StateProbe):
         entropies = entropies[~np.isnan(entropies)]
         if not len(entropies):
             return f"no row of {self.learns} has a semantic entropy to learn from"
-        if np.ptp(entropies) == 0.0:
+        try:
+            self.split_ = best_split(entropies)
+        except ValueError:  # all the same, but for rounding
             return (
                 f"all semantic entropies of {self.learns} are {entropies[0]:g}: none are higher than others"
             )
-        self.split_ = best_split(entropies)
         return None
 
     def kinds(self, rows: Observations) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

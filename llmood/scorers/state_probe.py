@@ -119,9 +119,12 @@ class StateProbe(Scorer):
             self.unfit_ = f"the rows of {self.learns} that have states are all of one kind"
             return self
         held = None if validation is None else self._known(validation, layers)
-        self.layers_, self.ridge_ = self._choose(known, held, layers)
-        states = self._read(known, self.layers_)
-        self.probe_ = fit_probe(states, known.positive, UNCHOSEN if self.ridge_ is None else self.ridge_)
+        try:
+            self.layers_, self.ridge_ = self._choose(known, held, layers)
+            states = self._read(known, self.layers_)
+            self.probe_ = fit_probe(states, known.positive, UNCHOSEN if self.ridge_ is None else self.ridge_)
+        except ValueError as error:
+            self.unfit_ = f"nothing can be learned from {self.learns}: {error}"
         return self
 
     def score(self, block: Block) -> Scores:
@@ -170,7 +173,8 @@ class StateProbe(Scorer):
 
     def _known(self, rows: Observations, layers: list[int]) -> _Known:
         """The rows that have states and whose kind is known, by sample id."""
-        there = ~np.isnan(states_at(rows, self.states, layers[0], self.position)).any(axis=1)
+        states = states_at(rows, self.states, layers[0], self.position)
+        there = ~np.isnan(states).any(axis=1) & bool(states.shape[1])  # no size: nobody has any
         known, positive = self.kinds(rows)
         names = rows.samples["sample_id"].to_pylist()
         order = np.argsort(np.array(names, dtype=np.str_), kind="stable")

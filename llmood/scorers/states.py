@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -16,6 +18,16 @@ from llmood.scorers.settings import Params
 Layer = float | str
 """A layer, as a capture's `layers` names one: 6, -1, 0.5."""
 ROLES = ("tuned", "base", ENCODER)
+
+
+def check_layer(name: str, layer: Layer) -> None:
+    """Refuse what names no layer, or several.
+
+    Raises:
+        ValueError: it does.
+    """
+    if isinstance(layer, bool) or not re.fullmatch(r"-?\d+|0?\.\d+|1\.0*|0\.0*", str(layer)):
+        raise ValueError(f"{name} names one layer, such as 6, -1 or 0.5, not {layer!r}")
 
 
 def representation_capture(states: str, hidden_states: Params, position: str) -> CaptureSpec:

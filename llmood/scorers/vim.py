@@ -35,7 +35,8 @@ class ViM(OfHead):
         states = standardised(train.states, self.head_)
         origin = vim_origin(self.head_.weights, self.head_.bias)
         subspace = vim_subspace(moments_of(states), origin)
-        self.vim_ = vim_scaled(states, head_logits(train.states, self.head_), subspace)
+        logits = head_logits(train.states, self.head_)
+        self.vim_ = Vim(subspace, 0.0) if self.residual else vim_scaled(states, logits, subspace)
 
     def distances(self, states: Floats) -> Floats:
         read = standardised(states, self.head_)

@@ -200,7 +200,7 @@ def _older_runner() -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[OLDER_RUNNER]
+            os.environ.pop(OLDER_RUNNER, None)
         else:
             os.environ[OLDER_RUNNER] = before
 

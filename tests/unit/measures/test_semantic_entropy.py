@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -189,3 +190,10 @@ class TestDegenerate:
         assert np.isnan(length_normalised_sequence_entropy(np.zeros(1), np.zeros(1, int), np.array([0, 1])))[
             0
         ]
+
+
+def test_the_same_counts_are_the_same_score_to_the_last_bit() -> None:
+    orders = list(itertools.permutations((7, 2, 1)))
+    clusters = np.concatenate([np.repeat(np.arange(3), counts) for counts in orders])
+    found = discrete_semantic_entropy(clusters, np.arange(len(orders) + 1) * 10)
+    assert len(set(found.tolist())) == 1

@@ -241,3 +241,14 @@ def test_what_scores_higher_under_the_members_ranks_higher(planned: Planning) ->
     low, middle, high = average.combined(np.array([[-9.0] * 3, [0.5] * 3, [9.0] * 3]))
     assert (low, high) == (0.0, 1.0)
     assert low < middle < high
+
+
+@pytest.mark.parametrize("member", ["sdm", "accuracy_probe", "semantic_entropy_probe.held_out"])
+def test_what_learns_in_another_way_is_no_member(member: str) -> None:
+    with pytest.raises(ConfigError, match=f"{member} learns from validation or from verdicts"):
+        scorers.get("rank_average").make({"of": [member, "likelihood"]})
+
+
+def test_a_member_is_not_shown_the_verdicts_that_it_is_fitted_on() -> None:
+    with pytest.raises(ConfigError, match="learns from validation or from verdicts"):
+        scorers.get("ensemble").make({"of": ["p_true.few_shot", "likelihood"]})
