@@ -53,6 +53,7 @@ class Inference:
 
     known: dict[tuple[str, str], Sequence[float]] = field(default_factory=dict)
     contradicts: bool = True
+    cut: int = 0
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     @property

@@ -36,3 +36,18 @@ def pairs_unread(given: CheckInput) -> Iterator[Check]:
                 f"{count['unread']} pairs of {spec} are longer than the judge's context, and count as different.",
                 values={"unread": count["unread"]},
             )
+
+
+@checks.register("pairs_cut")
+def pairs_cut(given: CheckInput) -> Iterator[Check]:
+    """An inference model reads so many tokens of a pair; of a longer one the end of the longer text is cut."""
+    for spec, count in given.compared.items():
+        if count.get("cut", 0):
+            yield Check(
+                "pairs_cut",
+                "warning",
+                "Pairs that an inference model read in part",
+                f"Of {count['cut']} pairs of {spec} that models.nli was asked, the end was cut off: they are longer "
+                "than it reads, and its verdict is of the beginning.",
+                values={"cut": count["cut"]},
+            )

@@ -82,6 +82,30 @@ def test_every_scorer_that_compares_scores_what_was_answered(world: World, tmp_p
     assert len(identity["weights"]) == 32
 
 
+@pytest.mark.slow
+def test_pairs_longer_than_an_inference_model_reads_are_said(
+    tmp_path: Path, fresh_cache: Path, no_report: None
+) -> None:
+    long = [{"text": f"card {place} " + "and so on " * 30} for place in range(4)]
+    world = write_world(
+        tmp_path / "world",
+        long,
+        [{"text": f"town {place}"} for place in range(4)],
+        None,
+        scorers=["semantic_entropy"],
+        generations={"n": 4},
+        response={"max_new_tokens": 20},
+        models={"base": "fake", "tuned": "fake-tuned:card", "nli": str(save_cross_encoder(tmp_path / "nli"))},
+        equivalence={"rule": "nli"},
+    )
+    made = run(world, tmp_path / "run")
+    ((name, count),) = compared(made).items()
+    assert 0 < count["cut"] < count["asked"]  # those of the short questions are whole
+    checks = json.loads((made.folder / "checks.json").read_text(encoding="utf-8"))
+    (said,) = (check for check in checks if check["code"] == "pairs_cut")
+    assert said["detail"].startswith(f"Of {count['cut']} pairs of {name} ")
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_a_judge_is_asked_through_the_run_s_engine(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None, own: bool

@@ -67,6 +67,7 @@ class Reader:
 
     identity: Mapping[str, Any] = {"engine": "recorded"}
     contradicts = True
+    cut = 0
 
     def __init__(self, asked: Sequence[str], questions: Sequence[Question]) -> None:
         self._known: dict[tuple[str, str], NDArray[np.float32]] = {}

@@ -27,6 +27,9 @@ class CrossEncoder:
         columns: for each of the model's classes, the column that its probability is added to.
         width: how many columns there are.
         longest: the most tokens of a pair; the longer text is cut at its end.
+
+    Attributes:
+        cut: how many of the pairs that were read were longer than that.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class CrossEncoder:
         device: str,
         batch_tokens: int | None = None,
     ) -> None:
+        self.cut = 0
         self._columns = torch.tensor(columns)
         self._width = width
         self._longest = longest
@@ -60,10 +64,7 @@ class CrossEncoder:
         found = np.zeros((len(pairs), self._width), dtype=np.float32)
         if not pairs:
             return found
-        first, second = (list(texts) for texts in zip(*pairs, strict=True))
-        read = self._tokenizer(
-            first, second, truncation="longest_first", max_length=self._longest, return_attention_mask=True
-        )
+        read = self._encode(pairs)
         lengths = [len(ids) for ids in read["input_ids"]]
         for batch in batches_by_length(lengths, self._batch_tokens):
             inputs = self._tokenizer.pad(
@@ -76,3 +77,23 @@ class CrossEncoder:
             found[batch] = summed.numpy()
             advance(len(batch))
         return found
+
+    def _encode(self, pairs: Sequence[tuple[str, str]]) -> dict[str, list[list[int]]]:
+        """What the model is given of each pair; those that had to be cut are counted."""
+        first, second = (list(texts) for texts in zip(*pairs, strict=True))
+        whole = self._tokenizer(first, second, return_attention_mask=True, verbose=False)
+        read: dict[str, list[list[int]]] = dict(whole)
+        over = [index for index, ids in enumerate(read["input_ids"]) if len(ids) > self._longest]
+        if over:
+            self.cut += len(over)
+            shorter = self._tokenizer(
+                [first[index] for index in over],
+                [second[index] for index in over],
+                truncation="longest_first",
+                max_length=self._longest,
+                return_attention_mask=True,
+            )
+            for name, values in read.items():
+                for index, ids in zip(over, shorter[name], strict=True):
+                    values[index] = ids
+        return read

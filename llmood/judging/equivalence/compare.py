@@ -95,12 +95,14 @@ def compare_all(
         for spec in sorted(specs, key=lambda spec: dict(spec.params).get("pairs") != ALL_PAIRS):
             before = sum(model.asked for model in models)
             unread = 0 if judge is None else judge.unread
+            cut = 0 if nli is None else nli.cut
             rule = _rule(spec, verdicts, embeddings)
             tables[spec], count = compare_answers(spec, rule, observations, store, progress, decoder=decoder)
             if judge is not None:
                 judge.check_alive()
             count.asked = sum(model.asked for model in models) - before
             count.unread = 0 if judge is None else judge.unread - unread
+            count.cut = 0 if nli is None else nli.cut - cut
             counts[spec.id] = asdict(count)
     finally:
         for model in models:

@@ -16,6 +16,7 @@ class Count:
         compared: how many pairs of different words were needed.
         asked: how many pairs of texts a model read for it; of an encoder, how many texts.
         unread: of these, how many were over a judge's context: it has no verdict on them.
+        cut: of these, how many were longer than an inference model reads: the end of the longer text is missing.
         failed: how many samples were left out because a judge failed on one of their pairs.
     """
 
@@ -24,4 +25,5 @@ class Count:
     compared: int = 0
     asked: int = 0
     unread: int = 0
+    cut: int = 0
     failed: int = 0

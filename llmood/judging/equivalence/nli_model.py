@@ -32,6 +32,9 @@ NO_ENTAILMENT = ("not_entailment", "not entailment", "non-entailment")
 class NliModel:
     """A natural-language-inference model in a folder; making one reads its configuration and hashes its weights.
 
+    Attributes:
+        cut: how many of the pairs that it was asked were longer than it reads, and were cut.
+
     Raises:
         ConfigError: the folder holds no such model, or its classes have no names that tell them apart.
     """
@@ -45,6 +48,7 @@ class NliModel:
         self._device = choose_device(engine.device)
         # The engine's choice of precision is the language models'; this one is small.
         self._dtype = "float32"
+        self.cut = 0
         self._loaded: CrossEncoder | None = None
 
     @property
@@ -77,7 +81,10 @@ class NliModel:
                 dtype=self._dtype,
                 device=self._device,
             )
-        return self._loaded.probabilities(pairs)
+        before = self._loaded.cut
+        found = self._loaded.probabilities(pairs)
+        self.cut += self._loaded.cut - before
+        return found
 
     def close(self) -> None:
         """Free the model."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from llmood.checks import CheckInput, checks, run_checks
-from llmood.checks.comparisons import pairs_read, pairs_unread
+from llmood.checks.comparisons import pairs_cut, pairs_read, pairs_unread
 from llmood.checks.entropy import entropy_is_a_bound
 from llmood.checks.errors import few_errors
 from llmood.engines.base import Captured, Request
@@ -129,6 +129,7 @@ def test_every_check_is_tested_here() -> None:
         "id_ood_overlap",
         "length_separates",
         "lengths_in_bytes",
+        "pairs_cut",
         "pairs_read",
         "pairs_unread",
         "rejected_rows",
@@ -421,6 +422,10 @@ def test_what_comparing_took() -> None:
     assert list(pairs_unread(given)) == []
     (short,) = pairs_unread(replace(given, compared={"equivalence/a": took | {"unread": 3}}))
     assert (short.severity, short.values) == ("warning", {"unread": 3})
+    assert list(pairs_cut(given)) == []  # as in the manifest of an older run: it has no such count
+    (cut,) = pairs_cut(replace(given, compared={"equivalence/a": took | {"cut": 4}, "equivalence/b": took}))
+    assert (cut.severity, cut.values) == ("warning", {"cut": 4})
+    assert "4 pairs of equivalence/a" in cut.detail
 
 
 def test_few_right_or_wrong_answers_are_counted_by_population() -> None:

@@ -60,3 +60,19 @@ def test_classes_without_names_are_refused(folder: Path, tmp_path: Path) -> None
         ConfigError, match=r"models\.nli: the classes of .* are called label_0, label_1, label_2"
     ):
         model_of(nameless)
+
+
+def test_pairs_over_its_length_are_counted_and_read_from_their_beginning(folder: Path) -> None:
+    model = model_of(folder)
+    limit = model.weights.context_length
+    assert limit is not None
+    verdicts = model.ask([("a", "b"), ("x", "y " * limit), ("z " * limit, "w")])
+    assert model.cut == 2
+    # What is behind the cut changes nothing; what is before it does.
+    further = model.ask([("x", "y " * limit + "but not so"), ("not x", "y " * limit)])
+    assert model.cut == 4
+    assert np.array_equal(further[0], verdicts[1])
+    assert not np.allclose(further[1], verdicts[1], atol=1e-4)
+    model.close()
+    model.ask([("a", "b")])
+    assert model.cut == 4
