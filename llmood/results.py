@@ -76,6 +76,7 @@ def write_results(
         canary_asked=config.engine.canary > 0,
         compared=manifest.get("compared") or {},
         scorers=scorers,
+        judged=judged,
     )
     found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
@@ -94,7 +95,9 @@ def write_results(
     write_json(folder.file("checks.json"), [asdict(check) for check in found])
     if any(check.severity == "error" for check in found):
         return "failed"
-    incomplete = any((column.status == FAILED).any() for column in columns) or _has_rejects(manifest["tasks"])
+    statuses = [column.status for column in columns]
+    statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
+    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(manifest["tasks"])
     return "partial" if incomplete else "complete"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.engines.observations import Observations
@@ -32,6 +33,7 @@ class CheckInput:
         canary: what `engines.canary.examine` found; None where nothing was examined.
         canary_asked: whether the configuration asks for it (`engine.canary`).
         scorers: by name, as they were fitted.
+        judged: which answers are right, of all splits (`tables.CORRECTNESS`); None where nothing was judged.
         compared: of each comparison of answers, what it took (`judging.equivalence.count.Count`).
     """
 
@@ -45,6 +47,7 @@ class CheckInput:
     canary_asked: bool = True
     compared: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    judged: pa.Table | None = None
 
     def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
         """One metric's record of OOD detection, where there is one with a value."""

@@ -10,7 +10,7 @@ from llmood.checks.base import CheckInput, checks
 from llmood.judging.judge_model import JUDGE_RULE, UNREADABLE
 from llmood.measures.stated_confidence import NO_NUMBER, OUT_OF_RANGE
 from llmood.questions.errors import ACCURACY
-from llmood.records import OK, Check
+from llmood.records import FAILED, OK, Check
 
 MOST = 0.99
 
@@ -42,6 +42,24 @@ def judge_replies(given: CheckInput) -> Iterator[Check]:
             unread = int(record["params"]["not_judged"].get(UNREADABLE, 0))
             counts[record["ood_task"] or record["id_task"]] = (record["n"], record["n"] + unread)
     yield from _check("judge_replies", "The judge said yes or no in", counts)
+
+
+@checks.register("judging_failed")
+def judging_failed(given: CheckInput) -> Iterator[Check]:
+    """Answers without a verdict because an engine failed; a second run tries them again."""
+    rows = [] if given.judged is None else given.judged.select(["status", "reason"]).to_pylist()
+    failed = [row["reason"] for row in rows if row["status"] == FAILED]
+    if failed:
+        yield Check(
+            code="judging_failed",
+            severity="warning",
+            title="Answers that could not be judged",
+            detail=(
+                f"{len(failed)} of {len(rows)} answers have no verdict because a model failed, the first for: "
+                f"{failed[0]}. The same command tries them again."
+            ),
+            values={"failed": len(failed), "answers": len(rows)},
+        )
 
 
 def _check(code: str, who: str, counts: Mapping[str, tuple[int, int]]) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood as package
+from llmood.engines.base import Captured, Request
 from llmood.engines.captures import EQUIVALENCE
-from llmood.engines.fake import FakeEngine
+from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.judging.equivalence.compare import NO_VERDICT
+from llmood.records import FAILED, CaptureSpec
 from llmood.scorers.base import scorers
 from tests import tiny_models
 from tests.encoders import save_encoder
@@ -155,6 +159,64 @@ def test_a_judge_is_loaded_after_the_model_that_answered(
     (count,) = compared(made).values()
     assert count["asked"] > 20
     assert {row["status"] for row in rows_of(made) if row["scorer"] == "semantic_entropy"} == {"ok"}
+
+
+def failing_on(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """The engine has no number for the pairs of answers to questions with these words; a server can't judge pairs."""
+    capture = FakeEngine.capture
+
+    def broken(self: FakeEngine, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
+        said = capture(self, spec, requests)
+        if spec.kind != "next_token":
+            return said
+        asked = [FakeTokenizer().decode(request.token_ids) for request in requests]
+        return [
+            Captured(status=FAILED, reason="broke") if words in text else each
+            for text, each in zip(asked, said, strict=True)
+        ]
+
+    monkeypatch.setattr(FakeEngine, "capture", broken)
+
+
+def judged_pairs(world: World) -> World:
+    return world.edit(scorers=["semantic_entropy"], equivalence={"rule": "judge"})
+
+
+def test_pairs_that_a_judge_failed_on_are_asked_again_by_the_same_command(
+    world: World, tmp_path: Path, no_report: None
+) -> None:
+    judged_pairs(world)
+    words = "number 7 for travel"
+    with pytest.MonkeyPatch.context() as patch:
+        failing_on(patch, words)
+        outcome = llmood("run", world.config, "-o", tmp_path / "run")
+    made = package.Run(tmp_path / "run")
+    assert (outcome.code, made.status) == (1, "partial")
+    named = dict(zip(made.samples()["sample_id"], made.samples()["prompt"], strict=True))
+    own = [row for row in rows_of(made) if row["scorer"] == "semantic_entropy"]
+    failed = [row for row in own if row["status"] == "failed"]
+    assert [words in named[row["sample_id"]] for row in failed] == [True]
+    assert (failed[0]["score"], failed[0]["reason"]) == (None, NO_VERDICT)
+    assert sum(count["failed"] for count in compared(made).values()) == 1
+    assert f"semantic_entropy: 1 samples failed, the first for: {NO_VERDICT}" in outcome.out
+    # The rest stays compared, and this one is compared now.
+    again = run(world, tmp_path / "run")
+    assert again.status == "complete"
+    assert [count["samples"] for count in compared(again).values()] == [1]
+    elsewhere = run(world, tmp_path / "elsewhere")
+    assert rows_of(elsewhere) == rows_of(again)
+
+
+def test_a_judge_that_fails_on_every_pair_ends_the_run(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_pairs(world)
+    failing_on(monkeypatch, "")
+    outcome = llmood("run", world.config, "-o", tmp_path / "run")
+    assert outcome.code == 1
+    assert outcome.err.startswith("llmood: ")
+    assert "equivalence.rule: judge: models.tuned gives no verdict: broke" in outcome.err
+    assert package.Run(tmp_path / "run").status == "failed"
 
 
 def test_a_judge_whose_engine_shows_no_next_token_is_refused(

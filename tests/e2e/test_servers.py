@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from llmood.engines.fake import BEGIN, FIRST_BYTE
+from llmood.engines.fake import BEGIN, FIRST_BYTE, FakeTokenizer
 from llmood.engines.server.probe import TEXT
 from llmood.identity import digest_bytes
 from tests.stub_http import port_of, serving
@@ -207,6 +207,72 @@ def test_a_server_s_words_are_kept_only_where_text_is(
     (reason,) = {row["reason"] for row in table if row["status"] == "failed"}
     assert reason.startswith("the server gave no answer: it answers 400")
     assert ("tulips" in reason) == (text == "true")
+
+
+JUDGED = "Does the proposed answer mean the same as one of the correct answers?"
+
+
+def judged_by_server(world: World) -> World:
+    """The same, with right answers and a judge that is asked through the server."""
+    for name in ("bank", "near", "far"):
+        path = world.folder / name / "test.jsonl"
+        rows = [json.loads(line) | {"answers": ["yes", "seven"]} for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        task = world.folder / name / "t.yaml"
+        task.write_text(task.read_text() + "fields: {references: answers}\n")
+    return world.edit(correctness="judge", scorers=["likelihood"])
+
+
+def asks_the_judge(body: Asked, about: str = "") -> bool:
+    prompt = FakeTokenizer().decode(body["prompt"]) if isinstance(body.get("prompt"), list) else ""
+    return JUDGED in prompt and about in prompt
+
+
+def verdicts(run: Path) -> list[dict[str, Any]]:
+    return list(pq.read_table(run / "correctness.parquet").to_pylist())
+
+
+def checks(run: Path, code: str) -> list[dict[str, Any]]:
+    found = json.loads((run / "checks.json").read_text(encoding="utf-8"))
+    return [check for check in found if check["code"] == code]
+
+
+def test_a_judge_that_fails_leaves_its_answers_for_the_next_run(
+    world: World, stub: Stub, tmp_path: Path
+) -> None:
+    judged_by_server(world)
+    run, about = tmp_path / "run", "weather of town 7"
+    stub.fault = lambda path, body, before: 400 if asks_the_judge(body, about) else None
+    outcome = llmood("run", world.config, "-o", run)
+    assert (outcome.code, status(run)) == (1, "partial")
+    (failed_row,) = (row for row in verdicts(run) if row["status"] == "failed")
+    assert failed_row["reason"].startswith("the server gave no answer: it answers 400")
+    assert failed_row["correct"] is None
+    others = [row for row in verdicts(run) if row["status"] != "failed"]
+    assert any(row["status"] == "ok" for row in others)
+    (check,) = checks(run, "judging_failed")
+    assert check["values"] == {"failed": 1, "answers": len(verdicts(run))}
+    assert "1 of 60 answers have no verdict because a model failed" in outcome.out
+    # The same command asks for that one alone.
+    stub.fault = Stub.fault
+    stub.forget()
+    assert llmood("run", world.config, "-o", run).code == 0
+    assert status(run) == "complete"
+    assert sum(asks_the_judge(body) for body in stub.bodies()) == 1
+    assert {row["status"] for row in verdicts(run)} <= {"ok", "unscored"}
+    assert not checks(run, "judging_failed")
+    assert [row for row in verdicts(run) if row["sample_id"] != failed_row["sample_id"]] == others
+
+
+def test_a_judge_that_always_fails_ends_with_1(world: World, stub: Stub, tmp_path: Path) -> None:
+    judged_by_server(world)
+    run = tmp_path / "run"
+    stub.fault = lambda path, body, before: 400 if asks_the_judge(body) else None
+    assert llmood("run", world.config, "-o", run).code == 1
+    assert status(run) == "partial"
+    # What an empty answer is needs no judge.
+    assert {(row["status"], row["correct"]) for row in verdicts(run)} == {("failed", None), ("ok", False)}
+    assert {row["reason"] for row in verdicts(run) if row["status"] == "ok"} == {"empty answer"}
 
 
 # ------------------------------------------------------------------------------------- mistakes, and what is refused

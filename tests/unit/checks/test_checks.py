@@ -116,6 +116,7 @@ def test_every_check_is_tested_here() -> None:
     elsewhere = {
         *("canary", "noise_floor"),  # tests/unit/engines/test_canary.py
         *("judge_replies", "stated_confidence"),  # tests/e2e/test_asking.py
+        "judging_failed",  # tests/e2e/test_servers.py
         "texts_cut",  # tests/e2e/test_encoder_runs.py
         "fewer_shots",  # tests/e2e/test_few_shot.py
         *("nothing_learned", "condition_number"),  # test_learning.py
