@@ -132,7 +132,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     chosen = make_scorers(config)
     comparisons = required_comparisons(chosen.values())
     choosing = chosen_by(comparisons)
-    needing: list[Needs] = [*chosen.values(), *_answers(config, choosing)]
+    needing: list[Needs] = [*chosen.values(), *_answers(config, choosing, chosen)]
     response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
     captures = required_captures(needing, response)
     check_words(chosen, config)
@@ -198,11 +198,14 @@ class _Answers:
     chosen_on: Split | None = None
 
 
-def _answers(config: RunConfig, choosing: CaptureSpec | None) -> list[_Answers]:
+def _answers(
+    config: RunConfig, choosing: CaptureSpec | None, scorers: Mapping[str, Scorer]
+) -> list[_Answers]:
     """Whether correctness is asked for: then the tuned model answers, also where no scorer needs that.
 
     Args:
         choosing: the comparison whose threshold is chosen by judged answers, and so asks for them.
+        scorers: where one learns from which answers are right, a judge is asked about those that it learns from too.
     """
     split: Split | None = None if choosing is None else CHOSEN
     chosen = [] if choosing is None else [_Answers((), compared(choosing)[:1], split)]
@@ -214,7 +217,12 @@ def _answers(config: RunConfig, choosing: CaptureSpec | None) -> list[_Answers]:
     rule = chosen_rule(config.correctness)
     judged = rule is not None and "reply" in rule.reads
     needs = (response, replies_of(config.models)) if judged else (response,)
-    return [*chosen, _Answers(needs, fitted_on=split)]
+    learning = [
+        _Answers((), needs, scorer.fitted_on, scorer.chosen_on)
+        for scorer in scorers.values()
+        if judged and scorer.reads_correctness
+    ]
+    return [*chosen, *learning, _Answers(needs, fitted_on=split)]
 
 
 def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:

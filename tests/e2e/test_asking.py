@@ -172,6 +172,38 @@ def test_the_judge_s_word_is_the_verdict(world: World, tmp_path: Path) -> None:
     assert 0.0 < check["values"]["bank"] < 1.0
 
 
+@pytest.mark.parametrize("name", ["accuracy_probe", "accuracy_probe.held_out", "ensemble"])
+def test_who_learns_from_right_answers_has_the_judge_asked_about_them(
+    tmp_path: Path, fresh_cache: Path, no_report: None, name: str
+) -> None:
+    split = "validation" if name.endswith(".held_out") else "train"
+    splits = {"train": rows("trained", 60), "validation": rows("held", 60), "test": rows("bank", 30)}
+    world = write_world(
+        tmp_path / "world",
+        splits,
+        rows("near", 20),
+        None,
+        task={"fields": {"references": "answers"}},
+        correctness="judge",
+        scorers=[name],
+    )
+    made = run(world, tmp_path / "run")
+    found = scores(made, name)
+    assert "ok" in {row["status"] for row in found.values()}
+    splits_of = {
+        row["sample_id"]: row["split"] for row in pq.read_table(made.folder / "samples.parquet").to_pylist()
+    }
+    judged = pq.read_table(made.folder / "correctness.parquet").to_pylist()
+    known = {
+        splits_of[row["sample_id"]] for row in judged if row["correct"] is not None and row["reason"] is None
+    }
+    assert split in known
+    assert known <= {"train", "validation", "test"}
+    # Nothing that nobody learns from is answered or judged.
+    learned = {split, "validation"}
+    assert {splits_of[row["sample_id"]] for row in judged} == {*learned, "test"}
+
+
 def test_a_judge_of_its_own_is_asked_where_there_is_one(world: World, tmp_path: Path) -> None:
     models = {"base": "fake", "tuned": "fake-tuned:bank card travel", "judge": "fake-judge"}
     own = run(world.edit(correctness="judge", models=models, scorers=["p_true"]), tmp_path / "run")
