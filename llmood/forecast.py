@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmood.engines.captures import shown_shots
+from llmood.engines.captures import asked_draws, shown_shots
 from llmood.engines.observe import Observer
 from llmood.engines.pace import answer_room
 from llmood.engines.store import Store
+from llmood.judging.shown import judge_of
 from llmood.plan import Plan
+from llmood.records import CaptureSpec
 
 # What a model does where nothing was measured yet: useful operations a second, for one token's 2 · parameters.
 # A modest machine each; a forecast that is too long disappoints nobody.
@@ -25,7 +27,7 @@ class Forecast:
     Attributes:
         capture: its id.
         requests: different inputs (the same text is run once); at most so many where they need a response.
-        cached: how many of them the store already holds; None where that isn't known before the responses are.
+        cached: how many of them the store already holds; None where that isn't known before all responses are there.
         tokens: of the requests that the store lacks.
         seconds: how long that may take.
         measured: whether the rate was measured in an earlier run (or nothing is left to run), else it is guessed, from
@@ -43,14 +45,23 @@ class Forecast:
 def forecast(plan: Plan) -> list[Forecast]:
     """The cost of each capture, in the order in which it is run."""
     store = Store()
-    observer = Observer(plan.engine, plan.prompts, store, private=not plan.config.text, splits=plan.splits)
+    observer = Observer(
+        plan.engine,
+        plan.prompts,
+        store,
+        private=not plan.config.text,
+        splits=plan.splits,
+        judge=judge_of(plan.judging, plan.samples),
+    )
+    recalled: set[CaptureSpec] = set()  # what is all stored, so that what needs it can be asked for
     found = []
     for spec in plan.captures:
         context = observer.context(spec)
         cached: int | None = None
         prompts = observer.prompts_of(spec)
         requests, tokens = len(prompts), sum(len(prompt.token_ids) for prompt in prompts)
-        if not spec.needs_response:
+        known = _needed(spec, plan.captures) <= recalled
+        if known:
             wanted = observer.want(spec)
             located = observer.located(wanted)
             # Of several answers to a request, all have to be there.
@@ -59,22 +70,34 @@ def forecast(plan: Plan) -> list[Forecast]:
             tokens = sum(
                 len(request.token_ids) for key, request in wanted.requests.items() if key not in there
             )
-        if spec.kind == "response" or spec.needs_response:
+            if cached == requests and spec.kind in ("response", "generations"):
+                observer.run(spec)  # reads the store; nothing is left for an engine
+                recalled.add(spec)
+        if (spec.kind == "response" and not spec.is_derived) or not known:
             tokens += (requests - (cached or 0)) * plan.config.response.max_new_tokens
-        if (shown := shown_shots(spec)) is not None:
+        if not known and (shown := shown_shots(spec)) is not None:
             tokens += tokens * shown[0]  # each about as long as the prompt that it stands before
         if spec.kind == "generations":
             tokens += (requests - (cached or 0)) * answer_room(spec)
         if spec.kind == "response" and spec.is_derived:
-            tokens += requests * int(
-                dict(spec.params)["max_new_tokens"]
-            )  # the reply, behind prompt and answer
+            # The reply, behind prompt and answer.
+            tokens += (requests - (cached or 0)) * int(dict(spec.params)["max_new_tokens"])
         rate = context.rate()
         seconds = tokens / (
             rate or _guessed_rate(plan.engine.describe(spec.model), plan.engine.identity(spec.model))
         )
         found.append(Forecast(spec.id, requests, cached, tokens, seconds, rate is not None or tokens == 0))
     return found
+
+
+def _needed(spec: CaptureSpec, captures: Sequence[CaptureSpec]) -> set[CaptureSpec]:
+    """The captures of a plan that have to be there before this one can be asked for."""
+    if not spec.needs_response:
+        return set()
+    answer = ("response", spec.responder, "prompt")
+    found = {each for each in captures if (each.kind, each.model, each.target) == answer}
+    draws = asked_draws(spec)
+    return found if draws is None else {*found, draws}
 
 
 def _guessed_rate(described: Mapping[str, Any], identity: Mapping[str, Any]) -> float:

@@ -31,8 +31,8 @@ def world(tmp_path: Path) -> World:
     return write_world(tmp_path / "world", scorers=["likelihood_ratio", "likelihood.response"])
 
 
-def run(world: World) -> None:
-    llmood.evaluate(world.config, output_dir=world.folder / "run")
+def run(world: World, name: str = "run") -> None:
+    llmood.evaluate(world.config, output_dir=world.folder / name)
 
 
 def test_an_empty_store(world: World, tmp_path: Path) -> None:
@@ -60,6 +60,26 @@ def test_a_full_store(world: World) -> None:
     for name in ("prompt_logprobs/base/prompt", "prompt_logprobs/tuned/prompt", "response/tuned/prompt"):
         assert (costs[name].cached, costs[name].tokens, costs[name].seconds) == (EVERYTHING, 0, 0.0)
         assert costs[name].measured
+    # The answers are there, so what reads them is known: an empty one asks nothing.
+    reads = costs["prompt_logprobs/tuned/response"]
+    assert reads.cached == reads.requests
+    assert 0 < reads.requests < EVERYTHING
+    assert reads.tokens == 0
+
+
+def test_what_reads_stored_answers_is_counted_before_it_is_run(world: World) -> None:
+    world.edit(scorers=["likelihood.response"])
+    run(world)
+    asked = forecast_of(world, scorers=["likelihood.response", "p_true", "verbalised_confidence"])
+    stated = asked["response/tuned/derived:confidence@1"]
+    assert stated.cached == 0
+    assert stated.requests < EVERYTHING  # without those whose answer is empty
+    assert stated.tokens > stated.requests * 24
+    run(world, "more")
+    after = forecast_of(world)
+    assert len(after) > 3
+    for cost in after.values():
+        assert (cost.cached, cost.tokens) == (cost.requests, 0)
 
 
 def test_what_is_new_is_counted_alone(world: World) -> None:
