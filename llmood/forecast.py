@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmood.engines.captures import asked_draws, shown_shots
+from llmood.engines.captures import asked_draws, compared, shown_shots
 from llmood.engines.observe import Observer
 from llmood.engines.pace import answer_room
 from llmood.engines.store import Store
@@ -87,6 +87,42 @@ def forecast(plan: Plan) -> list[Forecast]:
             rate or _guessed_rate(plan.engine.describe(spec.model), plan.engine.identity(spec.model))
         )
         found.append(Forecast(spec.id, requests, cached, tokens, seconds, rate is not None or tokens == 0))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """What comparing answers may take, which is known when they are there.
+
+    Attributes:
+        capture: the comparison's id.
+        reads: what a model reads: `pairs` of answers, or `texts`, of an encoder.
+        most: at most so many; None where it depends on how many sentences or tokens the answers have.
+    """
+
+    capture: str
+    reads: str
+    most: int | None
+
+
+def forecast_comparing(plan: Plan) -> list[Comparing]:
+    """Upper bounds of what a model reads for each comparison; equal words and what is stored are not read."""
+    found = []
+    for spec in plan.comparisons:
+        params = dict(spec.params)
+        if params["rule"] not in ("nli", "judge", "embedding"):
+            continue
+        texts = params["rule"] == "embedding"
+        splits = plan.splits.get(compared(spec)[0])
+        samples = sum(splits is None or prompt.split in splits for prompt in plan.prompts)
+        draws = int(params.get("n", 0))
+        of_one = {
+            "openers": draws if texts else draws * (draws - 1),
+            "all": draws if texts else draws * (draws - 1),
+            "answer": draws + 1 if texts else 2 * draws,
+        }.get(str(params["pairs"]))
+        most = None if of_one is None else samples * of_one
+        found.append(Comparing(spec.id, "texts" if texts else "pairs", most))
     return found
 
 

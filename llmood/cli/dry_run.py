@@ -8,7 +8,7 @@ from typing import Any
 
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.config_file import load_config
-from llmood.forecast import Forecast, forecast
+from llmood.forecast import Comparing, Forecast, forecast, forecast_comparing
 from llmood.plan import Plan, make_plan
 from llmood.records import EVALUATED
 from llmood.run_folder import RunFolder, default_folder
@@ -36,13 +36,15 @@ def print_dry_run(
         target.shard(shard.index, shard.count).claim(parsed)
     plan = make_plan(parsed, folder=folder, include=include)
     own = None if shard is None else cut(plan, shard)
-    costs = forecast(plan if own is None else own.plan)
+    planned = plan if own is None else own.plan
+    costs, comparing = forecast(planned), forecast_comparing(planned)
     if as_json:
         found = {
             "run": str(target.path),
             "engine": {"kind": plan.engine.kind, "why": plan.engine_why},
             "tasks": _tasks_json(plan),
             "captures": [asdict(cost) for cost in costs],
+            "comparing": [asdict(cost) for cost in comparing],
         }
         print_json(found if own is None else {**found, "shard": _shard_json(own)})
         return
@@ -50,6 +52,7 @@ def print_dry_run(
     if own is not None:
         say(f"of these, shard {shard}: {own.described['samples']} of {own.described['of']} samples read\n")
     print_captures(costs)
+    print_comparing(comparing)
     say(f"engine: {plan.engine.kind} ({plan.engine_why})")
     say(f"scorers: {', '.join(plan.scorers)}")
     say(f"run folder: {target.path}")
@@ -104,6 +107,13 @@ def print_captures(costs: list[Forecast]) -> None:
     ]
     print_table(header, rows)
     say(f"in all about {duration(sum(cost.seconds for cost in costs))}, metrics and report not counted")
+
+
+def print_comparing(comparing: list[Comparing]) -> None:
+    """What comparing answers takes at most, beside that time."""
+    for cost in comparing:
+        most = f"at most {cost.most}" if cost.most is not None else "an unknown number of"
+        say(f"comparing, not in that time: {most} {cost.reads} for {cost.capture}")
 
 
 def duration(seconds: float) -> str:

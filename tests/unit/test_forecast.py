@@ -9,7 +9,7 @@ import pytest
 
 import llmood
 from llmood.config_file import load_config
-from llmood.forecast import Forecast, forecast
+from llmood.forecast import Forecast, forecast, forecast_comparing
 from llmood.plan import make_plan
 from tests.worlds import BANK, LETTERS, WEATHER, World, no_report, write_world
 
@@ -123,3 +123,25 @@ def test_all_draws_of_a_prompt_are_one_request_and_all_have_to_be_there(world: W
     run(world.edit(**keys))
     full = forecast_of(world, **keys)[name]
     assert (full.requests, full.cached, full.tokens) == (EVERYTHING, EVERYTHING, 0)
+
+
+def test_what_comparing_takes_at_most(world: World) -> None:
+    scorers = ["semantic_entropy", "degree_matrix", "self_consistency.answer", "luq"]
+    world.edit(scorers=scorers, generations={"n": 3}, equivalence={"rule": "judge"})
+    parsed, folder, _ = load_config(world.config)
+    found = forecast_comparing(make_plan(parsed, folder=folder))
+    most = {cost.capture.rpartition("pairs=")[2].partition(",")[0]: cost.most for cost in found}
+    assert most == {
+        "openers": EVERYTHING * 6,
+        "all": EVERYTHING * 6,
+        "answer": EVERYTHING * 6,
+        "sentences": None,
+    }
+    assert {cost.reads for cost in found} == {"pairs"}
+    run(world)
+    took = llmood.Run(world.folder / "run").manifest["compared"]
+    for cost in found:
+        assert cost.most is None or took[cost.capture]["asked"] <= cost.most
+    assert any(took[cost.capture]["asked"] for cost in found if cost.most is not None)
+    by_words = load_config(world.edit(equivalence={"rule": "exact"}).config)[0]
+    assert forecast_comparing(make_plan(by_words, folder=folder)) == []
