@@ -197,11 +197,7 @@ def config_text(draft: Draft) -> str:
             line(f"  profile: {draft.profile}", "small: models of some million parameters"),
             # Quoted: to YAML a bare `on` is no text.
             line("  loss_on: text", "or response: what the loss sees"),
-            *(
-                [line("  answers: true", "the text is the prompt and its answer, or it learns to end there")]
-                if draft.judged
-                else []
-            ),
+            *([line("  answers: true", "the answer too, or it learns to say none")] if draft.judged else []),
             line(f"  seeds: [{', '.join(map(str, draft.seeds))}]", "an adapter each"),
         ]
     lines += [line("scorers:", "see: llmood ls scorers"), *(f"  - {quoted(name)}" for name in draft.scorers)]

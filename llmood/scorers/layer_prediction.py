@@ -6,15 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from llmood.measures.layer_prediction import (
-    Layer,
-    fit_layer_forecast,
-    layer_prediction_error,
-)
+from llmood.measures.layer_prediction import LayerForecast, fit_layer_forecast, layer_prediction_error
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
 from llmood.scorers.representation import Learned, Representation
-from llmood.scorers.states import Layer
+from llmood.scorers.states import Layer, check_layer
 
 
 @register("layer_prediction", {"": {}, ".base": {"states": "base"}})
