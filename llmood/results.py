@@ -77,6 +77,7 @@ def write_results(
         compared=manifest.get("compared") or {},
         scorers=scorers,
         judged=judged,
+        learned=learned,
     )
     found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what

@@ -34,6 +34,7 @@ class CheckInput:
         canary_asked: whether the configuration asks for it (`engine.canary`).
         scorers: by name, as they were fitted.
         judged: which answers are right, of all splits (`tables.CORRECTNESS`); None where nothing was judged.
+        learned: the rows of every split, with which answers are right; `observations` are of what is measured.
         compared: of each comparison of answers, what it took (`judging.equivalence.count.Count`).
     """
 
@@ -48,6 +49,7 @@ class CheckInput:
     compared: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     judged: pa.Table | None = None
+    learned: Observations | None = None
 
     def record(self, scorer: str, ood_task: str, metric: str = "auroc") -> Mapping[str, Any] | None:
         """One metric's record of OOD detection, where there is one with a value."""

@@ -120,6 +120,7 @@ def test_every_check_is_tested_here() -> None:
         "texts_cut",  # tests/e2e/test_encoder_runs.py
         "fewer_shots",  # tests/e2e/test_few_shot.py
         *("nothing_learned", "condition_number"),  # test_learning.py
+        "train_remembered",  # test_memory.py
     }
     assert set(checks.names()) - elsewhere == {
         "declared_overlap",
