@@ -23,7 +23,7 @@ from llmood.errors import ConfigError, NotFittedError, StoreError
 from llmood.identity import digest, digest_bytes
 from llmood.records import CaptureSpec
 from llmood.scorers.artefact_packing import AGAIN, pack, state_of, unpack
-from llmood.scorers.artefact_values import Arrays
+from llmood.scorers.artefact_values import Arrays, UnsavableError
 from llmood.scorers.base import Scorer
 from llmood.scorers.on_adapter import OnAdapter
 from llmood.tables import atomic, write_text
@@ -106,7 +106,10 @@ def save_scorer(scorer: Scorer, folder: str | Path, origin: Origin, *, name: str
     packed = pack(scorer, arrays)
     if not state_of(scorer.scorer if isinstance(scorer, OnAdapter) else scorer):
         raise NotFittedError(f"{packed['id']}: was not fitted, there is nothing to save")
-    content = save(arrays) if arrays else b""
+    try:
+        content = save(arrays) if arrays else b""
+    except SafetensorError as error:  # more of them than the format has room for
+        raise UnsavableError(f"no artefact can hold what it learned: {error}") from None
     record = {
         "format": FORMAT,
         "llmood": version("llmood"),

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,11 +112,32 @@ class ScorerEntry:
                 raise ConfigError(f"{self.id} has no argument '{name}'", hint=suggest(name, known))
             if name in self.arguments:
                 raise ConfigError(f"{self.id}: '{name}' is what its name says: {self.arguments[name]!r}")
+            check_kind(self, name, given[name])
         run = {name: value for name, value in {"seed": seed, **settings}.items() if name in known}
         try:
             return self.factory(**{**run, **self.arguments, **given})
         except ValueError as error:
             raise ConfigError(f"{self.id}: {error}") from None
+
+
+def check_kind(entry: ScorerEntry, name: str, value: Any) -> None:
+    """Refuse an argument of another kind than the constructor names: to Python, the text "false" is true.
+
+    Raises:
+        ConfigError: it is of another kind.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    parents = entry.factory.__mro__ if isinstance(entry.factory, type) else ()
+    for parent in parents:
+        kinds = get_type_hints(vars(parent).get("__init__", object.__init__))
+        if name in kinds:
+            try:
+                TypeAdapter(kinds[name]).validate_python(value, strict=True)
+            except ValidationError as error:
+                said = error.errors()[0]["msg"]
+                raise ConfigError(f"{entry.id}: {name}: {said[0].lower()}{said[1:]}, not {value!r}") from None
+            return
 
 
 def parameters_of(factory: Callable[..., Scorer]) -> dict[str, Parameter]:

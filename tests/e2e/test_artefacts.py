@@ -140,3 +140,16 @@ def test_another_model_or_other_layers_are_refused(world: World, tmp_path: Path)
     assert set(origin.models) == {"tuned"}
     assert origin.samples["rows"] == made.samples()["split"].isin(["train", "validation"]).sum() > 60
     assert origin.seed == 0
+
+
+def test_a_link_in_their_place_is_not_followed(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run", "--set", "scorers=[knn]")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "mine").mkdir(parents=True)
+    (elsewhere / "mine" / "scorer.json").write_text("{}", encoding="utf-8")
+    (made.folder / "scorers").rename(tmp_path / "moved")
+    (made.folder / "scorers").symlink_to(elsewhere)
+    outcome = llmood("rescore", made.folder)
+    assert outcome.code == 1
+    assert "scorers: is a link" in outcome.err
+    assert [path.name for path in elsewhere.rglob("*")] == ["mine", "scorer.json"]
