@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from llmood.measures.token_statistics import Floats
 
+ROUNDING = 1e-9
+"""Scores that differ by no more of themselves are the same."""
+
 
 def rank_p_values(scores: NDArray[np.floating], reference: NDArray[np.floating]) -> Floats:
     """(r + 1) / (n + 1) with r the reference scores at least as high, (m,): from 1 / (n + 1) to 1.
@@ -26,7 +29,10 @@ def rank_p_values(scores: NDArray[np.floating], reference: NDArray[np.floating])
     values, known = _checked(scores, "scores"), np.sort(_checked(reference, "reference"))
     if not len(known):
         raise ValueError("reference holds no scores: there is nothing to rank against")
-    higher = len(known) - np.searchsorted(known, values, side="left")
+    # The same text is as far twice, but for the rounding of its company: a tie that it must not decide.
+    with np.errstate(invalid="ignore"):
+        least = np.where(np.isfinite(values), values - ROUNDING * np.abs(values), values)
+    higher = len(known) - np.searchsorted(known, least, side="left")
     return np.asarray((higher + 1) / (len(known) + 1), dtype=np.float64)
 
 

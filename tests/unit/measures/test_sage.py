@@ -52,3 +52,9 @@ def test_bad_input() -> None:
         rank_p_values(np.zeros(2), np.zeros(0))
     with pytest.raises(ValueError, match="2 scores and 1 references"):
         sage([np.zeros(2), np.zeros(2)], [np.zeros(3)])
+
+
+def test_rounding_decides_no_tie() -> None:
+    reference = np.array([0.1, 0.2, 0.3])
+    for value in (0.2, np.nextafter(0.2, 1.0), np.nextafter(0.2, 0.0)):
+        assert rank_p_values(np.array([value]), reference)[0] == 3 / 4
