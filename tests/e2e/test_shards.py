@@ -178,7 +178,8 @@ def test_the_dry_run_of_a_shard(small: World, tmp_path: Path) -> None:
     assert {capture["requests"] for capture in found["captures"]} == {11}
     observe(small, tmp_path / "run", 4, only=[0])
     found = llmood("run", small.config, *options, "--json").json()
-    assert all(capture["cached"] == 11 for capture in found["captures"] if capture["cached"] is not None)
+    # What needs an answer is counted too, once all answers are there; the empty ones ask for nothing.
+    assert all(capture["cached"] == capture["requests"] > 0 for capture in found["captures"])
     refused(llmood("run", small.config, "-o", tmp_path / "run", "--shard", "0/3", "--dry-run"), "in 4 shards")
 
 
