@@ -112,20 +112,29 @@ class ScorerEntry:
                 raise ConfigError(f"{self.id} has no argument '{name}'", hint=suggest(name, known))
             if name in self.arguments:
                 raise ConfigError(f"{self.id}: '{name}' is what its name says: {self.arguments[name]!r}")
-            check_kind(self, name, given[name])
         run = {name: value for name, value in {"seed": seed, **settings}.items() if name in known}
         try:
-            return self.factory(**{**run, **self.arguments, **given})
+            made = self.factory(**{**run, **self.arguments, **given})
         except ValueError as error:
             raise ConfigError(f"{self.id}: {error}") from None
+        except (TypeError, AttributeError):
+            check_kinds(self, given)
+            raise
+        check_kinds(self, given)
+        return made
 
 
-def check_kind(entry: ScorerEntry, name: str, value: Any) -> None:
-    """Refuse an argument of another kind than the constructor names: to Python, the text "false" is true.
+def check_kinds(entry: ScorerEntry, given: Mapping[str, Any]) -> None:
+    """Refuse arguments of another kind than the constructor names: to Python, the text "false" is true.
 
     Raises:
-        ConfigError: it is of another kind.
+        ConfigError: one is of another kind.
     """
+    for name, value in given.items():
+        _check_kind(entry, name, value)
+
+
+def _check_kind(entry: ScorerEntry, name: str, value: Any) -> None:
     from pydantic import TypeAdapter, ValidationError
 
     parents = entry.factory.__mro__ if isinstance(entry.factory, type) else ()
