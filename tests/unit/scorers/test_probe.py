@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from llmood.engines.captures import all_needs, capture_splits
 from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
+from llmood.metrics import bootstrap_interval
 from llmood.metrics.ood import auroc
 from llmood.scorers.accuracy_probe import AccuracyProbe
 from llmood.scorers.base import Scorer, scorers
@@ -223,3 +224,18 @@ def test_a_model_that_remembers_train_is_read_where_it_does_not() -> None:
         found[name] = auroc(run(scorer, observed(states, uncertain, scorer)).values[TEST], uncertain[TEST])
     assert found["accuracy_probe"] < 0.8
     assert found["accuracy_probe.held_out"] > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["accuracy_probe"])
+def test_on_noise_the_interval_covers_chance(name: str) -> None:
+    covered = 0
+    for seed in range(100):
+        scorer = probe(name)
+        observations, uncertain = world(seed, scorer, layers=())
+        values = run(scorer, observations).values
+        interval = bootstrap_interval("auroc", values[TEST], uncertain[TEST], draws=300, seed=seed)
+        assert interval.low is not None
+        assert interval.high is not None
+        covered += interval.low <= 0.5 <= interval.high
+    assert covered >= 90
