@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -66,14 +67,18 @@ class _Counted:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.calls = 0
+        # torch 2.11's sees by itself that fewer heads hold keys, and has no such setting.
+        self._asks_for_groups = "enable_gqa" in signature(kernel).parameters
 
-    def __call__(self, *states: Any, **settings: Any) -> torch.Tensor:
+    def __call__(self, *states: Any, grouped: bool, **settings: Any) -> torch.Tensor:
         self.calls += 1
+        if self._asks_for_groups:
+            settings["enable_gqa"] = grouped
         return self.kernel(*states, **settings)
 
 
 def _attention(
-    kernel: Kernel,
+    kernel: _Counted,
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -104,6 +109,6 @@ def _attention(
         max_length_q,
         scale=scaling,
         window_size=(sliding_window - 1 if sliding_window else -1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
+        grouped=query.shape[1] != key.shape[1],
     )
     return mixed[None], None
