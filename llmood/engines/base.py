@@ -140,6 +140,10 @@ class Engine(ABC):
         """Token ids from this on can't be sent; None where any can."""
         return None
 
+    def depth(self, role: str) -> int | None:
+        """How many blocks a role's model has; None where nobody says."""
+        return None
+
     @abstractmethod
     def run(
         self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()

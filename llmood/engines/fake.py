@@ -175,6 +175,9 @@ class FakeEngine(BatchedEngine):
     def context_length(self, role: str) -> int:
         return min(self.config.max_length or CONTEXT, CONTEXT)
 
+    def depth(self, role: str) -> int:
+        return DEPTH
+
     def check(self, spec: CaptureSpec) -> None:
         if spec.kind == HIDDEN_STATES:
             states_of(spec, DEPTH)

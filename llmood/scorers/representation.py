@@ -139,6 +139,10 @@ class Representation(Scorer):
         return (self.capture,)
 
     @property
+    def layers_read(self) -> tuple[tuple[CaptureSpec, Layer], ...]:
+        return () if self.states == ENCODER else tuple((self.capture, layer) for layer in self.layers)
+
+    @property
     def definition(self) -> str | None:
         if self.states == ENCODER:
             return "embeddings of the encoder"
