@@ -37,6 +37,7 @@ FAMILY = (
     "min_k_plus_plus",
     "zlib_ratio",
     "ngram_ratio",
+    "early_exit_ratio",
 )
 
 # DESIGN, "Scorer ids": users' configurations and gates name these.
