@@ -119,6 +119,7 @@ def forecast_comparing(plan: Plan) -> list[Comparing]:
         of_one = {
             "openers": draws if texts else draws * (draws - 1),
             "all": draws if texts else draws * (draws - 1),
+            "spread": draws,
             "answer": draws + 1 if texts else 2 * draws,
         }.get(str(params["pairs"]))
         most = None if of_one is None else samples * of_one

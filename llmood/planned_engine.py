@@ -10,6 +10,7 @@ from llmood.engines.base import ENCODER, Engine, engines
 from llmood.engines.captures import all_needs
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.encoder import EncoderEngine
+from llmood.engines.states import layers_of, states_of
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.prompting.judge import JUDGE
@@ -89,6 +90,31 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
                 hint=f"engines that can: {others or 'none'}",
             )
         engine.check(spec)
+    for name, scorer in chosen.items():
+        _check_layers(engine, name, scorer)
+
+
+def _check_layers(engine: Engine, name: str, scorer: Scorer) -> None:
+    """Refuse a layer that a scorer names and the run doesn't keep, or the model doesn't have.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for spec, layer in scorer.layers_read:
+        depth = engine.depth(spec.model)
+        if depth is None:
+            continue
+        try:
+            (number,) = layers_of(str(layer), depth)
+        except ConfigError as error:
+            raise ConfigError(f"scorers: {name}: {error.args[0]}", hint=error.hint) from None
+        kept = states_of(spec, depth).layers
+        if number not in kept:
+            named = str(layer) if str(layer) == str(number) else f"{layer} ({number} of {depth})"
+            raise ConfigError(
+                f"scorers: {name} reads layer {named}, and the run keeps {', '.join(map(str, kept))}",
+                hint=f"add {number} to hidden_states.layers, or read one of these",
+            )
 
 
 def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> str:

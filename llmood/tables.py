@@ -181,6 +181,7 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
     # the given answer's, and the matrices are 2 × draws: there from the answer, and back. `relevance`: of each answer,
     # how much each token matters. `support`: sentences × draws, how far a draw supports the sentence; `sentence`: whose
     # each is. `claim_logprobs`: of each token of the answer, log p of what it claims among what else would be claimed.
+    # `covariance`: draws × draws, over the dimensions of what an encoder makes of each.
     "equivalence": _schema(
         "equivalence",
         1,
@@ -192,6 +193,7 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("support", pa.list_(pa.float32())),
         ("sentence", pa.list_(pa.int16())),
         ("claim_logprobs", pa.list_(pa.float32())),
+        ("covariance", pa.list_(pa.float64())),
     ),
     # What a sentence encoder made of a text, of length 1; and how many tokens the whole text is to it.
     "embedding": _schema(

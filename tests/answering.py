@@ -21,7 +21,7 @@ from llmood.progress import Progress
 from llmood.records import FAILED, CaptureSpec
 from llmood.scorers.base import scorers
 from llmood.scoring import ScorerColumn, score_all
-from tests.observing import Captured, Spy, prompts_of, samples_of
+from tests.observing import VECTORS, Captured, Spy, prompts_of, samples_of
 
 Floats = Sequence[float] | None
 
@@ -101,6 +101,7 @@ def observed(
         nli,
         Progress(),
         judge=judge,
+        encoder=VECTORS,
         decoder=lambda role: FakeTokenizer().decode,
     )
     return Observations(table, pa.concat_tables([index, further]), store)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, Models
-from llmood.engines.base import Captured, Request
+from llmood.engines.base import EMBEDDING, ENCODER, Captured, Request
 from llmood.engines.captures import EQUIVALENCE, given_for, shows_shots
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.engines.observations import Observations
@@ -29,8 +31,31 @@ AFTER = [CaptureSpec.of("prompt_logprobs", "tuned", target) for target in ("resp
 ALL = [RESPONSE, TUNED, *AFTER, BASE, CaptureSpec.of("prompt_logprobs", "base", "prompt_response")]
 
 
+def vector_of(text: str, size: int = 8) -> NDArray[np.float32]:
+    """A vector of length 1 by hash of a text."""
+    found = np.frombuffer(bytes.fromhex(digest(text)), dtype=np.uint8)[:size] - 127.5
+    return np.asarray(found / np.linalg.norm(found), dtype=np.float32)
+
+
+class VectorEncoder:
+    """What compares draws by their vectors."""
+
+    identity: ClassVar[dict[str, Any]] = {"engine": "test"}
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([vector_of(text) for text in texts])
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+VECTORS: Any = VectorEncoder()
+
+
 class Spy(FakeEngine):
-    """A fake engine that remembers its batches; `before` may answer or raise in its place."""
+    """A fake engine that remembers its batches, and has an encoder; `before` may answer or raise in its place."""
+
+    captures = FakeEngine.captures | {(EMBEDDING, "prompt")}
 
     def __init__(self, **config: Any) -> None:
         super().__init__(
@@ -43,7 +68,19 @@ class Spy(FakeEngine):
     def capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
         answer = self.before(spec, requests)
         self.sent.append((spec, [request.token_ids for request in requests]))
+        if answer is None and spec.kind == EMBEDDING:
+            return [
+                Captured({"vector": vector_of(str(each.text)), "tokens": len(each.token_ids)})
+                for each in requests
+            ]
         return answer or super().capture(spec, requests)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (*super().roles, ENCODER)
+
+    def _name(self, role: str) -> str:
+        return ENCODER if role == ENCODER else super()._name(role)
 
     @property
     def loads(self) -> list[str]:
@@ -115,6 +152,7 @@ def observe(
         store,
         None,
         Progress(),
+        encoder=VECTORS,
         decoder=lambda role: FakeTokenizer().decode,
     )
     return observer, Observations(samples, pa.concat_tables([index, further]), store)

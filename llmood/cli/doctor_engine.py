@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.config import EngineConfig, Models, RunConfig
 from llmood.config_file import load_config
-from llmood.engines.base import EMBEDDING, ENCODER, engines
+from llmood.engines.base import EMBEDDING, ENCODER, engines, why_never
 from llmood.engines.captures import required_captures, richest_response
 from llmood.engines.choose import choose_engine
 from llmood.engines.encoder import EncoderEngine
@@ -112,12 +112,12 @@ def _server(config: RunConfig | Asked, folder: Path | None) -> tuple[str, tuple[
 
 def _lacking(kind: str, roles: Sequence[str]) -> Lacks:
     """What an engine of this kind lacks whatever its models are."""
-    captures = engines.get(kind, place="engine.kind").captures
+    engine = engines.get(kind, place="engine.kind")
 
     def lacks(spec: CaptureSpec) -> str | None:
         if spec.model not in roles:
             return f"models.{spec.model} is not configured"
-        return None if (spec.kind, spec.fed) in captures else "it doesn't record that"
+        return why_never(engine, spec)
 
     return lacks
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.decoding import why_unusable
+from llmood.engines.exits import NO_EXITS, exit_of
 from llmood.engines.labels import labels_of, why_labels_unusable
 from llmood.records import OK, CaptureSpec, Message, Status
 from llmood.registry import Registry
@@ -108,6 +109,8 @@ class Engine(ABC):
     kind: ClassVar[str]
     captures: ClassVar[frozenset[tuple[str, str]]]
     """The (kind, target) pairs it can capture."""
+    reads_exits: ClassVar[bool] = False
+    """Whether it can read a prompt's log-probabilities off a lower layer (`engines.exits`)."""
     has_model: ClassVar[bool] = True
     """Whether its numbers are a model's: those are examined (`engines.canary`)."""
 
@@ -138,6 +141,10 @@ class Engine(ABC):
 
     def vocabulary_size(self, role: str) -> int | None:
         """Token ids from this on can't be sent; None where any can."""
+        return None
+
+    def depth(self, role: str) -> int | None:
+        """How many blocks a role's model has; None where nobody says."""
         return None
 
     @abstractmethod
@@ -184,8 +191,9 @@ class Engine(ABC):
         """Why it can't capture this, in words that follow a colon; None where it can."""
         if spec.model not in self.roles:
             return f"models.{spec.model} is not configured"
-        if (spec.kind, spec.fed) not in self.captures:
-            return "it doesn't record that"
+        never = why_never(self, spec)
+        if never is not None:
+            return never
         if not labels_of(spec):
             return why_unusable(spec)
         tokenizer, size = self.tokenizer(spec.model), self.vocabulary_size(spec.model)
@@ -211,6 +219,13 @@ class BatchedEngine(Engine):
             missing = [index for index in batch if index not in done]
             if missing:
                 yield list(zip(missing, self.capture(spec, [requests[i] for i in missing]), strict=True))
+
+
+def why_never(engine: Engine | type[Engine], spec: CaptureSpec) -> str | None:
+    """Why no engine of a kind can ever give a capture, in words that follow a colon; None where one may."""
+    if (spec.kind, spec.fed) not in engine.captures:
+        return "it doesn't record that"
+    return NO_EXITS if exit_of(spec) is not None and not engine.reads_exits else None
 
 
 engines: Registry[type[Engine]] = Registry("engine", "llmood.engines", "llmood.engines")

@@ -130,7 +130,8 @@ EQUIVALENCE = "equivalence"
 COMPARING = frozenset({"rule", "mode", "prompt", "question", "threshold", "chosen_on", "pairs"})
 """Its own parameters. Those that begin with ANSWER are the given answer's, the others those of the draws."""
 ANSWER = "answer_"
-OF_DRAWS = ("openers", "all", "tokens", "sentences")
+SPREAD = "spread"
+OF_DRAWS = ("openers", "all", "tokens", "sentences", SPREAD)
 OF_BOTH = ("answer",)
 ALTERNATIVES = "alternatives"
 OF_ANSWER = ("answer_tokens", ALTERNATIVES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from llmood.config import EngineConfig
-from llmood.engines.base import engines
+from llmood.engines.base import engines, why_never
 from llmood.engines.decoding import needs_logits, why_unusable
 from llmood.engines.local import choose_device
 from llmood.engines.requests import ANSWERS
@@ -53,7 +53,7 @@ def choose_engine(config: EngineConfig, captures: Iterable[CaptureSpec]) -> Choi
 
 def can_capture(kind: str, spec: CaptureSpec) -> bool:
     """Whether an engine of this kind can ever give a capture; a server may give less."""
-    return (spec.kind, spec.fed) in engines.get(kind).captures and why_unusable(spec) is None
+    return why_never(engines.get(kind), spec) is None and why_unusable(spec) is None
 
 
 def able(spec: CaptureSpec) -> Sequence[str]:

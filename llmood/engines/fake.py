@@ -19,10 +19,11 @@ from llmood.engines.attention import ATTENTION, answer_of, attended_layers, capt
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.engines.columns import next_token_of, residual_mass
 from llmood.engines.decoding import STATISTICS, NextToken
+from llmood.engines.exits import exit_of
 from llmood.engines.fake_attention import fake_attention
 from llmood.engines.fake_states import DEPTH, fake_states
 from llmood.engines.labels import label_ids
-from llmood.engines.states import HIDDEN_STATES, captured_states, states_of
+from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer, states_of
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import CaptureSpec, Message
@@ -74,6 +75,13 @@ class FakeModel:
         letters = bytes(max(token - FIRST_BYTE, 0) for token in ids).lower()
         familiar = self._familiar(letters)
         return [None] + [self._one(ids, i) * (0.25 if familiar[i] else 1.0) for i in range(1, len(ids))]
+
+    def exit_logprobs(self, ids: Sequence[int], layer: int) -> list[float | None]:
+        """The same read off a layer: the last one is the model, those below know no words."""
+        if layer == DEPTH:
+            return self.logprobs(ids)
+        lower = FakeModel(f"{self.name}|exit {layer}")
+        return [None] + [lower._one(ids, place) for place in range(1, len(ids))]
 
     def moments(self, ids: Sequence[int]) -> dict[str, list[float | None]]:
         """Mean and standard deviation of log p over the vocabulary, as if there were one; they never see the token."""
@@ -159,6 +167,8 @@ class FakeEngine(BatchedEngine):
         }
     )
 
+    reads_exits: ClassVar[bool] = True
+
     @property
     def roles(self) -> tuple[str, ...]:
         return tuple(self.models.by_role)
@@ -175,11 +185,16 @@ class FakeEngine(BatchedEngine):
     def context_length(self, role: str) -> int:
         return min(self.config.max_length or CONTEXT, CONTEXT)
 
+    def depth(self, role: str) -> int:
+        return DEPTH
+
     def check(self, spec: CaptureSpec) -> None:
         if spec.kind == HIDDEN_STATES:
             states_of(spec, DEPTH)
         if spec.kind == ATTENTION:
             attended_layers(spec, DEPTH)
+        if exit_of(spec) is not None:
+            exit_layer(spec, DEPTH)
 
     def plan(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[list[int]]:
         return batches_by_length(
@@ -214,7 +229,8 @@ class FakeEngine(BatchedEngine):
                 )
                 for each in requests
             ]
-        return [Captured({"logprobs": model.logprobs(request.token_ids)}) for request in requests]
+        layer = exit_layer(spec, DEPTH)
+        return [Captured({"logprobs": model.exit_logprobs(each.token_ids, layer)}) for each in requests]
 
     def _respond(
         self, model: FakeModel, spec: CaptureSpec, request: Request, seed: int | None = None

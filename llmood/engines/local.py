@@ -14,8 +14,9 @@ from llmood.config import Adapter, FullModel
 from llmood.engines.adapter_fit import check_adapter
 from llmood.engines.attention import ATTENTION, attended_layers
 from llmood.engines.base import Engine
+from llmood.engines.exits import exit_of
 from llmood.engines.folders import ModelFolder, resolve_adapter, resolve_model
-from llmood.engines.states import HIDDEN_STATES, States, depth_of, states_of
+from llmood.engines.states import HIDDEN_STATES, States, depth_of, exit_layer, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
 from llmood.records import CaptureSpec
@@ -138,6 +139,8 @@ class LocalEngine(Engine):
             self.states(spec)
         if spec.kind == ATTENTION:
             attended_layers(spec, self.depth(spec.model))
+        if exit_of(spec) is not None:
+            exit_layer(spec, self.depth(spec.model))
 
     def states(self, spec: CaptureSpec) -> States:
         """The layers and positions that a capture means on this run's model."""

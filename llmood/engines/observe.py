@@ -15,6 +15,7 @@ from llmood.engines.base import Captured, Engine, Request
 from llmood.engines.canary import KINDS, Watched
 from llmood.engines.captures import asked_draws, shown_shots
 from llmood.engines.drawn_texts import draws_texts
+from llmood.engines.exits import exit_of
 from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace, answer_room
 from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
@@ -173,7 +174,8 @@ class Observer:
                         "draw": draw if spec.kind in SEVERAL_ROWS and place else None,
                     }
                 )
-            watched = spec.kind in KINDS and spec.model != "judge"  # whose tokens are not the base's
+            # A judge's tokens are not the base's, and a second path has no early exits.
+            watched = spec.kind in KINDS and spec.model != "judge" and exit_of(spec) is None
             if key and key in located and sample_id in self._watched and watched:
                 self.watched.append(Watched(sample_id, spec, wanted.requests[key], located[key]))
             if spec.kind == "response" and unmade:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.base import Captured
+from llmood.engines.exits import exit_of
 from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec
 
@@ -101,6 +102,22 @@ def states_of(spec: CaptureSpec, depth: int) -> States:
     except ConfigError as error:
         raise ConfigError(f"{spec.id}: {error.args[0]}", hint=error.hint) from None
     return States(layers, positions, dtype, depth)
+
+
+def exit_layer(spec: CaptureSpec, depth: int) -> int:
+    """The layer that a capture's log-probabilities are read off; the last one where they are the whole model's.
+
+    Raises:
+        ConfigError: it names none of a model of this depth, or several.
+    """
+    named = exit_of(spec) or "-1"
+    try:
+        found = layers_of(named, depth)
+    except ConfigError as error:
+        raise ConfigError(f"{spec.id}: {error.args[0]}", hint=error.hint) from None
+    if len(found) != 1:
+        raise ConfigError(f"{spec.id}: exit names one layer, such as 6, -1 or 0.5, not {named}")
+    return found[0]
 
 
 def layers_of(text: str, depth: int) -> tuple[int, ...]:

@@ -12,11 +12,12 @@ from llmood.engines.attention import ATTENTION, answer_of, attended_layers, capt
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
 from llmood.engines.columns import answers_of, logprobs_of, moments_of, next_token_of
 from llmood.engines.decoding import Decoding
+from llmood.engines.exits import exit_of
 from llmood.engines.labels import label_ids
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
 from llmood.engines.requests import ANSWERS
-from llmood.engines.states import HIDDEN_STATES, captured_states
+from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer
 from llmood.records import FAILED, CaptureSpec
 
 if TYPE_CHECKING:
@@ -60,9 +61,17 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         }
     )
 
+    reads_exits: ClassVar[bool] = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._loaded: tuple[str, CausalLM] | None = None
+        self._exiting: set[str] = set()  # the roles whose weights will be asked for early exits
+
+    def check(self, spec: CaptureSpec) -> None:
+        super().check(spec)
+        if exit_of(spec) is not None:
+            self._exiting.add(self.holder(spec.model))
 
     @cached_property  # every capture asks, and to look up what is installed takes milliseconds
     def version(self) -> dict[str, str | int]:
@@ -137,6 +146,11 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             return lambda: answers
         if spec.kind == "next_token":
             return self._next(spec, model, rows, adapter)
+        if exit_of(spec) is not None:
+            depth = self.depth(spec.model)
+            layer = exit_layer(spec, depth)
+            early = model.exit_logprobs(rows, layer, depth=depth, adapter=adapter)
+            return lambda: [logprobs_of(values) for values in early()]
         moments = spec.kind == "prompt_moments"
         finish = (model.token_moments if moments else model.token_logprobs)(rows, adapter=adapter)
         column_of = moments_of if moments else logprobs_of
@@ -215,6 +229,9 @@ class TransformersEngine(LocalEngine, BatchedEngine):
                 trust_remote_code=self.config.trust_remote_code,
             )
             self._loaded = (holder, model)
+            if holder in self._exiting:
+                # Before it reads anything: a model whose norm isn't found has to cost nothing.
+                model.find_norm(self.depth(role))
         return self._loaded[1]
 
 

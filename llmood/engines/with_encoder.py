@@ -53,6 +53,9 @@ class WithEncoder(Engine):
     def vocabulary_size(self, role: str) -> int | None:
         return self._of(role).vocabulary_size(role)
 
+    def depth(self, role: str) -> int | None:
+        return self._of(role).depth(role)
+
     def run(
         self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
     ) -> Iterator[list[tuple[int, Captured]]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from llmood.config import RunConfig
-from llmood.engines.captures import OF_TOKENS, all_needs, given_for, serves
+from llmood.engines.captures import EQUIVALENCE, all_needs, by_words, given_for, serves
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec, Check
 from llmood.scorers.base import Scorer, scorers
@@ -112,8 +112,8 @@ def _gives(captures: Collection[str], spec: CaptureSpec) -> bool:
 
 
 def _readable(scorer: Scorer) -> bool:
-    """Whether what it compares takes no tokenizer, which an import doesn't have."""
-    return not any(dict(spec.params).get("pairs") in OF_TOKENS for spec in all_needs([scorer]))
+    """Whether what it compares takes no tokenizer and no model, which an import doesn't have."""
+    return all(by_words(spec) for spec in all_needs([scorer]) if spec.kind == EQUIVALENCE)
 
 
 def _missing(scorer: Scorer, captures: Collection[str], roles: Collection[str]) -> list[str]:

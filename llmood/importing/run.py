@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from llmood.config import RunConfig
-from llmood.engines.captures import required_comparisons
+from llmood.engines.captures import SPREAD, required_comparisons
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, DataError
@@ -110,6 +110,10 @@ def _check_equivalence(imported: Imported) -> None:
     there = set(imported.index["capture"].to_pylist())
     lacking = [spec for spec in required_comparisons(imported.scorers.values()) if spec.id not in there]
     rules = [rule for spec in lacking if (rule := str(dict(spec.params)["rule"])) not in WITHOUT_MODEL]
+    if any(dict(spec.params)["pairs"] == SPREAD for spec in lacking):
+        raise ConfigError(
+            "scorers: eigenscore needs models.encoder, and an import has none", hint="leave it out"
+        )
     if rules:
         raise ConfigError(
             f"equivalence.rule: {rules[0]} needs a model, and an import has none",

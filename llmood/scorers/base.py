@@ -53,6 +53,11 @@ class Scorer(ABC):
         return ()
 
     @property
+    def layers_read(self) -> tuple[tuple[CaptureSpec, float | str], ...]:
+        """The layers that it was told to read, each with the capture of hidden states that has to hold it."""
+        return ()
+
+    @property
     def least_draws(self) -> int:
         """How many drawn answers to a prompt it needs; 0 for a scorer that reads none."""
         return 0

@@ -58,6 +58,10 @@ class Combination(Scorer):
         return tuple(dict.fromkeys(spec for member in self.members.values() for spec in member.fit_needs))
 
     @property
+    def layers_read(self) -> tuple[tuple[CaptureSpec, float | str], ...]:
+        return tuple(each for member in self.members.values() for each in member.layers_read)
+
+    @property
     def least_draws(self) -> int:
         return max(member.least_draws for member in self.members.values())
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from llmood.engines.observations import Block
 from llmood.measures.nearest import Neighbours, cosine_neighbours, knn_distance
-from llmood.measures.states import unit_rows
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.arguments import check_count
 from llmood.scorers.base import register
@@ -37,7 +36,8 @@ class KNN(Representation):
     def learn(self, train: Learned, held: Learned | None) -> None:
         if len(train.states) < self.k:
             raise ValueError(f"neighbour {self.k} is looked for, and there are {len(train.states)} states")
-        self.bank_ = unit_rows(train.states)
+        # As they are: rows scaled twice differ in the last digit, and an equal of one would not be at 0.
+        self.bank_ = train.states
         self.bank_ids_ = list(train.ids)
 
     def distances(self, states: Floats) -> Floats:

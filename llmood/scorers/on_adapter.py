@@ -61,6 +61,10 @@ class OnAdapter(Scorer):
     def fit_needs(self) -> tuple[CaptureSpec, ...]:
         return tuple(spec.on_adapter(self.role) for spec in self.scorer.fit_needs)
 
+    @property
+    def layers_read(self) -> tuple[tuple[CaptureSpec, float | str], ...]:
+        return tuple((spec.on_adapter(self.role), layer) for spec, layer in self.scorer.layers_read)
+
     def fit(self, train: Observations, validation: Observations | None = None) -> OnAdapter:
         self.scorer.fit(_Seen(train, self.role), _Seen(validation, self.role) if validation else None)
         return self

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.engines.base import EMBEDDING
+from llmood.engines.base import EMBEDDING, ENCODER
 from llmood.engines.observations import Block, Observations
 from llmood.measures.covariance import StateStatistics
 from llmood.measures.linear_head import LinearHead, fit_head
@@ -35,8 +35,10 @@ from llmood.seeds import unit_interval
 OF: Mapping[str, Mapping[str, Any]] = {
     "": {},
     ".base": {"states": "base"},
+    ".encoder": {"states": ENCODER},
 }
 """The variants: by whose states are read; plain: as the run has it."""
+LAST, WHOLE_PROMPT = -1, "mean_prompt"
 NO_DIRECTION = "a state of zeros has no direction"
 
 
@@ -88,7 +90,7 @@ class Representation(Scorer):
     Args:
         states: `tuned` or `base`, their hidden states; `encoder`, its embeddings. By default that of them that the run
             has, the first of this order.
-        layer, position: of hidden states, as the run's `hidden_states` names them.
+        layer, position: of hidden states, as the run's `hidden_states` names them; an encoder has neither.
         references: it learns from at most so many rows, drawn by hash, of each label as many as of the others.
         hidden_states: which states there are (the run's `hidden_states`).
     """
@@ -103,8 +105,8 @@ class Representation(Scorer):
         self,
         *,
         states: str = "tuned",
-        layer: Layer = -1,
-        position: str = "mean_prompt",
+        layer: Layer = LAST,
+        position: str = WHOLE_PROMPT,
         references: int = 20_000,
         seed: int = 0,
         hidden_states: Params = NINE_LAYERS,
@@ -113,6 +115,8 @@ class Representation(Scorer):
         check_seed(seed)
         representation_capture(states, hidden_states, position)
         check_layer("layer", layer)
+        if states == ENCODER:
+            _refuse_places(layer, position)
         self.states = states
         self.layer = layer
         self.position = position
@@ -135,8 +139,12 @@ class Representation(Scorer):
         return (self.capture,)
 
     @property
+    def layers_read(self) -> tuple[tuple[CaptureSpec, Layer], ...]:
+        return () if self.states == ENCODER else tuple((self.capture, layer) for layer in self.layers)
+
+    @property
     def definition(self) -> str | None:
-        if self.states == "encoder":
+        if self.states == ENCODER:
             return "embeddings of the encoder"
         return f"states of {self.states}, layer {self.layer}, {self.position}"
 
@@ -229,3 +237,15 @@ class Representation(Scorer):
             [next(iter(of[name])) if len(of[name]) == 1 else "" for name in classes],
             [ids[row] for row in kept],
         )
+
+
+def _refuse_places(layer: Layer, position: str) -> None:
+    """Of an embedding there is one: a layer or a position would be read by nobody.
+
+    Raises:
+        ValueError: another than the default is named.
+    """
+    given = {"layer": (layer, LAST), "position": (position, WHOLE_PROMPT)}
+    named = next((name for name, (value, usual) in given.items() if str(value) != str(usual)), None)
+    if named:
+        raise ValueError(f"{named}: an encoder has one embedding of a text, and no {named}s; leave it out")

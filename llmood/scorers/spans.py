@@ -37,10 +37,10 @@ def variants(*, base: bool, mean: bool) -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
-def capture_of(model: str, target: Target, kind: str = "prompt_logprobs") -> CaptureSpec:
+def capture_of(model: str, target: Target, kind: str = "prompt_logprobs", **params: str) -> CaptureSpec:
     """What is recorded of a target's tokens, by default the log-probabilities that it is summed from."""
     fed = "prompt_response" if target == "response_given_prompt" else target
-    return CaptureSpec.of(kind, model, fed)
+    return CaptureSpec.of(kind, model, fed, **params)
 
 
 def log_likelihood(block: Block, model: str, target: Target) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

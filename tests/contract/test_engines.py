@@ -105,6 +105,12 @@ def specs_of(engine: Engine) -> list[CaptureSpec]:
         )
         for kind, target in sorted(engine.captures)
         for role in engine.roles
+    ] + [
+        CaptureSpec.of("prompt_logprobs", role, target, exit=layer)
+        for target in ("prompt", "prompt_response")
+        for role in engine.roles
+        for layer in ("0", "0.5", "-1")
+        if engine.reads_exits
     ]
 
 

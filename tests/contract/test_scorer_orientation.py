@@ -16,6 +16,7 @@ from tests.observing import ALL, Spy, observe, observe_train
 
 FAMILY = ("likelihood", "likelihood_ratio", "perplexity")
 TOKENS = ("min_k", "min_k_plus_plus", "zlib_ratio")
+EXITS = ("early_exit_ratio",)
 TEXT = ("gzip_knn", "tfidf_knn", "ngram_ratio")
 # Of answers, by hand: tests/unit/scorers/test_drawn.py and its neighbours.
 ANSWERS = {
@@ -69,6 +70,7 @@ def test_every_scorer_is_looked_at() -> None:
     assert {name.split(".")[0] for name in scorers.names()} == {
         *FAMILY,
         *TOKENS,
+        *EXITS,
         *TEXT,
         *ANSWERS,
         *COMBINED,
@@ -87,6 +89,23 @@ def test_a_likelier_text_scores_lower(entry: ScorerEntry) -> None:
         captures = {spec: table_of(row, 2, spec.kind) for spec in scorer.needs}
         values.append(float(scorer.score(Block(np.array([0]), samples, captures)).values[0]))
     assert values == sorted(set(values))
+
+
+@pytest.mark.parametrize("entry", entries(EXITS))
+def test_a_text_that_upper_layers_made_likelier_scores_higher(entry: ScorerEntry) -> None:
+    scorer = entry.make()
+    samples = pa.table({"sample_id": ["a"]})
+
+    def score(whole: float, early: float) -> float:
+        captures = {
+            spec: table_of([None, *[early if spec.params else whole] * 3], 2) for spec in scorer.needs
+        }
+        return float(scorer.score(Block(np.array([0]), samples, captures)).values[0])
+
+    # Worked by hand: tokens 1 to 3 of the whole, 2 and 3 of the response.
+    tokens = 1 if entry.id.endswith(".mean") else 2 if ".response" in entry.id else 3
+    assert score(-1.0, -3.0) == pytest.approx(2.0 * tokens)
+    assert score(-2.0, -2.0) == 0.0
 
 
 @pytest.mark.parametrize("entry", entries(TEXT))

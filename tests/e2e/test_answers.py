@@ -24,7 +24,12 @@ from tests.nli_models import save_cross_encoder
 from tests.task_files import write_jsonl
 from tests.worlds import World, llmood, no_model_runs, refused, write_world
 
-COMPARING = [name for name, entry in scorers if any(spec.kind == EQUIVALENCE for spec in entry.make().needs)]
+# EigenScore takes an encoder whatever the rule is: it has tests of its own below.
+COMPARING = [
+    name
+    for name, entry in scorers
+    if name != "eigenscore" and any(spec.kind == EQUIVALENCE for spec in entry.make().needs)
+]
 BY_ANSWER = [
     name for name in COMPARING if any(spec.kind == "response" for spec in scorers.get(name).make().needs)
 ]
@@ -249,6 +254,26 @@ def test_a_folder_that_is_no_sentence_encoder_is_refused(world: World, tmp_path:
     folder = save_cross_encoder(tmp_path / "nli")
     options = ["--set", f"models.encoder={folder}", "--set", "equivalence.rule=embedding"]
     refused(llmood("run", world.config, "-o", tmp_path / "run", *options), "models.encoder", "modules.json")
+
+
+def test_eigenscore_takes_an_encoder_whatever_the_rule_is(world: World, tmp_path: Path) -> None:
+    world.edit(scorers=["eigenscore", "semantic_entropy"])
+    refused(llmood("run", world.config, "-o", tmp_path / "run"), "scorers: eigenscore needs models.encoder")
+    encoder = save_encoder(tmp_path / "encoder")
+    options = ["--set", f"models.encoder={encoder}"]
+    dry = llmood("run", world.config, "-o", tmp_path / "run", "--dry-run", "--json", *options)
+    assert dry.code == 0, dry
+    made = run(world, tmp_path / "run", *options)
+    found = [row for row in rows_of(made) if row["scorer"] == "eigenscore"]
+    values = [row["score"] for row in found if row["status"] == "ok"]
+    assert len(set(values)) > 5
+    assert {row["definition"] for row in found} == {"embeddings of the encoder, alpha=0.001"}
+    assert "rule=exact" in next(
+        row["definition"] for row in rows_of(made) if row["scorer"] == "semantic_entropy"
+    )
+    before = rows_of(made)
+    assert llmood("rescore", made.folder).code == 0
+    assert rows_of(made) == before
 
 
 def test_a_run_that_keeps_no_text_compares_none(world: World, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_beside_language_models(
 ) -> None:
     no_report(monkeypatch)
     models = {"base": "fake", "tuned": "fake-tuned:bank card travel", "encoder": str(encoder)}
-    scorers = ["likelihood_ratio", {"knn": {"states": "encoder"}}, "mahalanobis"]
+    scorers = ["likelihood_ratio", "knn.encoder", "mahalanobis"]
     world = world_of(tmp_path, models, scorers=scorers)
     run = package.evaluate(world.config, output_dir=tmp_path / "run")
     assert run.status == "complete"
@@ -167,14 +167,14 @@ def test_beside_language_models(
     assert kinds >= {CAPTURE, "prompt_logprobs/base/prompt", "hidden_states/tuned/prompt"}
     texts = len(reading.texts)
     definitions = run.scores().groupby("scorer")["definition"].first()
-    assert definitions["knn"] == "embeddings of the encoder"
+    assert definitions["knn.encoder"] == "embeddings of the encoder"
     assert definitions["mahalanobis"].startswith("states of tuned")
 
     # The same words are the same vectors, whatever else the run has; an encoder that nothing reads is left alone.
     alone = world_of(tmp_path / "alone", {"encoder": str(encoder)}, scorers=["knn"])
     other = package.evaluate(alone.config, output_dir=tmp_path / "other")
     assert len(reading.texts) == texts
-    assert {key: value for key, value in scores(run).items() if key[0] == "knn"} == {
+    assert {("knn", key[1]): value for key, value in scores(run).items() if key[0] == "knn.encoder"} == {
         key: value for key, value in scores(other).items() if key[0] == "knn"
     }
     world.edit(scorers=["likelihood_ratio"])
@@ -218,6 +218,11 @@ def test_what_an_encoder_alone_can_not_do(
 def test_an_encoder_that_is_missing_beside_language_models(tmp_path: Path) -> None:
     world = world_of(tmp_path, {"base": "b", "tuned": "t"}, scorers=[{"knn": {"states": "encoder"}}])
     refused(llmood("run", world.config, "-o", tmp_path / "run"), "knn needs models.encoder")
+
+
+def test_an_encoder_has_no_layers(world: World, tmp_path: Path) -> None:
+    world.edit(scorers=[{"knn": {"layer": 3}}])
+    refused(llmood("run", world.config, "-o", tmp_path / "run"), "knn: layer: an encoder has one embedding")
 
 
 def test_chat_tasks_are_read_as_their_words(world: World, tmp_path: Path, reading: Reading) -> None:

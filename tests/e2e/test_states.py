@@ -15,7 +15,9 @@ from llmood.scorers.representation import Representation
 
 pytestmark = pytest.mark.slow
 OF_STATES = sorted(
-    name for name, entry in scorers if isinstance(entry.make(), Representation) and name != "sdm.rejected"
+    name
+    for name, entry in scorers
+    if isinstance(entry.make(), Representation) and not name.endswith((".rejected", ".encoder"))
 )
 PROBES = ["semantic_entropy_probe.held_out", "accuracy_probe.held_out"]
 

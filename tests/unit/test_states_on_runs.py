@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from llmood.importing import import_file
 from llmood.plan import make_plan
 from llmood.records import CaptureSpec, Scores
 from llmood.scorers.base import Scorer, register, scorers, with_reasons
-from tests.worlds import World, no_model_runs, no_report, write_world
+from llmood.scorers.on_adapter import OnAdapter
+from tests.worlds import World, no_model_runs, no_report, refused, write_world
+from tests.worlds import llmood as llmood_
 
 
 class FirstState(Scorer):
@@ -80,6 +83,48 @@ def test_a_layer_that_there_is_not_ends_the_plan(world: World, tmp_path: Path) -
     with pytest.raises(ConfigError, match="there is no layer 7: the model has 4 blocks"):
         llmood.evaluate(world.config, output_dir=tmp_path / "run")
     assert not (tmp_path / "run" / "observations").exists()
+
+
+ONE = {"hidden_states": {"layers": "0,2"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"scorers": [{"knn": {"layer": 1}}], **ONE}, "scorers: knn reads layer 1, and the run keeps 0, 2"),
+        (
+            {"scorers": ["knn.base"], **ONE},
+            r"scorers: knn.base reads layer -1 \(4 of 4\), and the run keeps 0, 2",
+        ),
+        (
+            {"scorers": [{"knn": {"layer": 1.0}}], **ONE},
+            r"reads layer 1.0 \(4 of 4\), and the run keeps 0, 2",
+        ),
+        (
+            {"scorers": [{"mahalanobis": {"layer": 5}}]},
+            "mahalanobis: there is no layer 5: the model has 4 blocks",
+        ),
+        ({"scorers": [{"layer_prediction": {"below": -7}}]}, "layer_prediction: there is no layer -7"),
+        ({"scorers": [{"rank_average": {"of": ["knn", "cosine"]}}], **ONE}, "rank_average reads layer -1"),
+    ],
+)
+def test_a_layer_that_is_not_kept_ends_the_plan(
+    world: World, tmp_path: Path, config: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_model_runs(monkeypatch)
+    world.edit(**config)
+    refused(llmood_("run", world.config, "-o", tmp_path / "run"))
+    with pytest.raises(ConfigError, match=said) as error:
+        llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    if ONE.items() <= config.items():
+        assert error.value.hint.startswith(f"add {1 if 'layer 1,' in said else 4} to hidden_states.layers")
+    assert not (tmp_path / "run" / "observations").exists()
+
+
+def test_on_another_adapter_the_same_layers_are_read() -> None:
+    knn = scorers.get("knn").make({"layer": 2})
+    ((own, layer),) = OnAdapter(scorer=knn, role="tuned:1").layers_read
+    assert (own.model, layer) == ("tuned:1", 2)
 
 
 def test_a_forecast_knows_what_is_there(world: World, tmp_path: Path) -> None:

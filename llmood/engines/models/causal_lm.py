@@ -19,6 +19,8 @@ from transformers import GenerationConfig
 from llmood.engines.decoding import Answer, Decoding, NextToken
 from llmood.engines.models.attention import Attending
 from llmood.engines.models.decoder import Decoder
+from llmood.engines.models.early_exit import OfStates as OfExit
+from llmood.engines.models.early_exit import final_norm
 from llmood.engines.models.head import LEAST_ROWS, Head, logits_at_once
 from llmood.engines.models.host import ToHost
 from llmood.engines.models.layout import Layout, packed, padded
@@ -28,6 +30,7 @@ from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 from llmood.engines.models.packing import Packing, Unpackable, kernel_for
 from llmood.engines.models.states import Tapped
+from llmood.errors import ConfigError
 
 TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
@@ -72,6 +75,7 @@ class CausalLM:
         self.decoder = Decoder(self.model, self._head, few_ids=self._few_ids, tolerance=self._tolerance)
         self._taps: Tapped | None = None  # of its hidden states, once they are asked for
         self._attending: Attending | None = None
+        self._norm: OfExit | None = None
 
     def token_logprobs(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
         """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1."""
@@ -145,6 +149,44 @@ class CausalLM:
                 return tapped.states(padded(rows).on(self.device), layers, ranges)
             with self._packing.on():
                 return tapped.states(packed(rows).on(self.device), layers, ranges)
+
+    def exit_logprobs(
+        self, rows: Sequence[Sequence[int]], layer: int, *, depth: int, adapter: str | None
+    ) -> Finish:
+        """As `token_logprobs`, read off a layer's states by the model's own final norm and head."""
+        norm, tapped = self.find_norm(depth), self._tapped(depth)
+
+        def states(layout: Layout) -> torch.Tensor:
+            found = tapped.at(layout, layer)[layout.places]
+            return found if layer == depth else norm(found)  # the last ones are behind it
+
+        def read(layout: Layout) -> torch.Tensor:
+            layout = layout.on(self.device)
+            return cast("Head", self._head).own_logprobs(states(layout), layout.wanted)
+
+        with torch.inference_mode(), self._adapted(adapter):
+            if self._packing is None:
+                return _by_row(read(padded(rows)), rows)
+            with self._packing.on():
+                return _by_row(read(packed(rows)), rows)
+
+    def find_norm(self, depth: int) -> OfExit:
+        """What stands between the last block and the head.
+
+        Raises:
+            ConfigError: it isn't found, or the head isn't known: then nothing can be read off a lower layer.
+        """
+        if self._norm is None:
+            try:
+                if self._head is None:
+                    raise LookupError("its logits are not made by its head alone")
+                self._norm = final_norm(self.model.base_model, depth, self._few_ids)
+            except LookupError as error:
+                raise ConfigError(
+                    f"scorers: no early exit of this model can be read: {error}",
+                    hint="leave out early_exit_ratio",
+                ) from error
+        return self._norm
 
     def _tapped(self, depth: int) -> Tapped:
         if self._taps is None:

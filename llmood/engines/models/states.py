@@ -74,6 +74,12 @@ class Tapped:
         shape = (len(layers), len(ranges), several, -1)
         return lambda: list(copy.numpy().reshape(shape).swapaxes(0, 1))
 
+    def at(self, layout: Layout, layer: int) -> torch.Tensor:
+        """The states of one layer after each token, laid out flat."""
+        found: dict[int, torch.Tensor] = {}
+        self._pass([layer], found.__setitem__, {"input_ids": layout.ids, **layout.arguments})
+        return found[layer].flatten(0, 1)
+
     def _pass(self, layers: Sequence[int], keep: Callable[[int, torch.Tensor], None], inputs: Any) -> None:
         with self._watched(layers, keep):
             output = self._decoder(use_cache=False, **inputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.config import Models, RunConfig
-from llmood.engines.captures import ALTERNATIVES
+from llmood.engines.captures import ALTERNATIVES, SPREAD
 from llmood.engines.encoder_model import EncoderModel
 from llmood.errors import ConfigError
 from llmood.judging.equivalence.judge_reader import JudgeReader, verdicts_of
@@ -55,6 +55,12 @@ def make_readers(
         raise ConfigError(
             f"{who} needs models.nli, which the configuration lacks",
             hint=f"name a natural-language-inference model there, or take {other}",
+        )
+    spread = any(dict(spec.params)["pairs"] == SPREAD for spec in comparisons)
+    if spread and encoder is None:
+        raise ConfigError(
+            "scorers: eigenscore needs models.encoder, which the configuration lacks",
+            hint="name a sentence-transformers folder there, or leave eigenscore out",
         )
     if "embedding" in rules and encoder is None:
         raise ConfigError(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from llmood.engines.captures import ALTERNATIVES, OF_TOKENS, compared
+from llmood.engines.captures import ALTERNATIVES, OF_TOKENS, SPREAD, compared
 from llmood.engines.encoder_model import EncoderModel
 from llmood.engines.observations import Block, Observations
 from llmood.engines.store import Context, Location, Store
@@ -28,6 +28,7 @@ from llmood.judging.equivalence.rules import (
     NumericRule,
     Rule,
 )
+from llmood.judging.equivalence.spread import DrawsSpread
 from llmood.judging.equivalence.support import SentenceSupport
 from llmood.judging.equivalence.verdicts import NoVerdictError, Verdicts
 from llmood.judging.equivalence.with_answer import WithAnswer
@@ -155,7 +156,9 @@ def _rule(spec: CaptureSpec, verdicts: Mapping[str, Verdicts[Any]], embeddings: 
     if params["rule"] == "numeric":
         return NumericRule()
     if params["rule"] == "embedding" and embeddings is not None:
-        return EmbeddingRule(embeddings, threshold=params["threshold"], question=params["question"])
+        # What looks at the vectors themselves names no threshold.
+        threshold = params.get("threshold", 1.0)
+        return EmbeddingRule(embeddings, threshold=threshold, question=params["question"])
     if params["rule"] == "nli" and "nli" in verdicts:
         return NliRule(verdicts["nli"], mode=params["mode"], question=params["question"])
     if params["rule"] == "judge" and "judge" in verdicts:
@@ -167,6 +170,8 @@ def _comparison(spec: CaptureSpec, decoder: Callable[[str], Decode] | None) -> C
     pairs = dict(spec.params)["pairs"]
     if pairs == "answer":
         return WithAnswer(spec)
+    if pairs == SPREAD:
+        return DrawsSpread(spec)
     if pairs == "sentences":
         return SentenceSupport(spec)
     decode = decoder(spec.model) if decoder else None

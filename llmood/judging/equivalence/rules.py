@@ -90,6 +90,11 @@ class EmbeddingRule:
     def support(self, pairs: Sequence[AnswerPair]) -> Floats:
         return self.entailment(pairs)[:, 1]
 
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """What the encoder makes of texts by themselves, (n, size), of length 1."""
+        found = self.embeddings.of(dict.fromkeys(texts))
+        return np.stack([found[text] for text in texts])
+
     def _cosines(self, pairs: Sequence[AnswerPair]) -> Floats:
         texts = [_texts(pair, question=self.question) for pair in pairs]
         vectors = self.embeddings.of(dict.fromkeys(text for both in texts for text in both))

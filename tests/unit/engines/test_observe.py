@@ -51,10 +51,10 @@ def test_a_response_comes_before_what_scores_it_and_each_model_loads_once() -> N
     first = order.index(RESPONSE)
     assert all(order.index(spec) > first for spec in order if spec.needs_response)
     roles = [spec.model for spec in order]
-    assert roles == sorted(roles, reverse=True)  # tuned, then base
+    assert roles == sorted(roles, reverse=True)  # tuned, then the encoder, then base
     engine = Spy()
     observe(TEXTS, order, engine)
-    assert engine.loads == ["tuned", "base"]
+    assert engine.loads == ["tuned", "encoder", "base"]
 
 
 def test_scorers_without_needs_need_nothing() -> None:

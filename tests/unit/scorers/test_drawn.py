@@ -14,12 +14,13 @@ from llmood.engines.fake import FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
+from llmood.errors import ConfigError
 from llmood.judging.equivalence.compare import compare_all
 from llmood.progress import Progress
 from llmood.records import FAILED, CaptureSpec
 from llmood.scorers.base import Scorer, scorers
 from llmood.scoring import ScorerColumn, score_all
-from tests.observing import Captured, Spy, prompts_of, samples_of
+from tests.observing import VECTORS, Captured, Spy, prompts_of, samples_of, vector_of
 
 Answer = tuple[str, Sequence[float] | None]
 """A draw's words and its tokens' log-probabilities."""
@@ -69,6 +70,7 @@ def _compared(observer: Observer, prompts: Sequence[Any], scorer: Scorer) -> Obs
         store,
         None,
         Progress(),
+        encoder=VECTORS,
         decoder=lambda role: FakeTokenizer().decode,
     )
     return Observations(samples, pa.concat_tables([index, further]), store)
@@ -146,3 +148,24 @@ def test_an_empty_draw_is_left_out() -> None:
 def test_the_rule_stands_beside_every_score() -> None:
     assert column_of("semantic_entropy", [[A, B]]).definition == "equivalence: rule=exact"
     assert column_of("sequence_entropy", [[A, B]]).definition is None
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.5])
+def test_eigenscore_is_that_of_the_encoder_s_vectors(alpha: float) -> None:
+    samples = [[A, A, B, C], [A, ("  ", None), B, ("white", [HALF])], [A, ("", None), ("", None), ("", None)]]
+    found = column_of("eigenscore", samples, alpha=alpha)
+    for score, words in zip(
+        found.values, (["red", "red", "blue", "green"], ["red", "blue", "white"]), strict=False
+    ):
+        vectors = np.stack([vector_of(word) for word in words]).astype(np.float64)
+        # By NumPy: a correlation-like matrix of rows, and the sum of its logarithmic eigenvalues.
+        covariance = np.cov(vectors * math.sqrt(vectors.shape[1]))
+        sign, logdet = np.linalg.slogdet(covariance + alpha * np.eye(len(words)))
+        assert sign == 1
+        assert score == pytest.approx(logdet / len(words), rel=1e-9)
+    assert found.reasons[2] == "one answer: nothing to compare"
+
+
+def test_eigenscore_takes_no_alpha_of_0() -> None:
+    with pytest.raises(ConfigError, match="eigenscore: alpha is a number above 0, not 0"):
+        scorers.get("eigenscore").make({"alpha": 0.0})

@@ -106,3 +106,16 @@ def test_rows_without_a_direction_have_none_and_are_no_neighbour() -> None:
     assert len(scorer.bank_ids_) == len(scorer.bank_) == (SPLITS == "train").sum() - 1  # type: ignore[attr-defined]
     only = next(iter(rows.only([ids[test]]).blocks(scorer.needs)))
     assert scorer.neighbours(only, 1).indices.tolist() == [[NOBODY]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-33, 1e30])
+def test_a_row_of_train_is_at_exactly_0_from_itself(scale: float) -> None:
+    values, labels, _ = world()
+    values = (values * scale).astype(np.float32)
+    train, test = (np.flatnonzero(split == SPLITS) for split in ("train", "test"))
+    values[test] = values[train[np.arange(len(test)) % len(train)]]
+    scorer = make_of_states("knn")
+    rows = observed(values, labels, scorer)
+    scorer.fit(rows.of("train"))
+    for block in rows.of("test").blocks(scorer.needs):
+        assert scorer.score(block).values.tolist() == [0.0] * len(block)

@@ -17,6 +17,7 @@ from llmood.engines.captures import all_needs
 from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
 from llmood.metrics.ood import auroc
+from llmood.records import CaptureSpec
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.representation import Representation
 from llmood.scoring import ScorerColumn, fit_all, score_all
@@ -27,7 +28,9 @@ WIDTH, LAYERS = 8, 2
 SIZES = {"train": 60, "validation": 40, "test": 60}
 SPLITS = np.array([split for split, size in SIZES.items() for _ in range(size)])
 NAMES = [
-    name for name, entry in scorers if isinstance(entry.make(), Representation) and not name.endswith(".base")
+    name
+    for name, entry in scorers
+    if isinstance(entry.make(), Representation) and not name.endswith((".base", ".encoder"))
 ]
 
 
@@ -262,3 +265,25 @@ def test_a_class_of_zeros_has_no_mean_direction() -> None:
     states[np.array(labels) == "class 2"] = 0.0
     found = run(make("cosine"), states, labels)
     assert np.isfinite(found.values[np.array(labels) != "class 2"]).all()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"layer": 3}, {"layer": "0.5"}, {"position": "last_prompt"}, {"layer": 0, "position": "mean_prompt"}],
+)
+def test_an_encoder_has_no_layers_and_no_positions(given: dict[str, Any]) -> None:
+    named = next(iter(given))
+    for name, states in (
+        ("knn", {"states": "encoder"}),
+        ("knn.encoder", {}),
+        ("mahalanobis.one_class", {"states": "encoder"}),
+    ):
+        with pytest.raises(ConfigError, match=f"{name}: {named}: an encoder has one embedding.*leave it out"):
+            make(name, **states, **given)
+
+
+@pytest.mark.parametrize("name", ["knn", "mahalanobis", "vim"])
+def test_the_variant_is_the_argument(name: str) -> None:
+    named, argued = make(f"{name}.encoder"), make(name, states="encoder")
+    assert named.needs == argued.needs == (CaptureSpec.of("embedding", "encoder"),)
+    assert vars(named) == vars(argued)
