@@ -29,6 +29,7 @@ from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.severity import families, severity
 from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
+from llmood.sameness import read_tasks
 from llmood.scorers.artefact_folder import SCORERS, write_artefacts
 from llmood.scorers.base import Scorer
 from llmood.scorers.base import scorers as registered
@@ -69,7 +70,7 @@ def write_results(
         scored,
         columns,
         records,
-        manifest["tasks"],
+        read_tasks(manifest),
         manifest["models"],
         observations,
         manifest.get("canary"),
@@ -79,7 +80,7 @@ def write_results(
         judged=judged,
         learned=learned,
     )
-    found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
+    found = [Check(**check) for task in read_tasks(manifest) for check in task["checks"]] + run_checks(given)
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
     # breaks between them leaves a run that says so.
     folder.write_manifest("running")
@@ -98,7 +99,7 @@ def write_results(
         return "failed"
     statuses = [column.status for column in columns]
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
-    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(manifest["tasks"])
+    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(read_tasks(manifest))
     return "partial" if incomplete else "complete"
 
 

@@ -34,6 +34,7 @@ from llmood.report.tables import (
     ood_columns,
     other_records,
 )
+from llmood.sameness import read_tasks
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "others": [_other(record) for record in other_records(run)],
         "run_rows": run_rows(run),
         "model_rows": {role: model_rows(model) for role, model in (manifest.get("models") or {}).items()},
-        "tasks": [(task, task_rows(task)) for task in run.tasks],
+        "tasks": [(task, task_rows(task)) for task in read_tasks(run.manifest)],
         "config": config_yaml(run),
         "level": (run.config.get("bootstrap") or {}).get("level", 0.95),
         "draws": (run.config.get("bootstrap") or {}).get("draws"),

@@ -10,6 +10,7 @@ from typing import Any
 from llmood.engines.observations import Observations
 from llmood.errors import NotFittedError, StoreError
 from llmood.identity import digest
+from llmood.records import BACKGROUND
 from llmood.scorers.artefact_values import UnsavableError
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, roles_of, save_scorer
 from llmood.scorers.base import Scorer
@@ -53,7 +54,7 @@ def write_artefacts(
     refused: dict[str, str] = {}
     digests: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, scorer in kept.items():
-        splits = (scorer.fitted_on, scorer.chosen_on, scorer.reads_correctness)
+        splits = (scorer.fitted_on, scorer.chosen_on, scorer.reads_correctness, scorer.background)
         if splits not in digests:
             digests[splits] = _digest_of(observations, scorer)
         roles = roles_of([*scorer.needs, *scorer.fit_needs])
@@ -98,7 +99,7 @@ def safe_name(name: str) -> str:
 
 def _digest_of(observations: Observations, scorer: Scorer) -> dict[str, Any]:
     """Of the rows that a scorer is fitted on and chosen by: ids and content, and verdicts if it reads them."""
-    splits = {scorer.fitted_on, scorer.chosen_on} - {None}
+    splits = {scorer.fitted_on, scorer.chosen_on, scorer.background and BACKGROUND} - {None}
     names = ("sample_id", "split", "prompt_hash")
     rows = sorted(
         row

@@ -42,6 +42,9 @@ class Scorer(ABC):
     reads_answers: ClassVar[bool] = False
     """Whether it reads the words of answers: a run that keeps no text can't be scored with it at all."""
 
+    background: str | None = None
+    """The task, beside the benchmark's, whose rows `fit` reads too: `train.background`. Most scorers have none."""
+
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that it reads."""
@@ -51,6 +54,11 @@ class Scorer(ABC):
     def fit_needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that only `fit` reads: they are made of the splits that it learns from, and of no other."""
         return ()
+
+    @property
+    def background_needs(self) -> tuple[CaptureSpec, ...]:
+        """The captures that `fit` reads of the background's rows."""
+        return () if self.background is None else (*self.needs, *self.fit_needs)
 
     @property
     def least_draws(self) -> int:

@@ -58,6 +58,17 @@ class Combination(Scorer):
         return tuple(dict.fromkeys(spec for member in self.members.values() for spec in member.fit_needs))
 
     @property
+    def background(self) -> str | None:  # type: ignore[override]  # the members' own
+        named = {member.background for member in self.members.values() if member.background is not None}
+        if len(named) > 1:
+            raise ValueError(f"its members name several backgrounds, {' and '.join(sorted(named))}")
+        return next(iter(named), None)
+
+    @property
+    def background_needs(self) -> tuple[CaptureSpec, ...]:
+        return tuple(dict.fromkeys(s for member in self.members.values() for s in member.background_needs))
+
+    @property
     def least_draws(self) -> int:
         return max(member.least_draws for member in self.members.values())
 

@@ -152,6 +152,13 @@ class Representation(Scorer):
     def distances(self, states: Floats) -> Floats:
         """Of states (n, d), n of at least 1, a score each (n,); higher = more OOD."""
 
+    def learn_background(self, rows: Learned) -> None:
+        """Learn from the rows of the `background`, where there is one: at least one row, all of one class.
+
+        Raises:
+            ValueError: nothing can be learned from these.
+        """
+
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         refuse_others(type(self).__name__, train, "train")
         if validation is not None:
@@ -162,6 +169,8 @@ class Representation(Scorer):
             self.unfit_ = f"no row of train has a state of {self.states} to learn from"
             return self
         try:
+            if self.background is not None:
+                self._learn_background(self.background, train)
             self.learn(found, None if validation is None else self._learned(validation))
         except ValueError as error:
             self.unfit_ = f"nothing can be learned from train: {error}"
@@ -186,28 +195,39 @@ class Representation(Scorer):
             reasons[row] = NO_DIRECTION
         return rows[usable], states[usable], reasons
 
+    def _learn_background(self, name: str, train: Observations) -> None:
+        found = self._learned(train.background, labelled=False)
+        if not len(found.states):
+            raise ValueError(f"no row of the background {name} has a state of {self.states}")
+        try:
+            self.learn_background(found)
+        except ValueError as error:
+            raise ValueError(f"of the background {name}: {error}") from None
+
     def _read(self, block: Block) -> Floats:
         parts = [states_in(block, self.capture, layer, self.position) for layer in self.layers]
         return np.concatenate(parts, axis=1).astype(np.float64)
 
-    def _learned(self, train: Observations) -> Learned:
+    def _learned(self, train: Observations, *, labelled: bool = True) -> Learned:
         """The rows that it learns from, by sample id; read once for all scorers of the same states."""
         # As text: 1 is a block and 1.0 the last one, and both are equal.
         key = (self.capture, tuple(map(str, self.layers)), self.position, self.references, self.seed)
-        found: Learned = train.shared(key, lambda: self._gathered(train))
+        found: Learned = train.shared(key, lambda: self._gathered(train, labelled=labelled))
         if self.directed and not found.states.any(axis=1).all():
             kept = np.asarray(found.states.any(axis=1))
             ids = [name for name, there in zip(found.ids, kept.tolist(), strict=True) if there]
             return replace(found, states=found.states[kept], classes=found.classes[kept], ids=ids)
         return found
 
-    def _gathered(self, train: Observations) -> Learned:
+    def _gathered(self, train: Observations, *, labelled: bool) -> Learned:
         parts = [states_at(train, self.capture, layer, self.position) for layer in self.layers]
         states = np.concatenate(parts, axis=1)
         there = ~np.isnan(states).any(axis=1) if states.shape[1] else np.zeros(len(states), np.bool_)
         names = ("sample_id", "label", "domain")
         ids, labels, domains = (train.samples[name].to_pylist() for name in names)
         rows = np.flatnonzero(there).tolist()
+        if not labelled:
+            labels = [None] * len(labels)
         if any(labels[row] is not None for row in rows):
             rows = [row for row in rows if labels[row] is not None]
         drawn: Counter[str] = Counter()
