@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from llmood.measures.covariance import Covariance
 from llmood.measures.mahalanobis import Gaussians, mahalanobis, relative_mahalanobis, shared_gaussians
@@ -42,6 +42,8 @@ class Mahalanobis(OfGaussians):
         one_class: forget the labels.
         reading: as in `Representation`.
     """
+
+    by_concepts: ClassVar[bool] = True
 
     def __init__(self, *, one_class: bool = False, **reading: Any) -> None:
         super().__init__(**reading)

@@ -97,6 +97,8 @@ class Representation(Scorer):
     columns: ClassVar[Mapping[str, list[str]]] = {"hidden_states": [], EMBEDDING: ["vector"]}
     directed: ClassVar[bool] = False
     """Whether it reads the direction of a state alone: one of zeros has none."""
+    by_concepts: ClassVar[bool] = False
+    """Whether the report says what a few principal directions of train's states keep of it; each costs a scoring."""
     unfit_: str | None
 
     def __init__(
@@ -182,6 +184,11 @@ class Representation(Scorer):
         if len(rows):
             values[rows] = self.distances(states)
         return Scores(values, reasons)
+
+    def spread(self, train: Observations) -> tuple[Floats, Floats]:
+        """The covariance (d, d) of the train states that it learns from, not shrunk, and their mean (d,)."""
+        found = self._learned(train).statistics.overall()
+        return found.scatter / found.samples, found.mean
 
     def readable(self, block: Block) -> tuple[NDArray[np.intp], Floats, list[str | None]]:
         """Which rows of a block have a state to score, these states, and of each row that has none why."""
