@@ -15,6 +15,7 @@ from llmood.correctness_choice import asks_for_answers
 from llmood.drawing_config import CHOSEN
 from llmood.engines.base import ENCODER, Engine, prompted_roles
 from llmood.engines.captures import (
+    SHOWN,
     Needs,
     capture_splits,
     compared,
@@ -24,7 +25,9 @@ from llmood.engines.captures import (
     within_reach,
 )
 from llmood.engines.encoder import cut_texts, encoded_lengths
+from llmood.engines.local import LocalEngine
 from llmood.engines.requests import Prompt
+from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
@@ -41,6 +44,7 @@ from llmood.scorers.choose import make_scorers
 from llmood.scoring import background_of, check_verdicts
 from llmood.tasks import find_benchmark
 from llmood.tokenise import PlannedTask, tokenise, without_text, without_values
+from llmood.training.seen import compare_train
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     )
     further = {} if choosing is None else {"equivalence.threshold": CHOSEN}
     tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include, further=further)
+    tasks = (_with_tuning(tasks[0], engine, config), *tasks[1:])
     background = load_background(benchmark, config, chosen, tasks, relative_to=folder, include=include)
     read = tasks if background is None else (*tasks, background)
     prompts, samples = tokenise(read, engine, config)
@@ -203,6 +208,16 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         choosing,
         background,
     )
+
+
+def _with_tuning(id_task: PlannedTask, engine: Engine, config: RunConfig) -> PlannedTask:
+    """The ID task, with a check where the `train` rows that are read are not those that an adapter was tuned on."""
+    local = engine.spoken if isinstance(engine, WithEncoder) else engine
+    if SHOWN not in id_task.fitted or not isinstance(local, LocalEngine) or not local.adapters:
+        return id_task
+    loaded = id_task.loaded
+    found = compare_train(local.adapters, local.weights("base"), loaded.samples[SHOWN], config)
+    return replace(id_task, loaded=replace(loaded, checks=[*loaded.checks, *found])) if found else id_task
 
 
 @dataclass(frozen=True, slots=True)

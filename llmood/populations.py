@@ -10,7 +10,7 @@ from types import MappingProxyType
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
-from llmood.records import EVALUATED, SPLITS, Check, Split
+from llmood.records import EVALUATED, SPLITS, Check, Sample, Split
 from llmood.scorers.base import Scorer
 from llmood.scoring import background_of
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
@@ -119,10 +119,19 @@ def _load_id(
             raise DataError(
                 f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
             ) from None
-    for scorer in scorers.values():
+    for name, scorer in scorers.items():
         if scorer.fitted_on:
-            scorer.check_train([sample.text for sample in loaded.samples[scorer.fitted_on]])
+            _check_learning(name, scorer, loaded.samples[scorer.fitted_on])
     return PlannedTask(loaded, "id", "none", fitted=fitted)
+
+
+def _check_learning(name: str, scorer: Scorer, rows: Sequence[Sample]) -> None:
+    """Refuse rows that a scorer could learn nothing from: it would score nothing, and be found out after the run."""
+    scorer.check_train([sample.text for sample in rows])
+    try:
+        scorer.check_classes([sample.label for sample in rows], [sample.domain for sample in rows])
+    except ConfigError as error:
+        raise ConfigError(f"scorers: {name} {error.message}", hint=error.hint) from None
 
 
 def load_background(

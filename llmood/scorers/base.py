@@ -85,6 +85,16 @@ class Scorer(ABC):
             ConfigError: they are too few.
         """
 
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:  # noqa: B027
+        """Refuse, before any model loads, classes that `fit` couldn't learn from; by default nothing.
+
+        Args:
+            labels, domains: of the rows that it will learn from; None where a row has none.
+
+        Raises:
+            ConfigError: there are too few, and what would give it more.
+        """
+
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         """Learn from the ID task's `train` rows (and choose by its `validation` rows); nothing to learn by default."""
         return self

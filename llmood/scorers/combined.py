@@ -103,6 +103,11 @@ class Combination(Scorer):
             if member.fitted_on == "train":
                 member.check_train(texts)
 
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:
+        for member in self.members.values():
+            if member.fitted_on == "train":
+                member.check_classes(labels, domains)
+
     def fit_members(self, train: Observations) -> None:
         """Fit those of the members that learn from `train`."""
         self.members_ = {

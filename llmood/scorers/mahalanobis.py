@@ -79,6 +79,10 @@ class RelativeMahalanobis(OfGaussians):
         self.background = background
 
     @property
+    def least_classes(self) -> int:
+        return 2 if self.background is None else 1
+
+    @property
     def definition(self) -> str | None:
         against = "" if self.background is None else f", against {self.background}"
         return f"{super().definition}{against}"
@@ -86,7 +90,7 @@ class RelativeMahalanobis(OfGaussians):
     def learn(self, train: Learned, held: Learned | None) -> None:
         found = train.statistics
         if self.background is None:
-            if len(train.names) < 2:
+            if len(train.names) < self.least_classes:
                 raise ValueError(
                     "there is one class, and its distance less its own is 0: label the rows of train"
                 )

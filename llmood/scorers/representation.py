@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from llmood.engines.base import EMBEDDING
 from llmood.engines.observations import Block, Observations
+from llmood.errors import ConfigError
 from llmood.measures.covariance import StateStatistics
 from llmood.measures.linear_head import LinearHead, fit_head
 from llmood.measures.token_statistics import Floats
@@ -160,6 +161,20 @@ class Representation(Scorer):
         Raises:
             ValueError: nothing can be learned from these.
         """
+
+    @property
+    def least_classes(self) -> int:
+        """How many classes of train it takes."""
+        return 1
+
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:
+        found = len({label for label in labels if label is not None})
+        if max(found, 1) < self.least_classes:  # without labels all are of one
+            raise ConfigError(
+                f"takes at least {self.least_classes} classes, and train's rows have {found or 'no'} "
+                f"label{'s' if found != 1 else ''}",
+                hint="name their column under 'fields: label' in the task's YAML, or leave the scorer out",
+            )
 
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         refuse_others(type(self).__name__, train, "train")
