@@ -36,7 +36,7 @@ class _Source(_Kinds):
 
 class _Task(_Kinds):
     name: str = ""
-    population: Literal["id", "ood"] = "id"
+    population: Literal["id", "ood", "background"] = "id"
     shift: Shift = "none"
     severity: int | None = None
     family: str | None = None
@@ -47,6 +47,13 @@ class _Task(_Kinds):
     source: _Source | None = None
     checks: list[Check] = []
     known_flaws: list[str] | None = None
+
+
+class _Background(_Task):
+    asked: str
+    source: _Source
+    rejects: int
+    checks: list[Check]
 
 
 class _Shard(_Kinds):
@@ -100,6 +107,7 @@ class ManifestKinds(_Kinds):
     benchmark: _Benchmark | None = None
     models: dict[str, _Model] | None = None
     tasks: list[_Task] | None = None
+    background: _Background | None = None
     captures: list[Capture] | None = None
     engine: _Engine | None = None
     canary: CanaryKinds | None = None

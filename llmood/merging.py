@@ -73,7 +73,7 @@ def merge(
         target.claim_content(made)
         with target.ending(text=config.text):
             target.begin(config, str(made.get("name", target.path.name)), command)
-            keys = ("benchmark", "tasks", "models", *READERS, "captures", "engine")
+            keys = ("benchmark", "tasks", "background", "models", *READERS, "captures", "engine")
             described = {key: made.get(key) for key in keys}
             compared = _compared(shards)
             canary = worst([shard.manifest.get("canary") for shard in shards if not shard.is_empty])

@@ -15,6 +15,7 @@ from llmood.correctness_choice import asks_for_answers
 from llmood.drawing_config import CHOSEN
 from llmood.engines.base import ENCODER, Engine, prompted_roles
 from llmood.engines.captures import (
+    SHOWN,
     Needs,
     capture_splits,
     compared,
@@ -24,7 +25,9 @@ from llmood.engines.captures import (
     within_reach,
 )
 from llmood.engines.encoder import cut_texts, encoded_lengths
+from llmood.engines.local import LocalEngine
 from llmood.engines.requests import Prompt
+from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
@@ -34,13 +37,14 @@ from llmood.judging.equivalence.threshold import chosen_by
 from llmood.judging.judge_model import replies_of
 from llmood.judging.shown import check_shown
 from llmood.planned_engine import check_captures, make_engine
-from llmood.populations import load_tasks
-from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
+from llmood.populations import load_background, load_tasks
+from llmood.records import BACKGROUND, EVALUATED, CaptureSpec, Check, Part, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
-from llmood.scoring import check_verdicts
+from llmood.scoring import background_of, check_verdicts
 from llmood.tasks import find_benchmark
 from llmood.tokenise import PlannedTask, tokenise, without_text, without_values
+from llmood.training.seen import compare_train
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,23 @@ class Plan:
     engine_why: str
     scorers: dict[str, Scorer]
     captures: list[CaptureSpec]
-    splits: Mapping[CaptureSpec, frozenset[Split]]
+    splits: Mapping[CaptureSpec, frozenset[Part]]
     samples: pa.Table
     prompts: tuple[Prompt, ...]
     comparisons: list[CaptureSpec]
     readers: Readers
     judging: Judging | None = None
     choosing: CaptureSpec | None = None
+    background: PlannedTask | None = None
+
+    @property
+    def read(self) -> tuple[PlannedTask, ...]:
+        """All tasks that are read: the benchmark's, and a background behind them."""
+        return (*self.tasks, *([] if self.background is None else [self.background]))
 
     @property
     def rejects(self) -> list[Reject]:
-        return [reject for task in self.tasks for reject in task.loaded.rejects]
+        return [reject for task in self.read for reject in task.loaded.rejects]
 
     @property
     def kept_samples(self) -> pa.Table:
@@ -80,7 +90,7 @@ class Plan:
     @property
     def checks(self) -> list[Check]:
         """What the tasks themselves have to say."""
-        return [check for task in self.tasks for check in task.loaded.checks]
+        return [check for task in self.read for check in task.loaded.checks]
 
     def foreseen(self) -> list[Check]:
         """What can be said before anything is run: the tasks' checks, and prompts that won't be scored."""
@@ -112,11 +122,19 @@ class Plan:
         return {
             "benchmark": self.benchmark.model_dump(mode="json"),
             "tasks": [_describe_task(task) for task in self.tasks],
+            "background": self._described_background(),
             "models": {role: _describe_model(self.engine, role) for role in self.engine.roles},
             "captures": [spec.id for spec in (*self.captures, *self.comparisons)],
             **self.readers.describe(),
             "engine": {"kind": self.engine.kind, "why": self.engine_why},
         }
+
+    def _described_background(self) -> dict[str, Any] | None:
+        """As a task, and what the configuration calls it: `rescore` knows it by that."""
+        wanted = background_of(self.scorers)
+        if self.background is None or wanted is None:
+            return None
+        return {**_describe_task(self.background), "asked": wanted[1]}
 
 
 def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequence[Path] = ()) -> Plan:
@@ -151,7 +169,10 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
     )
     further = {} if choosing is None else {"equivalence.threshold": CHOSEN}
     tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include, further=further)
-    prompts, samples = tokenise(tasks, engine, config)
+    tasks = (_with_tuning(tasks[0], engine, config), *tasks[1:])
+    background = load_background(benchmark, config, chosen, tasks, relative_to=folder, include=include)
+    read = tasks if background is None else (*tasks, background)
+    prompts, samples = tokenise(read, engine, config)
     if asked:
         chat = any(prompt.chat for prompt in prompts)
         readers = replace(readers, judge=JudgeReader(engine, asked[0], chat=chat))
@@ -185,7 +206,18 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         readers,
         judging,
         choosing,
+        background,
     )
+
+
+def _with_tuning(id_task: PlannedTask, engine: Engine, config: RunConfig) -> PlannedTask:
+    """The ID task, with a check where the `train` rows that are read are not those that an adapter was tuned on."""
+    local = engine.spoken if isinstance(engine, WithEncoder) else engine
+    if SHOWN not in id_task.fitted or not isinstance(local, LocalEngine) or not local.adapters:
+        return id_task
+    loaded = id_task.loaded
+    found = compare_train(local.adapters, local.weights("base"), loaded.samples[SHOWN], config)
+    return replace(id_task, loaded=replace(loaded, checks=[*loaded.checks, *found])) if found else id_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +226,7 @@ class _Answers:
 
     needs: tuple[CaptureSpec, ...]
     fit_needs: tuple[CaptureSpec, ...] = ()
+    background_needs: tuple[CaptureSpec, ...] = ()
     fitted_on: Split | None = None
     chosen_on: Split | None = None
 
@@ -208,7 +241,7 @@ def _answers(
         scorers: where one learns from which answers are right, a judge is asked about those that it learns from too.
     """
     split: Split | None = None if choosing is None else CHOSEN
-    chosen = [] if choosing is None else [_Answers((), compared(choosing)[:1], split)]
+    chosen = [] if choosing is None else [_Answers((), compared(choosing)[:1], fitted_on=split)]
     if not asks_for_answers(config.correctness) and choosing is None:
         return []
     if "tuned" not in config.models.by_role:
@@ -218,7 +251,7 @@ def _answers(
     judged = rule is not None and "reply" in rule.reads
     needs = (response, replies_of(config.models)) if judged else (response,)
     learning = [
-        _Answers((), needs, scorer.fitted_on, scorer.chosen_on)
+        _Answers((), needs, fitted_on=scorer.fitted_on, chosen_on=scorer.chosen_on)
         for scorer in scorers.values()
         if judged and scorer.reads_correctness
     ]
@@ -254,7 +287,7 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
         "fitted": list(task.fitted),
         "note": task.note,
         "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
-        "evaluated": len(task.samples),
+        "evaluated": 0 if task.population == BACKGROUND else len(task.samples),
         "rejects": len(task.loaded.rejects),
         "carved": task.loaded.carved,
         "source": task.loaded.source,

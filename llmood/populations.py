@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
-from llmood.records import EVALUATED, SPLITS, Split
+from llmood.records import EVALUATED, SPLITS, Check, Sample, Split
 from llmood.scorers.base import Scorer
+from llmood.scoring import background_of
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
 from llmood.tasks.corrupt import CORRUPTIONS, GRADES
 from llmood.tasks.corrupted import corrupted_grades, family_of
+from llmood.tasks.splits import content_key
 from llmood.tokenise import PlannedTask
+
+BACKGROUND_SPLIT: Split = "train"
+"""What is read of a background, where it has that."""
 
 
 def load_tasks(
@@ -113,10 +119,81 @@ def _load_id(
             raise DataError(
                 f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
             ) from None
-    for scorer in scorers.values():
+    for name, scorer in scorers.items():
         if scorer.fitted_on:
-            scorer.check_train([sample.text for sample in loaded.samples[scorer.fitted_on]])
+            _check_learning(name, scorer, loaded.samples[scorer.fitted_on])
     return PlannedTask(loaded, "id", "none", fitted=fitted)
+
+
+def _check_learning(name: str, scorer: Scorer, rows: Sequence[Sample]) -> None:
+    """Refuse rows that a scorer could learn nothing from: it would score nothing, and be found out after the run."""
+    scorer.check_train([sample.text for sample in rows])
+    try:
+        scorer.check_classes([sample.label for sample in rows], [sample.domain for sample in rows])
+    except ConfigError as error:
+        raise ConfigError(f"scorers: {name} {error.message}", hint=error.hint) from None
+
+
+def load_background(
+    benchmark: BenchmarkSpec,
+    config: RunConfig,
+    scorers: Mapping[str, Scorer],
+    tasks: Sequence[PlannedTask],
+    *,
+    relative_to: Path | None,
+    include: Sequence[Path],
+) -> PlannedTask | None:
+    """The task that scorers name as their background: its `train` rows, or all of one without `train`.
+
+    Rows that the benchmark measures, word for word, leave it: nothing is fitted on them.
+
+    Args:
+        tasks: the benchmark's.
+
+    Raises:
+        ConfigError: there is no such task, or the benchmark is made of it.
+        DataError: no row is left.
+    """
+    wanted = background_of(scorers)
+    if wanted is None:
+        return None
+    place = f"scorers: {wanted[0]}: background"
+
+    def find(name: str) -> str:
+        return find_task(name, include_paths=include, relative_to=relative_to).name
+
+    spec = find_task(wanted[1], include_paths=include, relative_to=relative_to, place=place)
+    if spec.name == tasks[0].name:
+        raise ConfigError(f"{place}: {spec.name} is the ID task", hint="without a background it is just that")
+    if spec.name in {*(task.name for task in tasks), *(find(name) for _, name in _wanted(benchmark))}:
+        raise ConfigError(
+            f"{place}: {spec.name} is one of the benchmark's OOD tasks, and nothing is fitted on OOD data",
+            hint="name a task that the benchmark doesn't measure",
+        )
+    loaded = load_task(spec, limit=config.limit, seed=config.seed)
+    splits = [split for split in loaded.samples if split == BACKGROUND_SPLIT] or list(loaded.samples)
+    measured = {content_key(sample) for task in tasks for sample in task.samples}
+    kept = {
+        split: [sample for sample in loaded.samples[split] if content_key(sample) not in measured]
+        for split in splits
+    }
+    rows = sum(map(len, kept.values()))
+    left = sum(len(loaded.samples[split]) for split in splits) - rows
+    if not rows:
+        raise DataError(f"{place}: {spec.name} has no row that the benchmark doesn't measure")
+    checks = [*loaded.checks, *([_left_background(spec.name, left)] if left else [])]
+    return PlannedTask(replace(loaded, samples=kept, checks=checks), "background", "none")
+
+
+def _left_background(task: str, left: int) -> Check:
+    return Check(
+        code="overlap_left_background",
+        severity="info",
+        title="Rows left the background",
+        detail=f"{left} rows of the background {task} are measured too, word for word, and left it.",
+        task=task,
+        values={"rows": left},
+    )
 
 
 def _check_names(benchmark: BenchmarkSpec, planned: Sequence[PlannedTask]) -> None:

@@ -10,14 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Population = Literal["id", "ood"]
+Population = Literal["id", "ood", "background"]
 Shift = Literal["none", "near", "far", "covariate"]
 Split = Literal["train", "validation", "calibration", "test"]
+Part = Literal["train", "validation", "calibration", "test", "background"]
+"""Which of a run's rows: those of a split of its benchmark, or those of a background, which are of none."""
 Status = Literal["ok", "unscored", "failed"]
 Severity = Literal["info", "warning", "error"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 EVALUATED: Split = "test"
+BACKGROUND: Literal["background"] = "background"
 SHIFTS: tuple[Shift, ...] = ("near", "far", "covariate")
 
 OK: Status = "ok"

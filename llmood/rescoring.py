@@ -24,6 +24,7 @@ from llmood.run_folder import RunFolder
 from llmood.runs import Run, read_there
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
+from llmood.scoring import check_background
 from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, write_table
 from llmood.yaml_files import apply_overrides
@@ -55,6 +56,7 @@ def rescore(
         Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
     chosen = make_scorers(config, threshold=(manifest.get("threshold") or {}).get("value"))
     _check_text(chosen, config)
+    check_background(chosen, (manifest.get("background") or {}).get("asked"), str(folder.path))
     progress = progress or Progress()
     with folder.locked():
         samples = read_there(folder.file("samples.parquet"), SAMPLES)

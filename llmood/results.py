@@ -18,6 +18,7 @@ from llmood.manifest import check_planned
 from llmood.pieces import PIECES, read_pieces
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
+from llmood.questions.concepts import Explained, concepts, explain_by_concepts
 from llmood.questions.error_detection import error_detection, steps_of
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.explanations import explain
@@ -29,6 +30,7 @@ from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.severity import families, severity
 from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
+from llmood.sameness import read_tasks
 from llmood.scorers.artefact_folder import SCORERS, write_artefacts
 from llmood.scorers.base import Scorer
 from llmood.scorers.base import scorers as registered
@@ -62,14 +64,15 @@ def write_results(
     columns, base = _score(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
-    records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
+    explaining = explain_by_concepts(scorers, learned.of("train"), observations)
+    records = [asdict(record) for record in _measure(scored, base, explaining, judgements, config, progress)]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
     explained = [asdict(found) for found in explain(scored, observations, scorers, pieces)]
     given = CheckInput(
         scored,
         columns,
         records,
-        manifest["tasks"],
+        read_tasks(manifest),
         manifest["models"],
         observations,
         manifest.get("canary"),
@@ -79,7 +82,7 @@ def write_results(
         judged=judged,
         learned=learned,
     )
-    found = [Check(**check) for task in manifest["tasks"] for check in task["checks"]] + run_checks(given)
+    found = [Check(**check) for task in read_tasks(manifest) for check in task["checks"]] + run_checks(given)
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
     # breaks between them leaves a run that says so.
     folder.write_manifest("running")
@@ -98,7 +101,7 @@ def write_results(
         return "failed"
     statuses = [column.status for column in columns]
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
-    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(manifest["tasks"])
+    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(read_tasks(manifest))
     return "partial" if incomplete else "complete"
 
 
@@ -134,6 +137,7 @@ def _score(
 def _measure(
     scored: ScoredBenchmark,
     base: BaseLikelihood | None,
+    explaining: Mapping[str, Explained],
     judgements: Judgements | None,
     config: RunConfig,
     progress: Progress,
@@ -141,6 +145,7 @@ def _measure(
     steps = len(scored.ood) * (len(scored.scores) + 1) + len(families(scored)) * len(scored.scores)
     if base is not None:
         steps += len(scored.ood) * len(sliced_scorers(scored))
+    steps += len(scored.ood) * len(explaining)
     if judgements is not None:
         steps += steps_of(scored, judgements)
     with progress.track("metrics and intervals", steps, unit="tables") as advance:
@@ -151,12 +156,13 @@ def _measure(
             if base is None
             else list(familiarity(scored, base, config.bootstrap, config.seed, lambda: advance(1)))
         )
+        kept = list(concepts(scored, explaining, config.bootstrap, config.seed, lambda: advance(1)))
         errors = (
             []
             if judgements is None
             else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
         )
-    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *errors]
+    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *kept, *errors]
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:

@@ -47,7 +47,13 @@ def content_of(manifest: Mapping[str, Any]) -> str:
     for reader in READERS:
         if manifest.get(reader):
             models[reader] = [manifest[reader]["identity"]["weights"]]
-    return canonical_json([models, [task["source"] for task in manifest.get("tasks", [])]])
+    return canonical_json([models, [task["source"] for task in read_tasks(manifest)]])
+
+
+def read_tasks(manifest: Mapping[str, Any]) -> list[Any]:
+    """All tasks that a run read: the benchmark's, and behind them the background that a scorer learns from."""
+    background = manifest.get("background")
+    return [*(manifest.get("tasks") or []), *([background] if background else [])]
 
 
 def deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "captures": manifest["captures"],
         "tasks": {
             task["name"]: {key: task[key] for key in ("source", "samples", "rejects")}
-            for task in manifest["tasks"]
+            for task in read_tasks(manifest)
         },
     }
 

@@ -63,6 +63,50 @@ def check_verdicts(scorers: Mapping[str, Scorer], *, judged: bool) -> None:
         )
 
 
+def background_of(scorers: Mapping[str, Scorer]) -> tuple[str, str] | None:
+    """The background that scorers name, and the first of them; None where none does.
+
+    Raises:
+        ConfigError: they name two: a run reads one.
+    """
+    named = {}
+    for name, scorer in scorers.items():
+        try:
+            named[name] = scorer.background
+        except ValueError as error:
+            raise ConfigError(f"scorers: {name}: {error}", hint="a run reads one background") from None
+    first = next((name for name, background in named.items() if background is not None), None)
+    if first is None:
+        return None
+    asked = str(named[first])
+    other = next((name for name, each in named.items() if each not in (None, asked)), None)
+    if other is not None:
+        raise ConfigError(
+            f"scorers: {first} has the background {asked} and {other} {named[other]}, and a run reads one",
+            hint="make a run of each, and 'llmood compare' them",
+        )
+    return first, asked
+
+
+def check_background(scorers: Mapping[str, Scorer], read: str | None, source: str) -> None:
+    """Refuse a background that wasn't read when the observations were made.
+
+    Args:
+        read: the one that was, as the configuration named it.
+        source: what has the observations.
+
+    Raises:
+        ConfigError: another one is named.
+    """
+    wanted = background_of(scorers)
+    if wanted is not None and wanted[1] != read:
+        name, asked = wanted
+        raise ConfigError(
+            f"scorers: {name} reads the background {asked}, and {source} holds {read or 'none'}",
+            hint="'llmood run' with that scorer in the configuration reads it",
+        )
+
+
 def _rows(
     name: str, observations: Observations, split: Split, splits: dict[Split, Observations]
 ) -> Observations:

@@ -17,7 +17,7 @@ from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.lineage import with_parents
-from llmood.records import EVALUATED, Population, Reject, Sample, Shift, Split
+from llmood.records import BACKGROUND, EVALUATED, Part, Population, Reject, Sample, Shift, Split
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
 
@@ -47,8 +47,14 @@ class PlannedTask:
 
     @property
     def samples(self) -> list[Sample]:
-        """What is evaluated of it."""
+        """What is evaluated of it; of a background, what is read."""
+        if self.population == BACKGROUND:
+            return [sample for samples in self.loaded.samples.values() for sample in samples]
         return self.loaded.samples[EVALUATED]
+
+    def part(self, sample: Sample) -> Part:
+        """Which of the run's rows one of its samples is."""
+        return BACKGROUND if self.population == BACKGROUND else sample.split
 
 
 def tokenise(
@@ -62,8 +68,9 @@ def tokenise(
     prompts: list[Prompt] = []
     rows: list[dict[str, Any]] = []
     # What is measured first: it stands in the same rows whatever else is read.
-    parts = [(task, task.samples) for task in tasks]
+    parts = [(task, task.samples) for task in tasks if task.population != BACKGROUND]
     parts += [(task, task.loaded.samples[split]) for task in tasks for split in task.fitted]
+    parts += [(task, task.samples) for task in tasks if task.population == BACKGROUND]
     for task, samples in parts:
         texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
         rendered = [is_chat(sample, wanted) for sample in samples]
@@ -73,7 +80,7 @@ def tokenise(
         _check_embedded(samples, ids, engine)
         for sample, text, row, chat in zip(samples, texts, ids, rendered, strict=True):
             prompts.append(
-                Prompt(sample.sample_id, row, sample.split, sample.messages, chat, sample.references)
+                Prompt(sample.sample_id, row, task.part(sample), sample.messages, chat, sample.references)
             )
             rows.append(_sample_row(task, sample, text, len(row)))
     return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
@@ -109,7 +116,7 @@ def _sample_row(task: PlannedTask, sample: Sample, prompt: str, tokens: int) -> 
         "sample_id": sample.sample_id,
         "task": sample.task,
         "population": task.population,
-        "split": sample.split,
+        "split": task.part(sample),
         "shift": task.shift,
         "severity": task.severity if task.severity is not None else sample.severity,
         "domain": sample.domain,

@@ -27,7 +27,7 @@ class CheckInput:
         scored: populations and scores as arrays.
         columns: the same scores with status and reasons.
         records: the records of `metrics.json`.
-        tasks: each task's entry in `run.json`.
+        tasks: each task's entry in `run.json`, a background's behind them.
         models: each role's entry in `run.json`.
         observations: for the checks that look at tokens.
         canary: what `engines.canary.examine` found; None where nothing was examined.

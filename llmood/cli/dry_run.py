@@ -10,7 +10,7 @@ from llmood.cli.terminal import print_json, print_table, say
 from llmood.config_file import load_config
 from llmood.forecast import Comparing, Forecast, forecast, forecast_comparing
 from llmood.plan import Plan, make_plan
-from llmood.records import EVALUATED
+from llmood.records import BACKGROUND, EVALUATED
 from llmood.run_folder import RunFolder, default_folder
 from llmood.sharding import Cut, Shard, cut
 from llmood.tokenise import PlannedTask
@@ -82,11 +82,11 @@ def _print_tasks(plan: Plan) -> None:
             str(max(tokens[task.name])),
             str(len(task.loaded.rejects)),
         ]
-        for task in plan.tasks
+        for task in plan.read
     ]
     print_table(header, rows)
     say()
-    for task in plan.tasks:
+    for task in plan.read:
         for prompt in _prompts(plan, task):
             say(f"--- {task.name}\n{prompt}")
     say("---\n")
@@ -124,10 +124,10 @@ def duration(seconds: float) -> str:
 
 
 def _tokens_by_task(plan: Plan) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {task.name: [] for task in plan.tasks}
+    found: dict[str, list[int]] = {task.name: [] for task in plan.read}
     columns = (plan.samples[name].to_pylist() for name in ("task", "split", "prompt_tokens"))
     for name, split, count in zip(*columns, strict=True):
-        if split == EVALUATED:
+        if split in (EVALUATED, BACKGROUND):
             found[name].append(count)
     return found
 
@@ -155,5 +155,5 @@ def _tasks_json(plan: Plan) -> list[dict[str, Any]]:
             "rejects": len(task.loaded.rejects),
             "prompts": _prompts(plan, task),
         }
-        for task in plan.tasks
+        for task in plan.read
     ]

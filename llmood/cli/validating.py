@@ -90,7 +90,9 @@ def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
     foreseen = [_line(check) for check in plan.foreseen()]
     found["checks"] = list(dict.fromkeys([*foreseen, *found["checks"]]))
     found["to_do"] = _to_do(missing, tuning, file) if tuning is not None else []
-    counts = {planned.name: len(planned.samples) for planned in plan.tasks}
+    if plan.background is not None:
+        found["rejects"] += [_reject(reject) for reject in plan.background.loaded.rejects]
+    counts = {planned.name: len(planned.samples) for planned in plan.read}
     if not config.text:  # a terminal may be a pipeline's log
         kept = [_reject(without_values(reject)) for reject in plan.rejects]
         found |= {"samples": [], "prompts": [], "rejects": kept}

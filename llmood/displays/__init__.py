@@ -2,6 +2,7 @@
 
 from llmood.displays.auroc_intervals import AurocIntervals
 from llmood.displays.base import Display
+from llmood.displays.concepts import ConceptCurve
 from llmood.displays.differences import Differences
 from llmood.displays.errors_by_shift import ErrorsByShift
 from llmood.displays.familiarity import FamiliarityCurve
@@ -11,6 +12,7 @@ from llmood.displays.severity_curve import SeverityCurve
 
 __all__ = [
     "AurocIntervals",
+    "ConceptCurve",
     "Differences",
     "Display",
     "ErrorsByShift",

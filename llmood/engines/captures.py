@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from llmood.engines.base import Engine
 from llmood.prompting.base import Template
-from llmood.records import CaptureSpec, Split
+from llmood.records import BACKGROUND, CaptureSpec, Part, Split
 
 
 class Needs(Protocol):
@@ -19,6 +19,9 @@ class Needs(Protocol):
 
     @property
     def fit_needs(self) -> Sequence[CaptureSpec]: ...
+
+    @property
+    def background_needs(self) -> Sequence[CaptureSpec]: ...
 
     @property
     def fitted_on(self) -> Split | None: ...
@@ -227,17 +230,22 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
 
 def capture_splits(
     scorers: Iterable[Needs], response_params: Mapping[str, Any], evaluated: Split
-) -> dict[CaptureSpec, frozenset[Split]]:
-    """For each capture, the splits that it is made of: what is evaluated, and what scorers learn from or choose by."""
-    found: dict[CaptureSpec, set[Split]] = {}
+) -> dict[CaptureSpec, frozenset[Part]]:
+    """For each capture, the rows that it is made of: what is evaluated, and what scorers learn from or choose by."""
+    found: dict[CaptureSpec, set[Part]] = {}
     for scorer in scorers:
         learning = (scorer.fitted_on, scorer.chosen_on)
-        learned = {split for split in learning if split is not None}
-        for needs, splits in ((scorer.needs, learned | {evaluated}), (scorer.fit_needs, learned)):
+        learned: set[Part] = {split for split in learning if split is not None}
+        beside: set[Part] = {BACKGROUND}
+        for needs, splits in (
+            (scorer.needs, learned | {evaluated}),
+            (scorer.fit_needs, learned),
+            (scorer.background_needs, beside),
+        ):
             for spec in given_for(needs):
                 own = _in_the_run(spec, response_params)
                 # Rows that are shown answer, and are asked nothing about.
-                shown = {SHOWN} if shows_shots([own]) else set()
+                shown: set[Part] = {SHOWN} if shows_shots([own]) else set()
                 found.setdefault(own, set()).update(splits - shown)
                 for each in required_before(own, response_params):
                     found.setdefault(each, set()).update(splits | shown)

@@ -18,7 +18,7 @@ from llmood.engines.state_reader import StateReader
 from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import StoreError
-from llmood.records import FAILED, OK, CaptureSpec, Split
+from llmood.records import BACKGROUND, FAILED, OK, CaptureSpec, Split
 from llmood.tables import CAPTURE_SCHEMAS, SEVERAL_ROWS
 
 BLOCK_ROWS = 8192
@@ -94,12 +94,19 @@ class Observations:
         index: rows of `tables.INDEX`; a row without a shard is an observation that could not be made.
         store: where the shards are.
         verdicts: sample id → whether its answer is right; None where no answer was judged.
+        beside: the rows of a background; by default those that are among the samples.
     """
 
     def __init__(
-        self, samples: pa.Table, index: pa.Table, store: Store, verdicts: Mapping[str, bool] | None = None
+        self,
+        samples: pa.Table,
+        index: pa.Table,
+        store: Store,
+        verdicts: Mapping[str, bool] | None = None,
+        beside: pa.Table | None = None,
     ) -> None:
         self.samples = samples
+        self._beside = samples.filter(pc.equal(samples["split"], BACKGROUND)) if beside is None else beside
         self.verdicts = verdicts
         self._index = index
         self._store = store
@@ -156,8 +163,7 @@ class Observations:
 
     def having(self, spec: CaptureSpec) -> Observations:
         """Those of the samples that a capture was made of, whatever came of it."""
-        made = pa.array(self._placed(spec) >= 0)
-        return Observations(self.samples.filter(made), self._index, self._store, self.verdicts)
+        return self._part(pa.array(self._placed(spec) >= 0))
 
     def keys(self, spec: CaptureSpec) -> dict[str, str | None]:
         """The key of each sample that a capture was to be made of; None where there is no observation."""
@@ -176,13 +182,25 @@ class Observations:
 
     def of(self, split: Split) -> Observations:
         """Those of the samples of one split."""
-        own = self.samples.filter(pc.equal(self.samples["split"], split))
-        return Observations(own, self._index, self._store, self.verdicts)
+        return self._part(pc.equal(self.samples["split"], split))
+
+    @property
+    def background(self) -> Observations:
+        """The rows of a task beside the benchmark, which some scorers hold the ID rows against; maybe none.
+
+        Every part of a run has them, so that `fit` finds them beside the rows of `train`.
+        """
+        return self.shared(
+            BACKGROUND, lambda: Observations(self._beside, self._index, self._store, self.verdicts)
+        )
 
     def only(self, sample_ids: Sequence[str]) -> Observations:
         """Those of the samples with these ids."""
-        own = self.samples.filter(pc.is_in(self.samples["sample_id"], pa.array(sample_ids, pa.string())))
-        return Observations(own, self._index, self._store, self.verdicts)
+        return self._part(pc.is_in(self.samples["sample_id"], pa.array(sample_ids, pa.string())))
+
+    def _part(self, own: pa.Array | pa.ChunkedArray) -> Observations:
+        """Those of the samples for which this is true; the background is the same."""
+        return Observations(self.samples.filter(own), self._index, self._store, self.verdicts, self._beside)
 
     def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What several scorers read of these rows, made once; it lives as long as this object."""
@@ -193,7 +211,7 @@ class Observations:
 
     def judged(self, verdicts: Mapping[str, bool] | None) -> Observations:
         """The same samples, with which of their answers are right."""
-        return Observations(self.samples, self._index, self._store, verdicts)
+        return Observations(self.samples, self._index, self._store, verdicts, self._beside)
 
     def correct(self) -> NDArray[np.float64]:
         """Which answers are right, float64 (n,): 1 right, 0 wrong, NaN where that isn't known."""

@@ -24,7 +24,7 @@ from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store
 from llmood.identity import digest_bytes
 from llmood.progress import Advance, Progress
-from llmood.records import FAILED, OK, CaptureSpec, Split
+from llmood.records import BACKGROUND, FAILED, OK, CaptureSpec, Part
 from llmood.tables import INDEX, SEVERAL_ROWS
 
 SHARD_ROWS = 4096
@@ -70,7 +70,7 @@ class Observer:
         store: Store,
         *,
         private: bool,
-        splits: Mapping[CaptureSpec, Collection[Split]] | None = None,
+        splits: Mapping[CaptureSpec, Collection[Part]] | None = None,
         watch: int = 0,
         judge: Judge = nobody,
         progress: Progress | None = None,
@@ -88,7 +88,8 @@ class Observer:
         self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
         self._rows: list[dict[str, Any]] = []
         self.watched: list[Watched] = []
-        names = [prompt.sample_id for prompt in prompts]
+        # A background isn't captured as the others are: its rows would crowd out those that can be compared.
+        names = [prompt.sample_id for prompt in prompts if prompt.split != BACKGROUND]
         self._watched = set(heapq.nsmallest(watch, names, key=lambda name: digest_bytes(name.encode())))
 
     def prompts_of(self, spec: CaptureSpec) -> list[Prompt]:

@@ -10,7 +10,7 @@ from llmood.engines.base import ENCODER, Engine, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, template_of
-from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Split, Status
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Part, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
 
@@ -28,7 +28,7 @@ class Prompt:
 
     sample_id: str
     token_ids: tuple[int, ...]
-    split: Split = "test"
+    split: Part = "test"
     messages: tuple[Message, ...] = ()
     chat: bool = False
     references: tuple[str, ...] = ()

@@ -18,25 +18,25 @@ class WithEncoder(Engine):
 
     def __init__(self, spoken: Engine, encoder: EncoderEngine) -> None:
         super().__init__(spoken.config, spoken.models, spoken.folder)
-        self._spoken = spoken
+        self.spoken = spoken
         self._encoder = encoder
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        return self._spoken.kind
+        return self.spoken.kind
 
     @property
     def captures(self) -> frozenset[tuple[str, str]]:  # type: ignore[override]
-        return self._spoken.captures | self._encoder.captures
+        return self.spoken.captures | self._encoder.captures
 
     @property
     def has_model(self) -> bool:  # type: ignore[override]
         """Of what is examined: an encoder isn't."""
-        return self._spoken.has_model
+        return self.spoken.has_model
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return (*self._spoken.roles, ENCODER)
+        return (*self.spoken.roles, ENCODER)
 
     def identity(self, role: str) -> dict[str, Any]:
         return self._of(role).identity(role)
@@ -64,10 +64,10 @@ class WithEncoder(Engine):
     def second_path(
         self, rows: Mapping[str, Sequence[Sequence[int]]]
     ) -> Mapping[str, Sequence[NDArray[np.float32]]] | None:
-        return self._spoken.second_path(rows)
+        return self.spoken.second_path(rows)
 
     def close(self) -> None:
-        self._spoken.close()
+        self.spoken.close()
         self._encoder.close()
 
     def check(self, spec: CaptureSpec) -> None:
@@ -77,4 +77,4 @@ class WithEncoder(Engine):
         return self._of(spec.model).lacks(spec)
 
     def _of(self, role: str) -> Engine:
-        return self._encoder if role == ENCODER else self._spoken
+        return self._encoder if role == ENCODER else self.spoken

@@ -31,7 +31,7 @@ from llmood.tables import (
 )
 
 # What stands in `run.json` beside the files, for whoever has no run folder.
-EXTRACT = ("name", "seed", "benchmark", "tasks", "models", "captures", "versions", "started")
+EXTRACT = ("name", "seed", "benchmark", "tasks", "background", "models", "captures", "versions", "started")
 
 
 def export_run(run: str | Path, target: Path) -> Iterator[tuple[Path, int]]:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
 from llmood.export.reading import read_run_tables
-from llmood.records import OK, CaptureSpec
+from llmood.records import BACKGROUND, OK, CaptureSpec
 from llmood.runs import Run
 from llmood.tables import SEVERAL_ROWS, atomic
 
@@ -53,6 +54,8 @@ def export_rows(run: str | Path, path: Path) -> tuple[int, list[str]]:
     if not loaded.config.text:
         raise ConfigError(f"{run}: keeps no text (--no-text), and rows begin with a prompt", hint=AS_PARQUET)
     samples, index = read_run_tables(loaded)
+    # A row format of what was asked and said: a background is neither ID nor OOD.
+    samples = samples.filter(pc.not_equal(samples["split"], BACKGROUND))
     specs = [CaptureSpec.from_id(capture) for capture in loaded.manifest["captures"]]
     carried = [spec for spec in specs if _is_carried(spec)]
     own = _own_keys(loaded, samples)

@@ -14,6 +14,7 @@ from llmood.scorers.baselines import BASELINES
 from llmood.scorers.choose import make_scorers
 from llmood.scorers.combined import Combination
 from llmood.scorers.on_adapter import reads_adapter
+from llmood.scoring import check_background
 
 # The first that is there is the report's headline.
 FIRST = ("likelihood_ratio", "likelihood", "perplexity")
@@ -92,13 +93,19 @@ def no_scorer(task: str, captures: Sequence[str], *, text: bool) -> Check:
     return Check("no_scorer", "warning", "No scorer", detail, task)
 
 
-def check_scorers(config: RunConfig, captures: Collection[str], source: str) -> dict[str, Scorer]:
+def check_scorers(
+    config: RunConfig, captures: Collection[str], source: str, background: str | None = None
+) -> dict[str, Scorer]:
     """The scorers of a configuration.
+
+    Args:
+        background: the one whose rows there are.
 
     Raises:
         ConfigError: one needs what the file doesn't give.
     """
     chosen = make_scorers(config)
+    check_background(chosen, background, source)
     for name, scorer in chosen.items():
         missing = [spec.id for spec in given_for(all_needs([scorer])) if not _gives(captures, spec)]
         if missing:

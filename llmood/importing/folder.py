@@ -76,12 +76,12 @@ def read_folder(
         rejects = [Reject(**row) for row in read_records(folder / "rejects.jsonl", Reject)]
     specs = [spec.id for spec in captures.specs]
     described = {
-        **{key: manifest[key] for key in ("benchmark", "tasks", "models")},
+        **{key: manifest.get(key) for key in ("benchmark", "tasks", "models", "background")},
         "captures": specs,
         "imported": {"digest": content, "folder": folder.name},
     }
     index = captures.index(dict(enumerate(ids)), complete=False)
-    chosen = check_scorers(config, specs, str(folder))
+    chosen = check_scorers(config, specs, str(folder), (manifest.get("background") or {}).get("asked"))
     name = str(manifest["benchmark"]["name"])
     judged = _judged(folder / JUDGED, positions)
     return Imported(config, name, samples, index, rejects, described, chosen, judged=judged)

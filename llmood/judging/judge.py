@@ -11,13 +11,13 @@ from llmood.engines.observations import Observations
 from llmood.judging.asked import Asked, Reply, answers_spec
 from llmood.judging.base import Known
 from llmood.judging.choose import Judging
-from llmood.records import EVALUATED, FAILED, OK, UNSCORED, CaptureSpec
+from llmood.records import BACKGROUND, EVALUATED, FAILED, OK, UNSCORED, CaptureSpec
 from llmood.tables import CORRECTNESS
 
 NO_LABEL = "no label"
 GREEDY = -1
 NOBODY = Asked()
-READ = ["sample_id", "task", "references", "choices", "label"]  # of each sample
+READ = ["sample_id", "task", "split", "references", "choices", "label"]  # of each sample
 
 
 def judge_answers(
@@ -62,7 +62,7 @@ def _ruled(
             block.samples.select(READ).to_pylist(), block[spec].to_pylist(), strict=True
         ):
             sample_id = sample["sample_id"]
-            if sample_id not in keys:
+            if sample_id not in keys or sample["split"] == BACKGROUND:
                 continue
             rule = judging.rules[sample["task"]]
             text = found["text"] if answers is None else answers.get(sample_id)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from llmood.measures.covariance import StateStatistics
 from llmood.measures.mahalanobis import mahalanobis, shared_gaussians
 from llmood.measures.states import check_states, unit_rows
+from llmood.measures.subspace import Subspace
 from llmood.measures.token_statistics import Floats
 
 
@@ -27,6 +28,19 @@ def concept_scores(states: NDArray[np.floating], concepts: NDArray[np.floating])
     if not len(cosines):
         raise ValueError("states have no position: leave the sample out")
     return np.asarray(np.clip(cosines[np.abs(cosines).argmax(axis=0), np.arange(len(directions))], -1.0, 1.0))
+
+
+def decoded_states(states: NDArray[np.floating], space: Subspace, concepts: int | None = None) -> Floats:
+    """O + Σ_j ⟨x − o, p_j⟩ p_j: each state made again of its first concepts alone, (n, d).
+
+    Args:
+        states: (n, d).
+        space: the concepts, orthonormal directions p_j around an origin o.
+        concepts: how many of them; by default all.
+    """
+    directions = space.directions[:, :concepts]
+    centred = check_states(states, width=len(space.origin)) - space.origin
+    return np.asarray(space.origin + (centred @ directions) @ directions.T)
 
 
 def detection_completeness(auroc_from_concepts: float, auroc: float) -> float:

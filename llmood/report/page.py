@@ -17,6 +17,7 @@ from llmood.metrics import metrics_registry
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
+from llmood.report.concepts import concepts_part
 from llmood.report.errors import errors_part
 from llmood.report.examples import Example, false_alarms, misses
 from llmood.report.familiarity import familiarity_part
@@ -34,6 +35,7 @@ from llmood.report.tables import (
     ood_columns,
     other_records,
 )
+from llmood.sameness import read_tasks
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "adapter_count": adapter_count(run),
         "severity": severity_parts(run, prefix),
         "familiarity": familiarity_part(run, prefix),
+        "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),
@@ -127,7 +130,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "others": [_other(record) for record in other_records(run)],
         "run_rows": run_rows(run),
         "model_rows": {role: model_rows(model) for role, model in (manifest.get("models") or {}).items()},
-        "tasks": [(task, task_rows(task)) for task in run.tasks],
+        "tasks": [(task, task_rows(task)) for task in read_tasks(run.manifest)],
         "config": config_yaml(run),
         "level": (run.config.get("bootstrap") or {}).get("level", 0.95),
         "draws": (run.config.get("bootstrap") or {}).get("draws"),

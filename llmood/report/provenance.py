@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmood.records import BACKGROUND
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import as_yaml, count
 
@@ -42,10 +43,11 @@ def task_rows(task: Record) -> Rows:
     """One task: where its rows came from and what became of them. Its flaws are shown apart."""
     samples = ", ".join(f"{split} {count(n)}" for split, n in (task["samples"] or {}).items())
     carved = ", ".join(f"{split} from {origin}" for split, origin in (task["carved"] or {}).items())
+    behind = task["population"] == BACKGROUND
     rows: Rows = [
         ("Task version", _text(task["version"])),
         ("Read", samples or "nothing"),
-        ("Evaluated", f"{count(task['evaluated'])} samples of test"),
+        ("Evaluated", "none of a background" if behind else f"{count(task['evaluated'])} samples of test"),
         ("Carved splits", carved or "none"),
         ("Rejected rows", count(task["rejects"])),
         ("Licence", _text(task["licence"])),

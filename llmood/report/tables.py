@@ -11,6 +11,7 @@ from llmood.displays.auroc_intervals import side_of_chance
 from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
 from llmood.questions.adapters import OVER_ADAPTERS
+from llmood.questions.concepts import QUESTION as CONCEPTS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.familiarity import QUESTION as FAMILIARITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
@@ -133,7 +134,7 @@ def other_records(run: RunFiles) -> list[Record]:
     return [
         r
         for r in run.records
-        if r["question"] not in (ERRORS, FAMILIARITY)
+        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS)
         and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 

@@ -10,6 +10,7 @@ import yaml
 
 from llmood.clean import clean
 from llmood.metrics import metrics_registry
+from llmood.questions.concepts import COMPLETENESS, SEPARABILITY
 from llmood.questions.error_quality import PRR
 from llmood.questions.error_quality import SPEARMAN as SPEARMAN_QUALITY
 from llmood.questions.errors import ACCURACY
@@ -28,6 +29,8 @@ OTHER_TITLES = {
     SHIFT: "Shift of the scores, in standard deviations of ID",
     IN_SLICE: "AUROC of a slice",
     GAP: "AUROC on unfamiliar OOD minus that on familiar OOD",
+    COMPLETENESS: "Completeness of concepts",
+    SEPARABILITY: "Separability of concepts",
     ACCURACY: "Right answers",
     PRR: "PRR of graded quality",
     SPEARMAN_QUALITY: "Rank correlation with the lack of quality",

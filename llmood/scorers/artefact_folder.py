@@ -10,6 +10,7 @@ from typing import Any
 from llmood.engines.observations import Observations
 from llmood.errors import NotFittedError, StoreError
 from llmood.identity import digest
+from llmood.records import BACKGROUND
 from llmood.scorers.artefact_values import UnsavableError
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, roles_of, save_scorer
 from llmood.scorers.base import Scorer
@@ -47,13 +48,19 @@ def write_artefacts(
             f"{folder}: is a link, and what scorers learned is written into the run's own folder",
             hint="remove it",
         )
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(
+            f"{folder}: is no folder, and what scorers learned is written there", hint="remove it"
+        )
+    for name in kept:
+        _refuse_odd(folder / safe_name(name))
     for old in sorted(folder.glob("*")):
         if old.name not in {safe_name(name) for name in kept}:
             _remove(old)
     refused: dict[str, str] = {}
     digests: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, scorer in kept.items():
-        splits = (scorer.fitted_on, scorer.chosen_on, scorer.reads_correctness)
+        splits = (scorer.fitted_on, scorer.chosen_on, scorer.reads_correctness, scorer.background)
         if splits not in digests:
             digests[splits] = _digest_of(observations, scorer)
         roles = roles_of([*scorer.needs, *scorer.fit_needs])
@@ -98,7 +105,7 @@ def safe_name(name: str) -> str:
 
 def _digest_of(observations: Observations, scorer: Scorer) -> dict[str, Any]:
     """Of the rows that a scorer is fitted on and chosen by: ids and content, and verdicts if it reads them."""
-    splits = {scorer.fitted_on, scorer.chosen_on} - {None}
+    splits = {scorer.fitted_on, scorer.chosen_on, scorer.background and BACKGROUND} - {None}
     names = ("sample_id", "split", "prompt_hash")
     rows = sorted(
         row
@@ -109,11 +116,21 @@ def _digest_of(observations: Observations, scorer: Scorer) -> dict[str, Any]:
     return {"rows": len(rows), "digest": digest([[*row, verdicts.get(row[0])] for row in rows])}
 
 
+def _refuse_odd(place: Path) -> None:
+    """Refuse what stands where an artefact is to be written and is none."""
+    odd = place if place.is_symlink() or (place.exists() and not place.is_dir()) else None
+    for path in (place / RECORD, place / ARRAYS):
+        odd = path if odd is None and path.is_dir() and not path.is_symlink() else odd
+    if odd is not None:
+        raise StoreError(f"{odd}: stands where a fitted scorer is written, and is none", hint="remove it")
+
+
 def _remove(old: Path) -> None:
     """Remove an artefact; of a folder that holds anything else, only what is ours."""
     if old.is_symlink() or not old.is_dir():
         return
     for path in (old / RECORD, old / ARRAYS, *old.glob(".*.partial")):
-        path.unlink(missing_ok=True)
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
     if not any(old.iterdir()):
         old.rmdir()

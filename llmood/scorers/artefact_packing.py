@@ -58,11 +58,25 @@ def _entry_of(scorer: Scorer) -> ScorerEntry:
     return max(fitting, key=lambda entry: len(entry.arguments))
 
 
-def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], place: str) -> Scorer:
+def _learned_names(scorer: Scorer) -> set[str]:
+    """What a class says that it learns; of a scorer that learned nothing, only why."""
+    named = {
+        name
+        for parent in type(scorer).__mro__
+        for name in vars(parent).get("__annotations__", {})
+        if name.endswith("_") and not name.startswith("_")
+    }
+    return named if getattr(scorer, "unfit_", None) is None else {"unfit_"}
+
+
+def unpack(
+    packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], place: str, *, fitted: bool = True
+) -> Scorer:
     """The scorer that `pack` made JSON of.
 
     Args:
         place: the file, for messages.
+        fitted: whether it has learned something; what a combination is made of has not yet.
 
     Raises:
         ConfigError: no such scorer is registered here, or not with these arguments.
@@ -73,9 +87,11 @@ def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], place:
     for name, fixed in entry.arguments.items():
         if given.pop(name, fixed) != fixed:
             raise ConfigError(f"{place}: {entry.id} has another {name} in this llmood", hint=AGAIN)
-    members = packed["members"]
+    members, role = packed["members"], packed["role"]
+    if not isinstance(members, Mapping) or not (role is None or re.fullmatch(r"tuned:\d+", role)):
+        raise ValueError("members or a role of another kind")
     if members:
-        given["make"] = lambda name: unpack(members[name], arrays, place)
+        given["make"] = lambda name: unpack(members[name], arrays, place, fitted=False)
     try:
         scorer = entry.make(given)
     except LlmoodError as error:
@@ -84,4 +100,7 @@ def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], place:
         if not re.fullmatch(r"[a-z][a-z0-9_]*_", name):
             raise ValueError(f"state of the name {name[:40]!r}")
         setattr(scorer, name, decode(value, arrays, lambda inner: unpack(inner, arrays, place)))
-    return scorer if packed["role"] is None else OnAdapter(scorer=scorer, role=packed["role"])
+    lacking = sorted(_learned_names(scorer) - packed["state"].keys())
+    if lacking and fitted and scorer.fitted_on:
+        raise ValueError(f"no {lacking[0]}, which {entry.id} has learned")
+    return scorer if role is None else OnAdapter(scorer=scorer, role=role)

@@ -30,7 +30,17 @@ from llmood.tables import atomic, write_text
 
 FORMAT = 1
 RECORD, ARRAYS = "scorer.json", "state.safetensors"
-KEYS = frozenset("name scorer captures fit_captures models samples seed arrays llmood".split())
+KINDS: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "scorer": (dict,),
+    "captures": (list,),
+    "fit_captures": (list,),
+    "models": (dict,),
+    "samples": (dict,),
+    "seed": (int, type(None)),
+    "arrays": (str, type(None)),
+    "llmood": (str,),
+}
 LARGEST = {RECORD: 1 << 28, ARRAYS: 1 << 33}  # bytes
 FIT_AGAIN = "fit it anew: 'llmood run' with these models and settings"
 
@@ -179,9 +189,14 @@ def _record(path: Path) -> dict[str, Any]:
         whole = False
     if not whole:
         raise _damaged(path, "its content is not what its digest says")
-    lacking = sorted(KEYS - record.keys())
-    if lacking:
-        raise _damaged(path, f"it lacks {lacking[0]}")
+    for key, kinds in sorted(KINDS.items()):
+        if key not in record:
+            raise _damaged(path, f"it lacks {key}")
+        if not isinstance(record[key], kinds) or isinstance(record[key], bool):
+            verb = "are" if key.endswith("s") else "is"
+            raise _damaged(path, f"its {key} {verb} something else")
+    if not all(isinstance(model, dict) for model in record["models"].values()):
+        raise _damaged(path, "its models are something else")
     return record
 
 
@@ -214,6 +229,8 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StoreError(f"{path}: can't be read: {error.strerror}", hint=AGAIN) from None
+    except ValueError:  # a null byte
+        raise StoreError(f"{str(path)!r}: is no path", hint="name a folder of a run's scorers/") from None
 
 
 def _damaged(path: Path, why: str) -> StoreError:

@@ -42,6 +42,9 @@ class Scorer(ABC):
     reads_answers: ClassVar[bool] = False
     """Whether it reads the words of answers: a run that keeps no text can't be scored with it at all."""
 
+    background: str | None = None
+    """The task, beside the benchmark's, whose rows `fit` reads too: `train.background`. Most scorers have none."""
+
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that it reads."""
@@ -56,6 +59,11 @@ class Scorer(ABC):
     def layers_read(self) -> tuple[tuple[CaptureSpec, float | str], ...]:
         """The layers that it was told to read, each with the capture of hidden states that has to hold it."""
         return ()
+
+    @property
+    def background_needs(self) -> tuple[CaptureSpec, ...]:
+        """The captures that `fit` reads of the background's rows."""
+        return () if self.background is None else (*self.needs, *self.fit_needs)
 
     @property
     def least_draws(self) -> int:
@@ -80,6 +88,16 @@ class Scorer(ABC):
 
         Raises:
             ConfigError: they are too few.
+        """
+
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:  # noqa: B027
+        """Refuse, before any model loads, classes that `fit` couldn't learn from; by default nothing.
+
+        Args:
+            labels, domains: of the rows that it will learn from; None where a row has none.
+
+        Raises:
+            ConfigError: there are too few, and what would give it more.
         """
 
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:

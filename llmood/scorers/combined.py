@@ -62,6 +62,17 @@ class Combination(Scorer):
         return tuple(each for member in self.members.values() for each in member.layers_read)
 
     @property
+    def background(self) -> str | None:  # type: ignore[override]  # the members' own
+        named = {member.background for member in self.members.values() if member.background is not None}
+        if len(named) > 1:
+            raise ValueError(f"its members name several backgrounds, {' and '.join(sorted(named))}")
+        return next(iter(named), None)
+
+    @property
+    def background_needs(self) -> tuple[CaptureSpec, ...]:
+        return tuple(dict.fromkeys(s for member in self.members.values() for s in member.background_needs))
+
+    @property
     def least_draws(self) -> int:
         return max(member.least_draws for member in self.members.values())
 
@@ -95,6 +106,11 @@ class Combination(Scorer):
         for member in self.members.values():
             if member.fitted_on == "train":
                 member.check_train(texts)
+
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:
+        for member in self.members.values():
+            if member.fitted_on == "train":
+                member.check_classes(labels, domains)
 
     def fit_members(self, train: Observations) -> None:
         """Fit those of the members that learn from `train`."""

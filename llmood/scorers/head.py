@@ -17,6 +17,10 @@ class OfHead(Representation):
 
     head_: LinearHead
 
+    @property
+    def least_classes(self) -> int:
+        return 2
+
     def learn(self, train: Learned, held: Learned | None) -> None:
         self.head_ = train.head
 

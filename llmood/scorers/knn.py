@@ -25,6 +25,7 @@ class KNN(Representation):
     """
 
     directed: ClassVar[bool] = True
+    by_concepts: ClassVar[bool] = True
     bank_: Floats
     bank_ids_: list[str]
 

@@ -43,6 +43,8 @@ class Mahalanobis(OfGaussians):
         reading: as in `Representation`.
     """
 
+    by_concepts: ClassVar[bool] = True
+
     def __init__(self, *, one_class: bool = False, **reading: Any) -> None:
         super().__init__(**reading)
         self.one_class = one_class
@@ -60,24 +62,46 @@ class Mahalanobis(OfGaussians):
 
 @register("relative_mahalanobis", OF)
 class RelativeMahalanobis(OfGaussians):
-    """The squared Mahalanobis distance to the nearest class of train, less that to all of train as one Gaussian.
+    """The squared Mahalanobis distance to the nearest class of train, less that to all of a background.
 
-    Formula: `measures.mahalanobis.relative_mahalanobis` (Ren et al., 2021). What all texts have in common cancels.
+    Formula: `measures.mahalanobis.relative_mahalanobis` (Ren et al., 2021 and ICLR 2023). What all texts have in
+    common cancels. The background is one Gaussian: of train itself, which takes two classes, or of another task's rows.
 
     Args:
+        background: a task beside the benchmark's, by name or path, whose rows are the background; by default train.
         reading: as in `Representation`.
     """
 
-    least_classes: ClassVar[int] = 2
     background_: Gaussians
 
+    def __init__(self, *, background: str | None = None, **reading: Any) -> None:
+        super().__init__(**reading)
+        self.background = background
+
+    @property
+    def least_classes(self) -> int:
+        return 2 if self.background is None else 1
+
+    @property
+    def definition(self) -> str | None:
+        against = "" if self.background is None else f", against {self.background}"
+        return f"{super().definition}{against}"
+
     def learn(self, train: Learned, held: Learned | None) -> None:
-        if len(train.names) < self.least_classes:
-            raise ValueError(
-                "there is one class, and its distance less its own is 0: label the rows of train"
-            )
         found = train.statistics
+        if self.background is None:
+            if len(train.names) < self.least_classes:
+                raise ValueError(
+                    "there is one class, and its distance less its own is 0: label the rows of train"
+                )
+            self._against(train)
         self.keep(found.class_means(), found.within_covariance())
+
+    def learn_background(self, rows: Learned) -> None:
+        self._against(rows)
+
+    def _against(self, rows: Learned) -> None:
+        found = rows.statistics
         self.background_ = shared_gaussians(found.overall().mean[None], found.overall_covariance().matrix)
 
     def distances(self, states: Floats) -> Floats:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from llmood.errors import ConfigError
 from llmood.measures.linear_head import LinearHead, fit_head, head_logits
 from llmood.measures.logit_scores import minimum_others
 from llmood.measures.token_statistics import Floats
@@ -24,6 +27,24 @@ class MOS(Representation):
     """
 
     heads_: list[LinearHead]
+
+    @property
+    def least_classes(self) -> int:
+        return 2
+
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:
+        super().check_classes(labels, domains)
+        of: dict[str, set[str | None]] = {}
+        for label, domain in zip(labels, domains, strict=True):
+            if label is not None:
+                of.setdefault(label, set()).add(domain)
+        mixed = next((label for label, own in of.items() if len(own) > 1 or None in own), None)
+        if mixed is not None or len(set.union(*of.values())) < 2:
+            raise ConfigError(
+                "groups classes by domain, and train has "
+                + ("one domain" if mixed is None else f"no domain, or several, of the class {mixed}"),
+                hint="name the domains' column under 'fields: domain' in the task's YAML, or leave the scorer out",
+            )
 
     def learn(self, train: Learned, held: Learned | None) -> None:
         groups = sorted({domain for domain in train.domains if domain})

@@ -46,6 +46,7 @@ class OnAdapter(Scorer):
         self.columns = scorer.columns  # type: ignore[misc]  # each scorer's own
         self.reads_text = scorer.reads_text  # type: ignore[misc]
         self.reads_answers = scorer.reads_answers  # type: ignore[misc]
+        self.background = scorer.background
         self.fitted_on: Split | None = scorer.fitted_on  # type: ignore[misc]
         self.chosen_on: Split | None = scorer.chosen_on  # type: ignore[misc]
 
@@ -64,6 +65,10 @@ class OnAdapter(Scorer):
     @property
     def layers_read(self) -> tuple[tuple[CaptureSpec, float | str], ...]:
         return tuple((spec.on_adapter(self.role), layer) for spec, layer in self.scorer.layers_read)
+
+    @property
+    def background_needs(self) -> tuple[CaptureSpec, ...]:
+        return tuple(spec.on_adapter(self.role) for spec in self.scorer.background_needs)
 
     def fit(self, train: Observations, validation: Observations | None = None) -> OnAdapter:
         self.scorer.fit(_Seen(train, self.role), _Seen(validation, self.role) if validation else None)
@@ -86,6 +91,10 @@ class _Seen(Observations):
 
     def of(self, split: Split) -> Observations:
         return _Seen(super().of(split), self._role)
+
+    @property
+    def background(self) -> Observations:
+        return _Seen(super().background, self._role)
 
     def blocks(self, captures: Any, *args: Any, **keys: Any) -> Any:
         others = [spec.on_adapter(self._role) for spec in captures]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from llmood.engines.base import EMBEDDING, ENCODER
 from llmood.engines.observations import Block, Observations
+from llmood.errors import ConfigError
 from llmood.measures.covariance import StateStatistics
 from llmood.measures.linear_head import LinearHead, fit_head
 from llmood.measures.token_statistics import Floats
@@ -99,6 +100,8 @@ class Representation(Scorer):
     columns: ClassVar[Mapping[str, list[str]]] = {"hidden_states": [], EMBEDDING: ["vector"]}
     directed: ClassVar[bool] = False
     """Whether it reads the direction of a state alone: one of zeros has none."""
+    by_concepts: ClassVar[bool] = False
+    """Whether the report says what a few principal directions of train's states keep of it; each costs a scoring."""
     unfit_: str | None
 
     def __init__(
@@ -160,6 +163,27 @@ class Representation(Scorer):
     def distances(self, states: Floats) -> Floats:
         """Of states (n, d), n of at least 1, a score each (n,); higher = more OOD."""
 
+    def learn_background(self, rows: Learned) -> None:
+        """Learn from the rows of the `background`, where there is one: at least one row, all of one class.
+
+        Raises:
+            ValueError: nothing can be learned from these.
+        """
+
+    @property
+    def least_classes(self) -> int:
+        """How many classes of train it takes."""
+        return 1
+
+    def check_classes(self, labels: Sequence[str | None], domains: Sequence[str | None]) -> None:
+        found = len({label for label in labels if label is not None})
+        if max(found, 1) < self.least_classes:  # without labels all are of one
+            raise ConfigError(
+                f"takes at least {self.least_classes} classes, and train's rows have {found or 'no'} "
+                f"label{'s' if found != 1 else ''}",
+                hint="name their column under 'fields: label' in the task's YAML, or leave the scorer out",
+            )
+
     def fit(self, train: Observations, validation: Observations | None = None) -> Self:
         refuse_others(type(self).__name__, train, "train")
         if validation is not None:
@@ -170,6 +194,8 @@ class Representation(Scorer):
             self.unfit_ = f"no row of train has a state of {self.states} to learn from"
             return self
         try:
+            if self.background is not None:
+                self._learn_background(self.background, train)
             self.learn(found, None if validation is None else self._learned(validation))
         except ValueError as error:
             self.unfit_ = f"nothing can be learned from train: {error}"
@@ -181,6 +207,11 @@ class Representation(Scorer):
         if len(rows):
             values[rows] = self.distances(states)
         return Scores(values, reasons)
+
+    def spread(self, train: Observations) -> tuple[Floats, Floats]:
+        """The covariance (d, d) of the train states that it learns from, not shrunk, and their mean (d,)."""
+        found = self._learned(train).statistics.overall()
+        return found.scatter / found.samples, found.mean
 
     def readable(self, block: Block) -> tuple[NDArray[np.intp], Floats, list[str | None]]:
         """Which rows of a block have a state to score, these states, and of each row that has none why."""
@@ -194,28 +225,39 @@ class Representation(Scorer):
             reasons[row] = NO_DIRECTION
         return rows[usable], states[usable], reasons
 
+    def _learn_background(self, name: str, train: Observations) -> None:
+        found = self._learned(train.background, labelled=False)
+        if not len(found.states):
+            raise ValueError(f"no row of the background {name} has a state of {self.states}")
+        try:
+            self.learn_background(found)
+        except ValueError as error:
+            raise ValueError(f"of the background {name}: {error}") from None
+
     def _read(self, block: Block) -> Floats:
         parts = [states_in(block, self.capture, layer, self.position) for layer in self.layers]
         return np.concatenate(parts, axis=1).astype(np.float64)
 
-    def _learned(self, train: Observations) -> Learned:
+    def _learned(self, train: Observations, *, labelled: bool = True) -> Learned:
         """The rows that it learns from, by sample id; read once for all scorers of the same states."""
         # As text: 1 is a block and 1.0 the last one, and both are equal.
         key = (self.capture, tuple(map(str, self.layers)), self.position, self.references, self.seed)
-        found: Learned = train.shared(key, lambda: self._gathered(train))
+        found: Learned = train.shared(key, lambda: self._gathered(train, labelled=labelled))
         if self.directed and not found.states.any(axis=1).all():
             kept = np.asarray(found.states.any(axis=1))
             ids = [name for name, there in zip(found.ids, kept.tolist(), strict=True) if there]
             return replace(found, states=found.states[kept], classes=found.classes[kept], ids=ids)
         return found
 
-    def _gathered(self, train: Observations) -> Learned:
+    def _gathered(self, train: Observations, *, labelled: bool) -> Learned:
         parts = [states_at(train, self.capture, layer, self.position) for layer in self.layers]
         states = np.concatenate(parts, axis=1)
         there = ~np.isnan(states).any(axis=1) if states.shape[1] else np.zeros(len(states), np.bool_)
         names = ("sample_id", "label", "domain")
         ids, labels, domains = (train.samples[name].to_pylist() for name in names)
         rows = np.flatnonzero(there).tolist()
+        if not labelled:
+            labels = [None] * len(labels)
         if any(labels[row] is not None for row in rows):
             rows = [row for row in rows if labels[row] is not None]
         drawn: Counter[str] = Counter()

@@ -116,6 +116,37 @@ def test_from_a_configuration_to_a_run_without_an_edit(world: World, tmp_path: P
     assert "was there already" in again.out
 
 
+def test_a_run_says_whether_the_adapter_knows_its_train_rows(world: World, tmp_path: Path) -> None:
+    """The same rows, another row, and one more setting that decides what was learned."""
+    assert llmood("finetune", world.config).code == 0
+    world.edit(scorers=["likelihood", "gzip_knn"])
+
+    def said(*options: object) -> list[dict[str, Any]]:
+        outcome = llmood("run", world.config, "-o", tmp_path / str(len(list(tmp_path.iterdir()))), *options)
+        assert outcome.code == 0, outcome.err
+        found = json.loads((tmp_path / str(len(list(tmp_path.iterdir())) - 1) / "checks.json").read_text())
+        return [check for check in found if check["code"] == "train_is_another"]
+
+    assert said() == []
+    (fewer,) = said("--limit", "20")
+    assert fewer["values"] == {"role": "tuned", "tuned_on": 44, "train": 20}
+    path = world.folder / "bank" / "train.jsonl"
+    path.write_text(path.read_text().replace("train 7 ", "train seven "))
+    (other,) = said()
+    assert (other["severity"], other["task"]) == ("warning", "bank")
+    assert "was tuned on 44 texts, and the 44 of bank's train" in other["detail"]
+    # Before anything is run, too; and not where no train row is read.
+    dry = llmood("run", world.config, "-o", tmp_path / "dry", "--dry-run")
+    assert "warning: The adapter" in dry.err + dry.out
+    world.edit(scorers=["likelihood"])
+    assert said() == []
+    # An adapter that says nothing of what it was made of, or nothing that can be read, is no other one.
+    world.edit(scorers=["likelihood", "gzip_knn"])
+    for content in (b"{}", b"\xff", b"[]", b'{"data": [{"mixed_rows": 3}]}'):
+        (adapter_of(world) / "training.json").write_bytes(content)
+        assert said() == []
+
+
 def test_the_losses_are_those_of_the_models(world: World, base: Path) -> None:
     """The figures before and after, by transformers and peft alone; and the engine's log-probabilities change."""
     llmood("finetune", world.config)

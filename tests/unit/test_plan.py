@@ -46,7 +46,9 @@ def test_everything_is_resolved(tmp_path: Path) -> None:
     assert plan.samples.num_rows == len(plan.prompts) == len(BANK) + len(WEATHER) + len(LETTERS)
     assert plan.rejects == plan.checks == []
     described = plan.describe()
-    assert set(described) == {"benchmark", "tasks", "models", "captures", "engine", "nli", "encoder"}
+    models = {"models", "nli", "encoder"}
+    assert set(described) == {"benchmark", "tasks", "background", *models, "captures", "engine"}
+    assert described["background"] is None
     assert [task["evaluated"] for task in described["tasks"]] == [len(BANK), len(WEATHER), len(LETTERS)]
 
 

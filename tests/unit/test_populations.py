@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import llmood
+from llmood.config_file import load_config
 from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError, DataError
+from llmood.plan import make_plan
 from llmood.records import SPLITS, Scores
 from llmood.scorers.base import Scorer, ScorerEntry, scorers
 from llmood.tasks import TaskSpec, load_task
+from tests.task_files import write_task
 from tests.worlds import WEATHER, write_world
 
 TRAIN = [{"text": f"pay the bill number {i} by card"} for i in range(30)]
@@ -209,3 +212,50 @@ def test_the_order_of_lines_changes_no_number(tmp_path: Path) -> None:
         run = llmood.evaluate(world.config, output_dir=tmp_path / name / "run")
         records.append(run.records())
     assert records[0] == records[1]
+
+
+LABELLED = [
+    row | {"label": f"intent{number % 3}", "domain": f"d{number % 3 % 2}"} for number, row in enumerate(TRAIN)
+]
+
+
+@pytest.mark.parametrize(
+    ("scorer", "fields", "message"),
+    [
+        (
+            "relative_mahalanobis",
+            {},
+            "scorers: relative_mahalanobis takes at least 2 classes, and .* have no labels",
+        ),
+        ("vim", {}, "scorers: vim takes at least 2 classes"),
+        ("sage", {}, "scorers: sage takes at least 2 classes"),
+        ("mos", {"label": "label"}, "scorers: mos groups classes by domain, and train has no domain"),
+        ("mos", {"label": "label", "domain": "label"}, None),
+        ("mos", {"label": "label", "domain": "kind"}, "train has one domain"),
+        ("msp", {"label": "kind"}, r"takes at least 2 classes, and train's rows have 1 label"),
+        ("msp", {"label": "label"}, None),
+        ("mahalanobis", {}, None),
+        (
+            {"rank_average": {"of": ["vim", "likelihood"]}},
+            {},
+            "scorers: rank_average takes at least 2 classes",
+        ),
+    ],
+)
+def test_classes_that_a_scorer_needs_are_looked_for_before_anything_runs(
+    tmp_path: Path, scorer: Any, fields: dict[str, str], message: str | None
+) -> None:
+    rows = [row | {"kind": "asked"} for row in LABELLED]
+    world = write_world(tmp_path, scorers=[scorer])
+    write_task(
+        world.folder / "bank",
+        {"train": rows, "test": [{**row, "label": "x"} for row in TEST]},
+        name="bank",
+        fields=fields,
+    )
+    config = load_config(world.config)[0]
+    if message is None:
+        assert make_plan(config, folder=world.folder).scorers
+        return
+    with pytest.raises(ConfigError, match=message):
+        make_plan(config, folder=world.folder)

@@ -65,6 +65,7 @@ def test_the_union_keeps_the_largest() -> None:
     class Asking:
         fitted_on = None
         fit_needs: tuple[CaptureSpec, ...] = ()
+        background_needs: tuple[CaptureSpec, ...] = ()
 
         def __init__(self, **params: Any) -> None:
             self.needs = (CaptureSpec.of("response", "tuned", max_new_tokens=64, **params),)

@@ -38,6 +38,7 @@ class Given:
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     observations: Observations | None = None
+    constant: Sequence[str] = ("constant",)
 
     def input(self) -> CheckInput:
         starts = np.cumsum([0, *self.sizes])
@@ -82,7 +83,9 @@ class Given:
         )
 
     def column(self, name: str, total: int) -> ScorerColumn:
-        values, status = np.zeros(total), np.full(total, "ok", object)
+        values, status = np.arange(total, dtype=float), np.full(total, "ok", object)
+        if name in self.constant:
+            values[:] = 0.25
         reasons = np.full(total, None, object)
         for row, (state, reason) in self.status.get(name, {}).items():
             values[row], status[row], reasons[row] = np.nan, state, reason
@@ -112,6 +115,18 @@ def test_where_nothing_is_wrong_nothing_is_said() -> None:
     assert run_checks(Given().input()) == []
 
 
+def test_a_constant_score() -> None:
+    found = one(Given(constant=["constant", "likelihood_ratio"]), "constant_scores")
+    assert found.values == {"scorer": "likelihood_ratio", "samples": N_ID + N_NEAR + N_FAR, "score": 0.25}
+    assert "likelihood_ratio gives all 450 samples that it scores the same score, 0.25" in found.detail
+    # Of those that have a score; of one sample nobody can tell.
+    gone = dict.fromkeys(range(400), ("unscored", "empty"))
+    given = Given(constant=["constant", "random"], status={"random": gone})
+    assert one(given, "constant_scores").values["samples"] == 50
+    alone = dict.fromkeys(range(449), ("unscored", "empty"))
+    assert not raised(replace(given, status={"random": alone}), "constant_scores")
+
+
 def test_every_check_is_tested_here() -> None:
     elsewhere = {
         *("canary", "noise_floor"),  # tests/unit/engines/test_canary.py
@@ -123,6 +138,7 @@ def test_every_check_is_tested_here() -> None:
         "train_remembered",  # test_memory.py
     }
     assert set(checks.names()) - elsewhere == {
+        "constant_scores",
         "declared_overlap",
         "entropy_is_a_bound",
         "failed",

@@ -30,6 +30,7 @@ class Needing:
     fitted_on = None
     chosen_on = None
     fit_needs: tuple[CaptureSpec, ...] = ()
+    background_needs: tuple[CaptureSpec, ...] = ()
 
     def __init__(self, *needs: CaptureSpec) -> None:
         self.needs = needs

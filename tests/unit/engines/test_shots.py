@@ -31,6 +31,7 @@ def chosen(judged: dict[str, Shot], count: int = 4, seed: int = 0) -> Shots:
 
 class Needing:
     fit_needs = ()
+    background_needs = ()
     fitted_on = None
     chosen_on = None
     needs = (ASKED,)

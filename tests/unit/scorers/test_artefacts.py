@@ -156,6 +156,21 @@ def test_another_folders_arrays_are_refused(folder: Path, tmp_path: Path) -> Non
         (lambda record: record.pop("samples"), StoreError, ("damaged",)),
         (lambda record: record.pop("arrays"), StoreError, ("damaged",)),
         (lambda record: record.update(scorer=[]), StoreError, ("damaged",)),
+        (lambda record: record.update(models=[1]), StoreError, ("damaged", "its models are something else")),
+        (lambda record: record.update(models={"base": 1}), StoreError, ("damaged", "its models are")),
+        (lambda record: record.update(samples=3), StoreError, ("damaged", "its samples are")),
+        (lambda record: record.update(seed="0"), StoreError, ("damaged", "its seed")),
+        (lambda record: record.update(arrays=[1]), StoreError, ("damaged", "its arrays")),
+        (lambda record: record.update(name={"a": 1}), StoreError, ("damaged", "its name")),
+        (
+            lambda record: record["scorer"]["state"].pop("references_"),
+            StoreError,
+            ("damaged", "no references_, which gzip_knn has learned"),
+        ),
+        (lambda record: record["scorer"].update(role=7), StoreError, ("damaged",)),
+        (lambda record: record["scorer"].update(members=["a"]), StoreError, ("damaged",)),
+        (lambda record: record["scorer"].update(arguments=[1]), StoreError, ("damaged",)),
+        (lambda record: record["scorer"].update(id=["x"]), StoreError, ("damaged",)),
         (lambda record: record.update(captures=["other"]), StoreError, ("other captures",)),
     ],
 )
@@ -195,6 +210,40 @@ def test_too_large_a_scorer_is_not_written(
     with pytest.raises(StoreError, match=r"state\.safetensors: would have"):
         save_scorer(fitted, tmp_path / "new", ORIGIN)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_name_that_is_no_path(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is no path") as caught:
+        load_scorer(f"{tmp_path}/a\0b")
+    assert "\0" not in str(caught.value)
+    assert caught.value.hint == "name a folder of a run's scorers/"
+
+
+@pytest.mark.parametrize("place", ["", "gzip_knn", "gzip_knn/scorer.json", "gzip_knn/state.safetensors"])
+def test_what_stands_in_an_artefacts_place_is_refused(fitted: Scorer, tmp_path: Path, place: str) -> None:
+    rows = observe_train(TEXTS, ["a", "b"] * 3)
+    odd = tmp_path / "scorers" / place if place else tmp_path / "scorers"
+    if "." in place:
+        odd.mkdir(parents=True)
+    else:
+        odd.parent.mkdir(exist_ok=True)
+        odd.write_text("mine")
+    with pytest.raises(StoreError) as caught:
+        write_artefacts(tmp_path / "scorers", {"gzip_knn": fitted}, rows, {}, seed=0, text=True)
+    assert str(caught.value).startswith(f"{odd}: ")
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint == "remove it"
+
+
+def test_odd_files_elsewhere_among_artefacts_stay(fitted: Scorer, tmp_path: Path) -> None:
+    rows = observe_train(TEXTS, ["a", "b"] * 3)
+    folder = tmp_path / "scorers"
+    (folder / "gone" / "scorer.json").mkdir(parents=True)
+    (folder / "notes").write_text("mine")
+    write_artefacts(folder, {"gzip_knn": fitted}, rows, {}, seed=0, text=True)
+    assert (folder / "gone" / "scorer.json").is_dir()
+    assert (folder / "notes").read_text() == "mine"
+    assert load_scorer(folder / "gzip_knn").name == "gzip_knn"
 
 
 def test_names_are_safe_and_different() -> None:
