@@ -201,18 +201,20 @@ class Explanation:
 
     Attributes:
         kind: `neighbour`, the sample of `train` that is nearest to it; `tokens`, those of its tokens that add or take
-            most.
+            most; `answer`, what was answered, of a wrong answer that the scorer is surest of.
         of: the neighbour's id.
         distance: to it, as the scorer measures it.
         tokens: in the order of the text.
+        text: the answer.
     """
 
     sample_id: str
     scorer: str
-    kind: Literal["neighbour", "tokens"]
+    kind: Literal["neighbour", "tokens", "answer"]
     of: str | None = None
     distance: float | None = None
     tokens: list[Telling] | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

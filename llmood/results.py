@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from llmood.answers import answers_of
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
@@ -19,6 +20,7 @@ from llmood.pieces import PIECES, read_pieces
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.concepts import Explained, concepts, explain_by_concepts
+from llmood.questions.confident_errors import confident_errors
 from llmood.questions.error_detection import error_detection, steps_of
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.explanations import explain
@@ -28,7 +30,7 @@ from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
 from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.severity import families, severity
-from llmood.records import EVALUATED, FAILED, Check, MetricRecord
+from llmood.records import EVALUATED, FAILED, Check, Explanation, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
 from llmood.sameness import read_tasks
 from llmood.scorers.artefact_folder import SCORERS, write_artefacts
@@ -65,9 +67,13 @@ def write_results(
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
     explaining = explain_by_concepts(scorers, learned.of("train"), observations)
-    records = [asdict(record) for record in _measure(scored, base, explaining, judgements, config, progress)]
+    measured = _measure(scored, base, explaining, judgements, config, progress)
+    records = [asdict(record) for record in measured]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
-    explained = [asdict(found) for found in explain(scored, observations, scorers, pieces)]
+    told = explain(scored, observations, scorers, pieces)
+    if judgements is not None and config.text:
+        told += _confident_errors(scored, judgements, measured, observations)
+    explained = [asdict(found) for found in told]
     given = CheckInput(
         scored,
         columns,
@@ -163,6 +169,20 @@ def _measure(
             else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
         )
     return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *kept, *errors]
+
+
+def _confident_errors(
+    scored: ScoredBenchmark,
+    judgements: Judgements,
+    measured: Sequence[MetricRecord],
+    observations: Observations,
+) -> list[Explanation]:
+    found = answers_of(observations)
+    if found is None:
+        return []
+    answers = dict(zip(found["sample_id"].to_pylist(), found["text"].to_pylist(), strict=True))
+    ids = observations.samples["sample_id"].to_pylist()
+    return confident_errors(scored, judgements, measured, ids, answers)
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:

@@ -103,6 +103,29 @@ class Run:
             return CORRECTNESS.empty_table().to_pandas()
         return read_table(path, CORRECTNESS).to_pandas()
 
+    def answers(self) -> pd.DataFrame:
+        """The tuned model's answers: one row a sample that it was asked, of every split, with the verdict.
+
+        Columns: `sample_id, split, text, finish, status, reason, correct`; `text` is None where the run keeps none.
+
+        Raises:
+            ConfigError: the run asked for no answers.
+            StoreError: the store no longer has them.
+        """
+        from llmood.answers import answers_of
+        from llmood.engines.observations import Observations
+        from llmood.engines.store import Store
+
+        samples = read_there(self.folder / "samples.parquet", SAMPLES, self._not_there)
+        index = read_there(self.folder / "observations/index.parquet", INDEX, self._not_there)
+        found = answers_of(Observations(samples, index, Store()))
+        if found is None:
+            raise ConfigError(
+                f"{self.folder}: the run asked for no answers", hint="'correctness: task' asks for them"
+            )
+        verdicts = self.correctness().set_index("sample_id")["correct"]
+        return found.to_pandas().assign(correct=lambda rows: rows["sample_id"].map(verdicts))
+
     def metrics(self) -> pd.DataFrame:
         """One row a record of `metrics.json`."""
         import pandas as pd

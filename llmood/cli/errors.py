@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import typer
 
 from llmood import interrupts
+from llmood.cli import INTERRUPTED
 from llmood.cli.terminal import printable
 from llmood.errors import SHORTER, ConfigError, LlmoodError
 
-INTERRUPTED = 130
 FAILED = 1
 GATE_MISSED = 3
 

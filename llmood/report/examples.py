@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmood.clean import clean
+from llmood.questions.confident_errors import KIND as CONFIDENT
 from llmood.questions.mistakes import FALSE_ALARMS, MISSES, highest, lowest
 from llmood.report.read import RunFiles
 from llmood.report.text import MAX_TEXT, score, shorten
@@ -55,6 +56,8 @@ class Example:
         rest: how many characters even `full` leaves out.
         telling: one for each scorer that says what tokens add; none in a run that keeps no text.
         nearest: one for each scorer that has neighbours; none in a run that keeps no text.
+        answer: what was answered, where that is told.
+        references: what would have been right.
     """
 
     sample_id: str
@@ -67,6 +70,8 @@ class Example:
     rest: int
     nearest: list[Nearest]
     telling: list[Telling]
+    answer: str | None = None
+    references: str | None = None
 
 
 def false_alarms(run: RunFiles, scorer: str) -> list[Example]:
@@ -78,6 +83,32 @@ def false_alarms(run: RunFiles, scorer: str) -> list[Example]:
 def misses(run: RunFiles, scorer: str, ood_task: str) -> list[Example]:
     """The OOD samples with the lowest scores."""
     return _examples(run, scorer, lowest(run.scores[scorer], run.rows(ood_task), MISSES))
+
+
+def confident_errors(run: RunFiles) -> tuple[str, list[Example]] | None:
+    """The wrong answers to ID samples that a scorer is surest of, and that scorer; None where none are told."""
+    told = [record for record in run.explanations if record["kind"] == CONFIDENT and record["text"]]
+    if not told or run.samples is None:
+        return None
+    places = {name: row for row, name in enumerate(run.samples["sample_id"].to_pylist())}
+    scorer = told[0]["scorer"]
+    found = []
+    for record in told:
+        row = places.get(record["sample_id"])
+        if row is None or scorer not in run.scores:
+            continue
+        references = run.samples["references"][row].as_py() or []
+        example = _example(run, row, float(run.scores[scorer][row]))
+        found.append(
+            replace(
+                example,
+                nearest=[],
+                telling=[],
+                answer=shorten(clean(record["text"])),
+                references=shorten(clean(" / ".join(references))) or None,
+            )
+        )
+    return scorer, found
 
 
 def _examples(run: RunFiles, scorer: str, rows: NDArray[np.int64]) -> list[Example]:

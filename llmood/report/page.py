@@ -19,7 +19,7 @@ from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.concepts import concepts_part
 from llmood.report.errors import errors_part
-from llmood.report.examples import Example, false_alarms, misses
+from llmood.report.examples import Example, confident_errors, false_alarms, misses
 from llmood.report.familiarity import familiarity_part
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
@@ -123,6 +123,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "familiarity": familiarity_part(run, prefix),
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
+        "confident_errors": confident_errors(run),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),
         "length": length_table(run) if run.records else None,

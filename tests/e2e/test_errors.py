@@ -12,6 +12,8 @@ import pytest
 
 import llmood as package
 from llmood.engines.fake import LEXICON
+from llmood.errors import ConfigError
+from llmood.report import render_report
 from tests.task_files import write_jsonl
 from tests.worlds import World, llmood, no_model_runs, refused, tree, write_world
 
@@ -441,3 +443,41 @@ def test_compare_and_model_card_still_read_detection(world: World, tmp_path: Pat
         assert record["params"]["a"]["value"] == wanted[record["scorer"], record["ood_task"]]
     card = llmood("report", made.folder, "--model-card")
     assert card.code == 0, card
+
+
+def test_answers_are_read_beside_their_verdicts(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    answers = made.answers()
+    table = {row["sample_id"]: row for row in judged(made)}
+    assert list(answers["sample_id"]) == list(made.samples()["sample_id"])
+    assert set(answers["text"]) <= set(LEXICON)
+    assert all(row.correct is table[row.sample_id]["correct"] for row in answers.itertuples())
+    silent = llmood("run", world.config, "--set", "correctness=none", "-o", tmp_path / "silent")
+    assert silent.code == 0, silent
+    with pytest.raises(ConfigError, match="asked for no answers"):
+        package.Run(tmp_path / "silent").answers()
+
+
+def test_the_surest_wrong_answers_stand_in_the_report(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    told = [
+        each
+        for each in json.loads((made.folder / "explanations.json").read_text(encoding="utf-8"))
+        if each["kind"] == "answer"
+    ]
+    found = [r for r in errors(made) if (r["metric"], r["population"], r["slice"]) == ("auroc", "id", None)]
+    best = max((r for r in found if r["scorer"] not in ("length", "random")), key=lambda r: r["value"])
+    assert {each["scorer"] for each in told} == {best["scorer"]}
+    scores, answers = made.scores(), made.answers().set_index("sample_id")
+    own = scores[scores.scorer == best["scorer"]].set_index("sample_id")["score"]
+    samples = made.samples()
+    of_id = set(samples[samples.population == "id"].sample_id)
+    wrong = [name for name, correct in answers["correct"].items() if correct is False and name in of_id]
+    spoken = [name for name in sorted(wrong, key=lambda name: own[name])[:8] if answers["text"][name]]
+    assert [each["sample_id"] for each in told] == spoken
+    assert all(each["text"] == answers["text"][each["sample_id"]] for each in told)
+    page = render_report([made.folder])
+    assert f"that <code>{best['scorer']}</code> is surest of" in page
+    private = run(world, tmp_path / "private", "--no-text")
+    path = private.folder / "explanations.json"
+    assert not path.exists() or "answer" not in {e["kind"] for e in json.loads(path.read_text("utf-8"))}
