@@ -42,6 +42,8 @@ from llmood.scoring import check_verdicts
 from llmood.tasks import find_benchmark
 from llmood.tokenise import PlannedTask, tokenise, without_text, without_values
 
+CALIBRATED: Split = "calibration"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -119,12 +121,19 @@ class Plan:
         }
 
 
-def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequence[Path] = ()) -> Plan:
+def make_plan(
+    config: RunConfig,
+    *,
+    folder: Path | None = None,
+    include: Sequence[Path] = (),
+    measured: bool = True,
+) -> Plan:
     """Resolve a configuration.
 
     Args:
         folder: where the configuration's relative paths start.
         include: folders with further tasks and benchmarks.
+        measured: whether the test rows and OOD tasks are observed; else the ID task's `calibration` rows are.
 
     Raises:
         ConfigError: any mistake that can be found without a model, with its place and remedy.
@@ -149,13 +158,16 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         if isinstance(config.benchmark, BenchmarkSpec)
         else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
     )
-    further = {} if choosing is None else {"equivalence.threshold": CHOSEN}
+    further: dict[str, Split] = {} if choosing is None else {"equivalence.threshold": CHOSEN}
+    if not measured:
+        benchmark = benchmark.model_copy(update={"ood": ()})
+        further["calibration"] = CALIBRATED
     tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include, further=further)
     prompts, samples = tokenise(tasks, engine, config)
     if asked:
         chat = any(prompt.chat for prompt in prompts)
         readers = replace(readers, judge=JudgeReader(engine, asked[0], chat=chat))
-    splits = capture_splits(needing, response, EVALUATED)
+    splits = capture_splits(needing, response, EVALUATED if measured else CALIBRATED)
     judging = make_judging(
         config.correctness,
         [{"name": task.name, "correctness": task.loaded.spec.correctness} for task in tasks],
