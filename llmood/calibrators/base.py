@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from inspect import getdoc, signature
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -194,6 +195,20 @@ def is_of(kind: type, value: Any) -> bool:
 
 
 calibrators: Registry[type[Calibrator]] = Registry("calibrator", "llmood.calibrators", "llmood.calibrators")
+
+
+def described(calibrator: type[Calibrator]) -> tuple[str, str, str]:
+    """What lists show of one: what it reads, its arguments, and the first line of its docstring.
+
+    >>> described(calibrators.get("histogram"))[:2]
+    ('a score', 'bins=10')
+    """
+    reads = "scores of several scorers" if calibrator.many_scores else "a score"
+    if calibrator.reads_probability:
+        reads = "a probability of being right"
+    arguments = ", ".join(f"{one.name}={one.default}" for one in signature(calibrator).parameters.values())
+    return reads, arguments, (getdoc(calibrator) or "").partition("\n")[0]
+
 
 C = TypeVar("C", bound=type[Calibrator])
 
