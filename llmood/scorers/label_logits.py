@@ -13,7 +13,7 @@ from llmood.engines.observations import Block
 from llmood.measures.logit_scores import energy, max_logit_uncertainty, max_softmax_uncertainty
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec, Scores
-from llmood.scorers.base import Scorer, register, with_reasons
+from llmood.scorers.base import Probability, Scorer, register, with_reasons
 from llmood.scorers.spans import status_of
 
 LETTERS = "A|B|C|D"
@@ -71,6 +71,8 @@ class LabelMaxSoftmax(OfLabels):
     Args:
         labels: as in `OfLabels`.
     """
+
+    probability: ClassVar[Probability | None] = "complement"  # a greedy answer is the likeliest label
 
     def of_logits(self, logits: Floats) -> Floats:
         return max_softmax_uncertainty(logits)
