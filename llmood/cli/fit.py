@@ -55,6 +55,13 @@ def command(
             rich_help_panel=PROMISE,
         ),
     ] = None,
+    calibrator: Annotated[
+        str,
+        typer.Option(
+            help="Makes a confidence of the score, where answers are judged: platt, isotonic, histogram.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = "platt",
     sets: options.Set = None,
     limit: options.Limit = None,
     seed: options.Seed = None,
@@ -71,12 +78,13 @@ def command(
 
     overrides = options.overrides_of(sets, limit=limit, seed=seed, no_text=no_text)
     given = {"false_alarms": false_alarms, "delta": delta}
-    targets = Targets.of(**{name: value for name, value in given.items() if value is not None})
+    targets = Targets(**{name: value for name, value in given.items() if value is not None})
     arguments: dict[str, Any] = {
         "overrides": overrides,
         "include": include_path or [],
         "scorers": scorer or [],
         "targets": targets,
+        "calibrator": calibrator,
     }
     if dry_run:
         check_free(output_dir)
@@ -90,6 +98,7 @@ def command(
 
 
 def _print(detector: Detector, *, as_json: bool) -> None:
+    from llmood.detector.card import confidence_of
     from llmood.detector.folder import CARD
     from llmood.detector.targets import range_of
 
@@ -112,6 +121,7 @@ def _print(detector: Detector, *, as_json: bool) -> None:
     say(f"fitted on {data['halves']['thresholds']} of {data['rows']} calibration rows of {data['task']}")
     for threshold in content.thresholds:
         say(f"\n{threshold.guarantee}\n{range_of(threshold)}")
+    say(f"\nconfidence: {confidence_of(data['confidence'])}")
     for reason, rows in data["unscored"].items():
         say(f"warning: {rows} calibration rows have no score: {reason}")
     if data["rejects"]:

@@ -39,6 +39,7 @@ def _parts(content: Content) -> Iterator[str]:
     yield "## What it promises"
     for threshold in content.thresholds:
         yield f"**{plain(threshold.guarantee)}**\n{plain(range_of(threshold))}"
+    yield f"Confidence that the answer is right: {plain(confidence_of(data['confidence']))}."
     yield "## What it doesn't promise"
     yield NOT_PROMISED
     yield "## What it was fitted on"
@@ -51,6 +52,13 @@ def _parts(content: Content) -> Iterator[str]:
     )
     yield "## Records"
     yield _records(content)
+
+
+def confidence_of(said: Mapping[str, Any]) -> str:
+    """What is to be said of a detector's confidences, without a full stop."""
+    if said["calibrator"] is None:
+        return f"none: {said['reason']}"
+    return f"by {said['calibrator']}, from {said['rows']} judged answers, {said['right']} of them right"
 
 
 def _scorers(content: Content) -> str:

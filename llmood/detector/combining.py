@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from llmood.measures import split_conformal
+from llmood.measures.token_statistics import Floats
 
 
 def p_values(scores: Floats, calibration: Floats) -> Floats:
-    """The share of calibration scores that are as high: (1 + #{c ≥ s}) / (n + 1), float64 (n,); NaN stays NaN.
-
-    Args:
-        calibration: sorted, without NaN. Ties count against the score: no p-value is too small.
-    """
-    below = np.searchsorted(calibration, scores, side="left")
-    found = (1.0 + len(calibration) - below) / (len(calibration) + 1.0)
-    return np.where(np.isnan(scores), np.nan, found)
+    """Conformal p-values among calibration scores, float64 (n,); NaN stays NaN."""
+    found = np.full(len(scores), np.nan)
+    there = ~np.isnan(scores)
+    found[there] = split_conformal.p_values(scores[there], calibration)
+    return found
 
 
 def own_p_values(scores: Floats) -> Floats:

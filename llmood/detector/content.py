@@ -10,17 +10,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from llmood.calibrators import Calibrator
 from llmood.config import RunConfig
 from llmood.detector.combining import combined, p_values
+from llmood.detector.confidence import confidences
 from llmood.detector.form import Form
-from llmood.detector.targets import FALSE_ALARMS, Threshold
+from llmood.detector.targets import FALSE_ALARMS
+from llmood.measures.threshold import Threshold
+from llmood.measures.token_statistics import Floats
 from llmood.records import FAILED, OK
 from llmood.scorers.artefacts import Origin
 from llmood.scorers.base import Scorer
 from llmood.scoring import ScorerColumn
 
 Stage = Literal["pre", "post"]
-Floats = NDArray[np.float64]
 CALIBRATORS, THRESHOLDS = "calibrators", "thresholds"  # the halves of the calibration rows
 SCORE = "score"
 ANSWER = "answer_"  # how the columns begin that say whether to answer
@@ -39,6 +42,7 @@ class Content:
         config: of the run that it was fitted by, with the models where they were.
         models: role → name, path, identity and tokenizer of the models that it reads.
         data: what it was fitted on: task, rows, groups, digest.
+        calibrator: of its score, to the confidence that the answer is right; None where no answer was judged.
         end: the token that ended the calibration rows' answers.
         origins: of each scorer that learned, what it learned from.
     """
@@ -53,6 +57,7 @@ class Content:
     captures: Sequence[str]
     form: Form
     data: Mapping[str, Any]
+    calibrator: Calibrator | None = None
     end: int | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
@@ -96,7 +101,7 @@ class Content:
             told = (above if alarm else ~above).astype(object)
             told[~there] = None
             found["flag" if alarm else f"{ANSWER}{threshold.target}"] = told
-        found["confidence"] = np.full(len(there), np.nan)
+        found["confidence"] = confidences(self.calibrator, score.values)
         return found
 
 

@@ -13,9 +13,9 @@ from llmood.detector.content import Content
 from llmood.detector.folder import read_detector, write_detector
 from llmood.detector.models import check_same, engines_differ, with_paths
 from llmood.detector.observing import Watch, make_watch
-from llmood.detector.targets import Threshold
 from llmood.detector.verdicts import Verdicts
 from llmood.engines.store import Store
+from llmood.measures.threshold import Threshold
 from llmood.scorers.artefact_folder import identities
 from llmood.strict import parse
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.detector.combining import combined, own_p_values
+from llmood.detector.confidence import DEFAULT, check_calibrator, end_of_answers, fit_confidence
 from llmood.detector.content import CALIBRATORS, SCORE, THRESHOLDS, Content, combine, joined
 from llmood.detector.detector import Detector
 from llmood.detector.folder import check_free
@@ -22,6 +23,7 @@ from llmood.detector.form import form_of
 from llmood.detector.models import needed_models
 from llmood.detector.observing import check_no_shots, reads_answers, reads_turns, reads_words_only
 from llmood.detector.targets import Targets
+from llmood.engines.captures import RESPONSE
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, EngineError
@@ -51,6 +53,7 @@ class FitPlan:
     plan: Plan
     scorers: tuple[str, ...]
     targets: Targets
+    calibrator: str
     folder: Path | None
 
     @property
@@ -75,16 +78,18 @@ def plan_fit(
     include: Sequence[Path] = (),
     scorers: Sequence[str] = (),
     targets: Targets | None = None,
+    calibrator: str = DEFAULT,
 ) -> FitPlan:
     """Resolve what is to be fitted: see `fit_detector`."""
     targets = targets or Targets()
+    check_calibrator(calibrator)
     parsed, folder, name = load_config(config, overrides)
     chosen, parsed = _choose(parsed, scorers)
     plan = make_plan(parsed, folder=folder, include=include, measured=False)
     own = {each: plan.scorers[each] for each in chosen}
     check_no_shots(own)
     _check_words(own, parsed)
-    found = FitPlan(Path(name).name.removesuffix(".yaml"), plan, chosen, targets, folder)
+    found = FitPlan(Path(name).name.removesuffix(".yaml"), plan, chosen, targets, calibrator, folder)
     targets.check(found.rows.get(THRESHOLDS, 0))
     return found
 
@@ -97,6 +102,7 @@ def fit_detector(
     include: Sequence[Path] = (),
     scorers: Sequence[str] = (),
     targets: Targets | None = None,
+    calibrator: str = DEFAULT,
     progress: Progress | None = None,
 ) -> Detector:
     """Fit a detector by a run's configuration: its models, its scorers, and the calibration rows of its ID task.
@@ -108,6 +114,7 @@ def fit_detector(
         include: folders with further tasks and benchmarks.
         scorers: which of the configuration's scorers, or others; several are combined. By default its first.
         targets: what to promise; by default false alarms at most 0.05.
+        calibrator: makes confidences of scores, where answers to calibration rows are judged.
         progress: shows how far it is; silent by default.
 
     Raises:
@@ -118,7 +125,9 @@ def fit_detector(
     if output_dir is not None:
         check_free(Path(output_dir))
     progress.say("reading the task")
-    planned = plan_fit(config, overrides=overrides, include=include, scorers=scorers, targets=targets)
+    planned = plan_fit(
+        config, overrides=overrides, include=include, scorers=scorers, targets=targets, calibrator=calibrator
+    )
     detector = Detector(execute_fit(planned, progress))
     return detector if output_dir is None else detector.save(output_dir)
 
@@ -142,18 +151,20 @@ def execute_fit(planned: FitPlan, progress: Progress) -> Content:
     calibration = observations.of(CALIBRATED)
     columns = score_all(calibration, chosen)
     _check_failed(columns)
-    return _content(planned, observations, calibration.samples, columns)
+    return _content(planned, observations, columns)
 
 
-def _content(
-    planned: FitPlan, observations: Observations, samples: pa.Table, columns: Sequence[ScorerColumn]
-) -> Content:
+def _content(planned: FitPlan, observations: Observations, columns: Sequence[ScorerColumn]) -> Content:
     plan, chosen = planned.plan, planned.chosen
     needs = [spec for scorer in chosen.values() for spec in scorer.needs]
+    rows = observations.of(CALIBRATED)
+    samples = rows.samples
     halves = np.array(_halves(samples))
     calibration, score = _ranked(columns, halves)
     there = ~np.isnan(score.values)
     calibration[f"{SCORE}/{THRESHOLDS}"] = np.sort(score.values[there & (halves == THRESHOLDS)])
+    first = halves == CALIBRATORS
+    calibrator, confidence = fit_confidence(planned.calibrator, score.values[first], rows.correct()[first])
     task = plan.tasks[0]
     described = plan.describe()
     models = needed_models(plan.config.models, needs, planned.folder)
@@ -192,13 +203,22 @@ def _content(
             "unscored": dict(sorted(Counter(map(str, score.reasons[~there])).items())),
             "rejects": len(planned.rejects),
             "halves": {half: int((there & (halves == half)).sum()) for half in (CALIBRATORS, THRESHOLDS)},
+            "confidence": confidence,
             "digest": digest(
                 sorted(zip(samples["sample_id"].to_pylist(), samples["prompt_hash"].to_pylist(), strict=True))
             ),
         },
-        None,
+        calibrator,
+        _end(plan, rows) if reads_answers(needs) else None,
         origins,
     )
+
+
+def _end(plan: Plan, rows: Observations) -> int | None:
+    spec = next((spec for spec in plan.captures if spec.kind == RESPONSE and not spec.is_derived), None)
+    if spec is None:
+        return None
+    return end_of_answers(rows, spec, plan.engine.tokenizer(spec.model).end_ids)
 
 
 def _ranked(

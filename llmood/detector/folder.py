@@ -19,14 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from llmood.calibrators import Calibrator, calibrators
 from llmood.config import RunConfig
 from llmood.config_file import recorded_config
 from llmood.detector.card import card_of
 from llmood.detector.content import Content, Stage
 from llmood.detector.form import Form
-from llmood.detector.targets import Threshold
 from llmood.errors import ConfigError, StoreError
 from llmood.identity import digest, digest_bytes
+from llmood.measures.threshold import Threshold
 from llmood.scorers.artefact_folder import SCORERS, safe_name
 from llmood.scorers.artefact_packing import pack, state_of, unpack
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, load_scorer, read_own_file, save_scorer
@@ -55,6 +56,7 @@ class Kinds(BaseModel):
     captures: list[str]
     form: dict[str, Any]
     data: dict[str, Any]
+    calibrator: dict[str, Any] | None
     end: int | None
     files: dict[str, str]
 
@@ -135,6 +137,7 @@ def _write(folder: Path, content: Content) -> None:
         "captures": list(content.captures),
         "form": content.form.to_json(),
         "data": content.data,
+        "calibrator": None if content.calibrator is None else content.calibrator.state(),
         "end": content.end,
         "files": {name: digest_bytes((folder / name).read_bytes()) for name in names},
     }
@@ -171,9 +174,14 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         record["captures"],
         Form.from_json(record["form"]),
         record["data"],
+        _calibrator(record["calibrator"]),
         record["end"],
         origins,
     )
+
+
+def _calibrator(state: Mapping[str, Any] | None) -> Calibrator | None:
+    return None if state is None else calibrators.get(state["calibrator"]).from_state(state)
 
 
 def _arrays(path: Path, content: bytes) -> dict[str, NDArray[np.float64]]:
