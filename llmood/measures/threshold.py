@@ -10,6 +10,9 @@ from typing import Any, Literal, Self, get_args
 from numpy.typing import ArrayLike
 
 from llmood.measures import split_conformal
+from llmood.measures.conformal_risk import risk_threshold
+from llmood.measures.learn_then_test import STARTS, cautious_thresholds, learn_then_test
+from llmood.measures.pac_threshold import pac_rank, pac_threshold
 
 Target = Literal["false_alarms", "wrong_answered", "error_among_answered"]
 
@@ -50,6 +53,48 @@ class Threshold:
         value = split_conformal.threshold(known, alpha)
         low, high = split_conformal.beta_range(len(known), alpha, level)
         return cls("false_alarms", alpha, None, value, len(known), low, high, level)
+
+    @classmethod
+    def false_alarms_for_most(
+        cls, calibration: ArrayLike, alpha: float, delta: float, *, level: float = 0.9
+    ) -> Self:
+        """At most α of what is drawn like the calibration rows is flagged, for all but δ of calibration sets.
+
+        Raises:
+            TooFewError: α is smaller than 1 − δ^(1/n).
+        """
+        known = split_conformal.checked(calibration)
+        value = pac_threshold(known, alpha, delta)
+        low, high = split_conformal.beta_quantiles(len(known), pac_rank(len(known), alpha, delta), level)
+        return cls("false_alarms", alpha, delta, value, len(known), low, high, level)
+
+    @classmethod
+    def wrong_answered(cls, scores: ArrayLike, wrong: ArrayLike, alpha: float) -> Self:
+        """At most α of all questions are answered, and wrongly, on average over calibration sets.
+
+        Raises:
+            TooFewError: α is smaller than 1/(n + 1).
+        """
+        value = risk_threshold(scores, wrong, alpha)
+        return cls("wrong_answered", alpha, None, value, len(split_conformal.checked(scores)))
+
+    @classmethod
+    def error_among_answered(
+        cls, scores: ArrayLike, wrong: ArrayLike, alpha: float, delta: float, *, other: ArrayLike
+    ) -> Self:
+        """At most α of the answers that are given are wrong, for all but δ of calibration sets.
+
+        Args:
+            other: (l,) scores of other rows, of the half that calibrators are fitted on: from them the thresholds come
+                that are tested.
+
+        Raises:
+            TooFewError: α is smaller than what n right answers would show.
+        """
+        n = len(split_conformal.checked(scores))
+        levels = cautious_thresholds(other, n, alpha, delta)
+        value = learn_then_test(scores, wrong, alpha, delta, levels, starts=min(STARTS, len(levels)))
+        return cls("error_among_answered", alpha, delta, value, n)
 
     @property
     def guarantee(self) -> str:

@@ -49,3 +49,31 @@ def test_another_state_is_refused(change: dict[str, Any], reason: str) -> None:
     state = Threshold.false_alarms(np.arange(19.0), 0.05).to_json()
     with pytest.raises(ValueError, match=reason):
         Threshold.from_json(state | change)
+
+
+def test_false_alarms_for_most() -> None:
+    made = Threshold.false_alarms_for_most(np.arange(45.0), 0.05, 0.1)
+    assert (made.target, made.delta, made.value) == ("false_alarms", 0.1, 44.0)
+    # Beta with (1, 45): above α in at most δ of calibration sets.
+    assert (made.low, made.high) == pytest.approx((1 - 0.95 ** (1 / 45), 1 - 0.05 ** (1 / 45)))
+    assert made.guarantee == (
+        "At most 5 % of the questions that are drawn like the calibration rows are flagged, "
+        "for all but 10 % of calibration sets."
+    )
+
+
+def test_wrong_answered() -> None:
+    made = Threshold.wrong_answered(np.arange(9.0), np.zeros(9, dtype=bool), 0.1)
+    assert (made.target, made.value, made.low) == ("wrong_answered", np.inf, None)
+    assert "are answered wrongly, on average" in made.guarantee
+
+
+def test_error_among_answered() -> None:
+    generator = np.random.default_rng(1)
+    scores, other = generator.random(500), generator.random(500)
+    made = Threshold.error_among_answered(scores, scores > 0.8, 0.1, 0.1, other=other)
+    assert 0.75 < made.value < 0.9
+    assert made.guarantee.startswith("At most 10 % of the answers that are given are wrong, on questions")
+    none = Threshold.error_among_answered(scores, scores > -1, 0.1, 0.1, other=other)
+    assert none.value == -np.inf
+    assert none.to_json()["value"] == "-inf"
