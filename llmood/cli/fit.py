@@ -55,6 +55,21 @@ def command(
             rich_help_panel=PROMISE,
         ),
     ] = None,
+    wrong_answered: Annotated[
+        float | None,
+        typer.Option(
+            help="Of all rows like the calibration rows, answer at most this share wrongly (answers are judged).",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
+    error_among_answered: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the answers that are given, at most this share is wrong, for all but delta (or 0.1) of "
+            "calibration sets.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
     calibrator: Annotated[
         str,
         typer.Option(
@@ -77,7 +92,12 @@ def command(
     from llmood.detector.targets import Targets
 
     overrides = options.overrides_of(sets, limit=limit, seed=seed, no_text=no_text)
-    given = {"false_alarms": false_alarms, "delta": delta}
+    given = {
+        "false_alarms": false_alarms,
+        "delta": delta,
+        "wrong_answered": wrong_answered,
+        "error_among_answered": error_among_answered,
+    }
     targets = Targets(**{name: value for name, value in given.items() if value is not None})
     arguments: dict[str, Any] = {
         "overrides": overrides,

@@ -90,6 +90,7 @@ def plan_fit(
     check_no_shots(own)
     _check_words(own, parsed)
     found = FitPlan(Path(name).name.removesuffix(".yaml"), plan, chosen, targets, calibrator, folder)
+    _check_judged(found)
     targets.check(found.rows.get(THRESHOLDS, 0))
     return found
 
@@ -162,9 +163,13 @@ def _content(planned: FitPlan, observations: Observations, columns: Sequence[Sco
     halves = np.array(_halves(samples))
     calibration, score = _ranked(columns, halves)
     there = ~np.isnan(score.values)
-    calibration[f"{SCORE}/{THRESHOLDS}"] = np.sort(score.values[there & (halves == THRESHOLDS)])
-    first = halves == CALIBRATORS
-    calibrator, confidence = fit_confidence(planned.calibrator, score.values[first], rows.correct()[first])
+    first, second = halves == CALIBRATORS, there & (halves == THRESHOLDS)
+    calibration[f"{SCORE}/{THRESHOLDS}"] = np.sort(score.values[second])
+    correct = rows.correct()
+    calibrator, confidence = fit_confidence(planned.calibrator, score.values[first], correct[first])
+    thresholds = planned.targets.thresholds(
+        score.values[second], correct[second], score.values[first & there]
+    )
     task = plan.tasks[0]
     described = plan.describe()
     models = needed_models(plan.config.models, needs, planned.folder)
@@ -182,7 +187,7 @@ def _content(planned: FitPlan, observations: Observations, columns: Sequence[Sco
         planned.name,
         "post" if reads_answers(needs) else "pre",
         chosen,
-        planned.targets.thresholds(calibration[f"{SCORE}/{THRESHOLDS}"]),
+        thresholds,
         calibration,
         plan.config.model_copy(update={"models": models}),
         identities(described, [*models.by_role, *(r for r in ("nli", "encoder") if getattr(models, r))]),
@@ -283,6 +288,18 @@ def _check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
             f"scorers: {learning} keeps words of train in the detector, and this configuration keeps none (--no-text)",
             hint="leave it out, or keep the text",
         )
+
+
+def _check_judged(planned: FitPlan) -> None:
+    """Refuse a promise about wrong answers where nothing tells which are wrong."""
+    plan, option = planned.plan, planned.targets.needs_verdicts
+    answered = any(spec.kind == RESPONSE and not spec.is_derived for spec in plan.captures)
+    if option is None or (plan.judging is not None and (answered or plan.judging.labels is not None)):
+        return
+    raise ConfigError(
+        f"{option}: takes answers that are known to be right or wrong, and none is judged here",
+        hint="--set correctness=task has answers given and judged; rows need references, choices or labels",
+    )
 
 
 def _check_failed(columns: Sequence[ScorerColumn]) -> None:
