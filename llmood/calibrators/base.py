@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from inspect import getdoc, signature
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -72,7 +73,7 @@ class Calibrator(ABC):
             raise CalibrationError("all scores are equal: nothing tells right answers from wrong ones")
         # Sums depend on the order of their terms: one order for all.
         order = np.lexsort((right, *np.atleast_2d(rows.T)[::-1]))
-        self._learn(rows[order], right[order])
+        self.learn(rows[order], right[order])
         return self
 
     def confidence(self, scores: ArrayLike) -> Floats:
@@ -84,7 +85,7 @@ class Calibrator(ABC):
         """
         if not self._fitted():
             raise NotFittedError(f"the calibrator '{self.id}' was not fitted")
-        return self._confidence(np.clip(self._checked(scores), -LARGEST, LARGEST))
+        return self.confidences(np.clip(self._checked(scores), -LARGEST, LARGEST))
 
     @property
     def least_rows(self) -> int:
@@ -107,7 +108,7 @@ class Calibrator(ABC):
         if state.get("calibrator") != cls.id:
             raise StoreError(f"{state.get('calibrator')!r} is not the state of the calibrator '{cls.id}'")
         made = cls.__new__(cls)
-        kinds = cls._kinds()
+        kinds = cls.kinds()
         if state.keys() - {"calibrator"} != kinds.keys():
             raise StoreError(f"the state of '{cls.id}' holds {sorted(kinds)}, not {sorted(state)}")
         for name, kind in kinds.items():
@@ -120,16 +121,16 @@ class Calibrator(ABC):
 
     @classmethod
     @abstractmethod
-    def _kinds(cls) -> Mapping[str, type]:
+    def kinds(cls) -> Mapping[str, type]:
         """What the state holds: float, int, or list (of finite floats)."""
 
     @abstractmethod
-    def _learn(self, scores: Floats, correct: NDArray[np.bool_]) -> None:
+    def learn(self, scores: Floats, correct: NDArray[np.bool_]) -> None:
         """Learn from finite scores, not all equal, in ascending order, and both kinds of answers."""
 
     @abstractmethod
-    def _confidence(self, scores: Floats) -> Floats:
-        """Of finite scores."""
+    def confidences(self, scores: Floats) -> Floats:
+        """Of finite scores, (n,)."""
 
     def check_state(self) -> None:  # noqa: B027 - what each number is by itself was looked at already
         """Refuse a state that `fit` can't have learned.
@@ -139,7 +140,7 @@ class Calibrator(ABC):
         """
 
     def _fitted(self) -> bool:
-        return self._kinds().keys() <= vars(self).keys()
+        return self.kinds().keys() <= vars(self).keys()
 
     def _checked(self, scores: ArrayLike) -> Floats:
         values = np.asarray(scores, dtype=np.float64)
@@ -194,6 +195,20 @@ def is_of(kind: type, value: Any) -> bool:
 
 
 calibrators: Registry[type[Calibrator]] = Registry("calibrator", "llmood.calibrators", "llmood.calibrators")
+
+
+def described(calibrator: type[Calibrator]) -> tuple[str, str, str]:
+    """What lists show of one: what it reads, its arguments, and the first line of its docstring.
+
+    >>> described(calibrators.get("histogram"))[:2]
+    ('a score', 'bins=10')
+    """
+    reads = "scores of several scorers" if calibrator.many_scores else "a score"
+    if calibrator.reads_probability:
+        reads = "a probability of being right"
+    arguments = ", ".join(f"{one.name}={one.default}" for one in signature(calibrator).parameters.values())
+    return reads, arguments, (getdoc(calibrator) or "").partition("\n")[0]
+
 
 C = TypeVar("C", bound=type[Calibrator])
 

@@ -26,14 +26,14 @@ class Isotonic(Calibrator):
     values_: list[float]
 
     @classmethod
-    def _kinds(cls) -> Mapping[str, type]:
+    def kinds(cls) -> Mapping[str, type]:
         return {"knots_": list, "values_": list}
 
-    def _learn(self, scores: Floats, correct: NDArray[np.bool_]) -> None:
+    def learn(self, scores: Floats, correct: NDArray[np.bool_]) -> None:
         curve = fit_isotonic(scores, correct)
         self.knots_, self.values_ = curve.knots.tolist(), curve.values.tolist()
 
-    def _confidence(self, scores: Floats) -> Floats:
+    def confidences(self, scores: Floats) -> Floats:
         return isotonic_confidence(scores, IsotonicCurve(np.array(self.knots_), np.array(self.values_)))
 
     def check_state(self) -> None:

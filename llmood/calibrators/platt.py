@@ -28,16 +28,16 @@ class Platt(Calibrator):
     bias_: float
 
     @classmethod
-    def _kinds(cls) -> Mapping[str, type]:
+    def kinds(cls) -> Mapping[str, type]:
         return dict.fromkeys(("center_", "scale_", "slope_", "bias_"), float)
 
-    def _learn(self, scores: Floats, correct: NDArray[np.bool_]) -> None:
+    def learn(self, scores: Floats, correct: NDArray[np.bool_]) -> None:
         try:
             self.center_, self.scale_, self.slope_, self.bias_ = fit_platt(scores, correct)
         except ValueError as error:
             raise CalibrationError(str(error)) from error
 
-    def _confidence(self, scores: Floats) -> Floats:
+    def confidences(self, scores: Floats) -> Floats:
         curve = PlattCurve(self.center_, self.scale_, self.slope_, self.bias_)
         return platt_confidence(scores, curve)
 

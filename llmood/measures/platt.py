@@ -75,6 +75,4 @@ def fit_platt(scores: Floats, correct: NDArray[np.bool_]) -> PlattCurve:
 
 def platt_confidence(scores: Floats, curve: PlattCurve) -> Floats:
     """P(right), float64 (n,), inside (0, 1)."""
-    if curve.slope == 0.0:
-        return probability(np.full(len(scores), curve.bias))
     return probability(curve.slope * standardised(scores, curve.center, curve.scale) + curve.bias)

@@ -190,12 +190,14 @@ def test_any_scores_at_all(kind: type[Calibrator], drawn: st.DataObject) -> None
     values = st.floats(*reach, allow_nan=False) | st.sampled_from([0.0, 0.25, 1.0])
     scores = np.array(drawn.draw(st.lists(values, min_size=count, max_size=count)))
     correct = np.array(drawn.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
-    assume(correct.any() and not correct.all())
+    assume(correct.any() and not correct.all() and len(set(scores.tolist())) > 1)
     rows = np.column_stack([scores, scores[::-1]]) if kind.many_scores else scores
     try:
         fitted = kind().fit(rows, correct)
     except CalibrationError:
-        return  # a reason, and never a number that is none
+        # What separates right from wrong answers has no best curve of these; the others take anything.
+        assert kind.reads_probability
+        assume(False)
     found = fitted.confidence(rows)
     assert ((found > 0) & (found < 1)).all()
     json.dumps(fitted.state(), allow_nan=False)
@@ -205,6 +207,6 @@ def test_any_scores_at_all(kind: type[Calibrator], drawn: st.DataObject) -> None
 
 def test_the_names_are_fixed() -> None:
     """Users' configurations name these."""
-    assert {"platt", "isotonic"} <= set(calibrators.names())
+    assert calibrators.names() == ["beta", "histogram", "isotonic", "logistic", "platt", "temperature"]
     with pytest.raises(UnknownNameError, match="did you mean 'platt'"):
         calibrators.get("plat")
