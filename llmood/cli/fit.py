@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from llmood.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from llmood.detector.detector import Detector
-    from llmood.detector.fitting import FitPlan
+    from llmood.detector.planning import FitPlan, Options
 
 NAME = "fit"
 EPILOG = """Examples:
@@ -71,12 +71,12 @@ def command(
         ),
     ] = None,
     calibrator: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Makes a confidence of the score, where answers are judged: platt, isotonic, histogram.",
+            help="Makes a confidence of the score, where answers are judged: platt (the default), isotonic, histogram.",
             rich_help_panel=PROMISE,
         ),
-    ] = "platt",
+    ] = None,
     sets: options.Set = None,
     limit: options.Limit = None,
     seed: options.Seed = None,
@@ -87,30 +87,25 @@ def command(
 ) -> None:
     """Fit a detector: the calibration rows of the ID task decide what it flags."""
     from llmood.cli.progress import Bars
-    from llmood.detector.fitting import fit_detector, plan_fit
+    from llmood.detector.fitting import fit_detector
     from llmood.detector.folder import check_free
-    from llmood.detector.targets import Targets
+    from llmood.detector.planning import plan_fit
 
-    overrides = options.overrides_of(sets, limit=limit, seed=seed, no_text=no_text)
-    given = {
+    chosen: Options = {
+        "overrides": options.overrides_of(sets, limit=limit, seed=seed, no_text=no_text),
+        "include": include_path or [],
+        "scorers": scorer or [],
+        "calibrator": calibrator,
         "false_alarms": false_alarms,
         "delta": delta,
         "wrong_answered": wrong_answered,
         "error_among_answered": error_among_answered,
     }
-    targets = Targets(**{name: value for name, value in given.items() if value is not None})
-    arguments: dict[str, Any] = {
-        "overrides": overrides,
-        "include": include_path or [],
-        "scorers": scorer or [],
-        "targets": targets,
-        "calibrator": calibrator,
-    }
     if dry_run:
         check_free(output_dir)
-        _print_plan(plan_fit(config, **arguments), output_dir, as_json=as_json)
+        _print_plan(plan_fit(config, **chosen), output_dir, as_json=as_json)
         return
-    detector = fit_detector(config, **arguments, output_dir=output_dir, progress=Bars())
+    detector = fit_detector(config, **chosen, output_dir=output_dir, progress=Bars())
     with reader_may_leave():
         _print(detector, as_json=as_json)
     if detector.content.data["rejects"]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmood.detector.content import CALIBRATORS, THRESHOLDS, Content
+from llmood.detector.content import Content
 from llmood.detector.targets import range_of
+from llmood.halves import CALIBRATORS, THRESHOLDS
 from llmood.markdown import code, plain, table
 
 STAGES = {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmood.calibration_config import CalibrationConfig
 from llmood.calibrators import CalibrationError, Calibrator, calibrators
 from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
@@ -17,6 +18,12 @@ DEFAULT = "platt"
 NOT_JUDGED = "no answer to a calibration row was judged ('correctness: task' has the model answer)"
 
 
+def default_calibrator(config: CalibrationConfig | None) -> str:
+    """The first of a configuration's calibrators that reads any score."""
+    names = () if config is None else config.calibrators
+    return next((name for name in names if not _reads_other(calibrators.get(name))), DEFAULT)
+
+
 def check_calibrator(name: str) -> None:
     """Refuse a calibrator that can't read a detector's one score.
 
@@ -24,12 +31,16 @@ def check_calibrator(name: str) -> None:
         ConfigError: there is none of that name, or it reads something else.
     """
     kind = calibrators.get(name, place="--calibrator")
-    if kind.reads_probability or kind.many_scores:
+    if _reads_other(kind):
         what = "several scores" if kind.many_scores else "a probability"
         raise ConfigError(
             f"--calibrator {name}: reads {what}, and a detector has one score",
             hint="'platt' and 'isotonic' read any score",
         )
+
+
+def _reads_other(kind: type[Calibrator]) -> bool:
+    return kind.reads_probability or kind.many_scores
 
 
 def fit_confidence(name: str, scores: Floats, correct: Floats) -> tuple[Calibrator | None, dict[str, Any]]:

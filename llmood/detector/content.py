@@ -16,6 +16,7 @@ from llmood.detector.combining import combined, p_values
 from llmood.detector.confidence import confidences
 from llmood.detector.form import Form
 from llmood.detector.targets import FALSE_ALARMS
+from llmood.halves import CALIBRATORS, THRESHOLDS
 from llmood.measures.threshold import Threshold
 from llmood.measures.token_statistics import Floats
 from llmood.records import FAILED, OK
@@ -24,7 +25,6 @@ from llmood.scorers.base import Scorer
 from llmood.scoring import ScorerColumn
 
 Stage = Literal["pre", "post"]
-CALIBRATORS, THRESHOLDS = "calibrators", "thresholds"  # the halves of the calibration rows
 SCORE = "score"
 ANSWER = "answer_"  # how the columns begin that say whether to answer
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 
+from llmood.calibration_config import CalibrationConfig
 from llmood.errors import ConfigError
 from llmood.measures import split_conformal
 from llmood.measures.learn_then_test import least_error, least_rows
@@ -39,6 +40,16 @@ class Targets:
     delta: float | None = None
     wrong_answered: float | None = None
     error_among_answered: float | None = None
+
+    @classmethod
+    def of(cls, config: CalibrationConfig | None, given: Mapping[str, float | None]) -> Targets:
+        """What is asked for, by name, on top of a configuration.
+
+        Its `delta` is that of a report, which shows both kinds of promise: a detector makes the one that is asked for.
+        """
+        rates: set[str] = {FALSE_ALARMS, WRONG_ANSWERED, ERROR_AMONG_ANSWERED}
+        known = {} if config is None else config.model_dump(include=rates)
+        return cls(**known | {name: value for name, value in given.items() if value is not None})
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -77,7 +88,7 @@ class Targets:
             with _refusing(ERROR_AMONG_ANSWERED):
                 raise TooFewError(n, alpha, least_error(n, self.sure), needed)
 
-    def thresholds(self, scores: Floats, correct: Floats, other: Floats) -> list[Threshold]:
+    def thresholds(self, scores: Floats, correct: Floats, *, other: Floats) -> list[Threshold]:
         """The thresholds by the scores of calibration rows; that of false alarms is the first.
 
         Args:
