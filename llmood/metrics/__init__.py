@@ -22,6 +22,8 @@ from llmood.metrics.calibration_scores import (
     brier_uncertainty,
     log_loss,
 )
+from llmood.metrics.calibration_slope import calibration_intercept, calibration_slope
+from llmood.metrics.calibration_smooth import smooth_ece
 from llmood.metrics.compare import (
     Difference,
     Ranked,
@@ -83,7 +85,9 @@ __all__ = [
     "brier_resolution",
     "brier_uncertainty",
     "calibration_estimates",
+    "calibration_intercept",
     "calibration_metrics",
+    "calibration_slope",
     "eaurc",
     "ece_mass_15",
     "ece_width_15",
@@ -114,6 +118,7 @@ __all__ = [
     "score_shift",
     "score_shift_interval",
     "smallest_detectable_difference",
+    "smooth_ece",
     "spearman",
     "spearman_interval",
     "thirds",

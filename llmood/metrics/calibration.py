@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmood.metrics.calibration_base import labelled, mean_of, register_calibration
+from llmood.metrics.calibration_base import Resampled, labelled, register_calibration
 from llmood.metrics.calibration_bins import Binned, Rule
 from llmood.metrics.folded_normal import mean_absolute, mean_positive
 from llmood.metrics.inputs import FloatArray
@@ -124,8 +124,8 @@ def _under(confidence: FloatArray, labels: FloatArray) -> FloatArray:
     return part
 
 
-def _mean_gaps(confidence: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    return mean_of(confidence - labels, weights)
+def _mean_gaps(resampled: Resampled) -> FloatArray:
+    return resampled.mean(resampled.confidence - resampled.labels)
 
 
 register_calibration(

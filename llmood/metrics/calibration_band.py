@@ -69,7 +69,11 @@ def perfect_calibration_band(
         raise UndefinedMetric("no samples")
     if draws < 1:
         raise ValueError(f"draws must be at least 1, not {draws}")
-    asked = [metric for metric in metrics or calibration_metrics() if metric.of_labels is not None]
+    asked = [
+        metric
+        for metric in (calibration_metrics() if metrics is None else metrics)
+        if metric.of_labels is not None
+    ]
     values = np.sort(values)
     found: dict[str, list[FloatArray]] = {metric.id: [] for metric in asked}
     for labels in _labellings(values, draws, seed):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llmood.metrics.calibration_band import Band, perfect_calibration_band
-from llmood.metrics.calibration_base import CalibrationMetric, calibration_metrics, labelled
+from llmood.metrics.calibration_base import CalibrationMetric, Resampled, calibration_metrics, labelled
 from llmood.metrics.inputs import FloatArray, UndefinedMetric
 from llmood.metrics.interval import Groups, check_level, percentile_ends
 from llmood.metrics.pooled import PooledResamples
@@ -120,10 +120,10 @@ def _draws(
         return {}, resamples.degenerate
     found: dict[str, list[FloatArray]] = {metric.id: [] for metric in metrics}
     for weights in resamples.chunks():
-        drawn = weights.astype(np.float64)
+        resampled = Resampled(values, labels, weights.astype(np.float64))
         for metric in metrics:
             if metric.of_weights is not None:
-                found[metric.id].append(metric.of_weights(values, labels, drawn))
+                found[metric.id].append(metric.of_weights(resampled))
     return {name: np.concatenate(chunks) for name, chunks in found.items() if chunks}, None
 
 

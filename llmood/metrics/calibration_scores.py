@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmood.metrics.calibration_base import labelled, mean_of, register_calibration
+from llmood.metrics.calibration_base import Resampled, labelled, register_calibration
 from llmood.metrics.calibration_bins import Binned
 from llmood.metrics.inputs import FloatArray, UndefinedMetric
 
@@ -99,18 +99,18 @@ def _losses(confidence: FloatArray, labels: FloatArray) -> FloatArray:
     return losses
 
 
-def _brier_draws(confidence: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    return mean_of((confidence - labels) ** 2, weights)
+def _brier_draws(resampled: Resampled) -> FloatArray:
+    return resampled.mean((resampled.confidence - resampled.labels) ** 2)
 
 
-def _uncertainty_draws(_: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    accuracy = mean_of(labels, weights)
+def _uncertainty_draws(resampled: Resampled) -> FloatArray:
+    accuracy = resampled.mean(resampled.labels)
     uncertainty: FloatArray = accuracy * (1.0 - accuracy)
     return uncertainty
 
 
-def _log_loss_draws(confidence: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    return mean_of(_losses(confidence, labels), weights)
+def _log_loss_draws(resampled: Resampled) -> FloatArray:
+    return resampled.mean(_losses(resampled.confidence, resampled.labels))
 
 
 register_calibration(
