@@ -39,6 +39,7 @@ from llmood.metrics.familiarity import auroc_gap_interval, thirds
 from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
+from llmood.metrics.lift import raulc, spearman_accuracy
 from llmood.metrics.loss import mean_interval, mean_loss, metric_loss
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.pooled import PooledResamples, resamples_for
@@ -53,6 +54,7 @@ from llmood.metrics.selective import (
     error_detection_metrics,
 )
 from llmood.metrics.severity import score_shift, score_shift_interval
+from llmood.metrics.trust import Trust, trust_above
 
 __all__ = [
     "CALIBRATION",
@@ -71,6 +73,7 @@ __all__ = [
     "Ranking",
     "ReliabilityBin",
     "Resamples",
+    "Trust",
     "UndefinedMetric",
     "accuracy_at_coverage",
     "aurac",
@@ -110,6 +113,7 @@ __all__ = [
     "prr",
     "prr_interval",
     "rank_scorers",
+    "raulc",
     "register_metric",
     "reliability_curve",
     "resample_weights",
@@ -120,7 +124,9 @@ __all__ = [
     "smallest_detectable_difference",
     "smooth_ece",
     "spearman",
+    "spearman_accuracy",
     "spearman_interval",
     "thirds",
+    "trust_above",
     "underconfidence",
 ]
