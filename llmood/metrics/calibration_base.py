@@ -20,9 +20,25 @@ from llmood.metrics.inputs import FloatArray, check_confidence
 
 CALIBRATION = "calibration"
 
-# (confidence (n,), labels (..., n) of 0 and 1) to (...): the same confidences under many labellings.
-OfLabels = Callable[[FloatArray, FloatArray], FloatArray]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Confidences:
+    """Confidences (n,), and what is made of them once for all labellings and resamples: bins, a sorting."""
+
+    values: FloatArray
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def once(self, make: Callable[[FloatArray], T]) -> T:
+        """What `make` makes of the confidences."""
+        if make not in self._made:
+            self._made[make] = make(self.values)
+        made: T = self._made[make]
+        return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +46,12 @@ class Resampled:
     """Resamples of the same answers.
 
     Attributes:
-        confidence: (n,).
+        confidence: of the n answers.
         labels: (n,), 1 where the answer is right, else 0.
         weights: float64 (draws, n), how often each answer occurs in each draw.
     """
 
-    confidence: FloatArray
+    confidence: Confidences
     labels: FloatArray
     weights: FloatArray
     _made: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -58,6 +74,8 @@ def _sizes(resampled: Resampled) -> FloatArray:
     return sizes
 
 
+# (confidences of n answers, labels (..., n) of 0 and 1) to (...): the same confidences under many labellings.
+OfLabels = Callable[[Confidences, FloatArray], FloatArray]
 # To (draws,); NaN where a resample leaves the metric undefined.
 OfWeights = Callable[[Resampled], FloatArray]
 
@@ -124,7 +142,7 @@ def register_calibration(
     metrics_registry.add(name, metric)
 
 
-def labelled(confidence: ArrayLike, correct: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def labelled(confidence: ArrayLike, correct: ArrayLike) -> tuple[Confidences, FloatArray]:
     """Both arrays checked, correctness as 0 and 1; raises what `check_confidence` raises."""
     values, right = check_confidence(confidence, correct)
-    return values, right.astype(np.float64)
+    return Confidences(values), right.astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from llmood.metrics.calibration_base import Resampled, labelled, register_calibration
 from llmood.metrics.inputs import BoolArray, FloatArray, UndefinedMetric
@@ -41,7 +41,8 @@ def calibration_intercept(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 
 def _line(confidence: ArrayLike, correct: ArrayLike) -> tuple[float, float]:
-    values, labels = labelled(confidence, correct)
+    held, labels = labelled(confidence, correct)
+    values = held.values
     certain = int(((values == 0.0) | (values == 1.0)).sum())
     if certain:
         raise UndefinedMetric(
@@ -53,7 +54,7 @@ def _line(confidence: ArrayLike, correct: ArrayLike) -> tuple[float, float]:
         )
     if values.min() == values.max():
         raise UndefinedMetric("all confidences are the same: they have no slope")
-    intercept, slope = lines(Resampled(values, labels, np.ones((1, len(values)))))
+    intercept, slope = lines(Resampled(held, labels, np.ones((1, len(values)))))
     if np.isnan(slope[0]):
         raise UndefinedMetric(
             "a confidence parts the right answers from the wrong ones: the slope is infinite"
@@ -63,14 +64,10 @@ def _line(confidence: ArrayLike, correct: ArrayLike) -> tuple[float, float]:
 
 def lines(resampled: Resampled) -> tuple[FloatArray, FloatArray]:
     """The intercept and slope of each resample, (draws,) each; NaN where there is no finite one."""
-    confidence, labels, weights = resampled.confidence, resampled.labels, resampled.weights
-    logits = np.log(confidence) - np.log1p(-confidence)
-    order = np.argsort(logits, kind="stable")
-    starts = np.flatnonzero(np.diff(logits[order], prepend=-np.inf))
-    # Equal confidences are one column: calibrated ones are often few.
+    logits, order, starts = resampled.confidence.once(_columns)
+    labels, weights = resampled.labels, resampled.weights
     total = np.add.reduceat(weights.take(order, axis=1), starts, axis=1)
     right = np.add.reduceat((weights * labels).take(order, axis=1), starts, axis=1)
-    logits = logits[order[starts]]
     shift, scale = logits.mean(), logits.std()
     x = (logits - shift) / scale
     a, b = np.full((2, len(weights)), np.nan)
@@ -83,6 +80,14 @@ def lines(resampled: Resampled) -> tuple[FloatArray, FloatArray]:
     a[left], b[left] = _newton(x, right[left], total[left], a[left], b[left])
     slope = b / scale
     return a - slope * shift, slope
+
+
+def _columns(confidence: FloatArray) -> tuple[FloatArray, NDArray[np.intp], NDArray[np.intp]]:
+    """The distinct logits, the rows in their order, and where each begins: calibrated confidences are often few."""
+    logits = np.log(confidence) - np.log1p(-confidence)
+    order = np.argsort(logits, kind="stable")
+    starts = np.flatnonzero(np.diff(logits[order], prepend=-np.inf))
+    return logits[order[starts]], order, starts
 
 
 def _newton(

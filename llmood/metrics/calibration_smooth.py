@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmood.metrics.calibration_base import labelled, register_calibration
+from llmood.metrics.calibration_base import Confidences, labelled, register_calibration
 from llmood.metrics.folded_normal import mean_absolute
 from llmood.metrics.inputs import FloatArray
 
@@ -35,26 +35,26 @@ def debiased_smooth_ece(confidence: ArrayLike, correct: ArrayLike) -> float:
     """
     from scipy.fft import dct, idct
 
-    values, labels = labelled(confidence, correct)
-    laid = _laid(values)
+    held, labels = labelled(confidence, correct)
+    laid = held.once(_laid)
     count, right = laid.sum(axis=1), laid @ labels
-    value = float(_smooth_ece(values, labels))
+    value = float(_smooth_ece(held, labels))
     decay = np.exp(-_rates() * value**2)
     kernel = idct(decay[:, None] * dct(np.eye(CELLS), axis=0), axis=0) * CELLS
     density, accuracy = kernel @ count, np.zeros(CELLS)
     np.divide(kernel @ right, density, out=accuracy, where=density > 0.0)
     accuracy = np.clip(accuracy, 0.0, 1.0)
-    variance = kernel**2 @ (count * accuracy * (1.0 - accuracy)) / len(values) ** 2
-    gap = kernel @ (laid @ (values - labels)) / len(values)
+    variance = kernel**2 @ (count * accuracy * (1.0 - accuracy)) / len(held) ** 2
+    gap = kernel @ (laid @ (held.values - labels)) / len(held)
     return 2.0 * value - float(mean_absolute(gap, variance).mean())
 
 
-def _smooth_ece(confidence: FloatArray, labels: FloatArray) -> FloatArray:
+def _smooth_ece(held: Confidences, labels: FloatArray) -> FloatArray:
     """Labels (..., n) to (...)."""
     from scipy.fft import dct, idct  # here, so that importing metrics doesn't load scipy
 
-    laid, n = _laid(confidence), len(confidence)
-    gaps = (laid @ (confidence - labels.reshape(-1, n)).T).T / n
+    laid, n = held.once(_laid), len(held)
+    gaps = (laid @ (held.values - labels.reshape(-1, n)).T).T / n
     waves, rates = dct(gaps, axis=-1), _rates()
 
     def error(width: FloatArray) -> FloatArray:

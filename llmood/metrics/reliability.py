@@ -63,7 +63,8 @@ def reliability_curve(
     z = NormalDist().inv_cdf((1.0 + check_level(level)) / 2.0)
     if bins < 1:
         raise ValueError(f"bins must be at least 1, not {bins}")
-    values, labels = labelled(confidence, correct)
+    held, labels = labelled(confidence, correct)
+    values = held.values
     binned = Binned.of(values, rule, bins)
     edges = _edges(values, binned, rule, bins)
     independent = _independent(binned, groups)

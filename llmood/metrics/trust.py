@@ -80,7 +80,8 @@ def trust_above(
         UndefinedMetric: no samples.
     """
     check_level(level)
-    values, labels = labelled(confidence, correct)
+    held, labels = labelled(confidence, correct)
+    values = held.values
     looks = _looks(values, labels, number_groups(groups, len(values)), level)
     return [
         _trust(looks, check_share(float(asked), "an accuracy"), len(values), level) for asked in accuracies

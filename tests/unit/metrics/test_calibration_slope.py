@@ -13,7 +13,7 @@ from llmood.metrics import (
     calibration_metrics,
     calibration_slope,
 )
-from llmood.metrics.calibration_base import Resampled
+from llmood.metrics.calibration_base import Confidences, Resampled
 from llmood.metrics.calibration_slope import lines
 from llmood.metrics.inputs import BoolArray, FloatArray
 
@@ -60,7 +60,7 @@ def test_agrees_with_scikit_learn(seed: int) -> None:
 def test_draws_agree_with_scikit_learn() -> None:
     confidence, correct = sample(0, 40)
     weights = np.random.default_rng(0).poisson(1.0, size=(20, 40)).astype(float)
-    intercepts, slopes = lines(Resampled(confidence, correct.astype(float), weights))
+    intercepts, slopes = lines(Resampled(Confidences(confidence), correct.astype(float), weights))
     expected = [peer(confidence, correct, row) for row in weights]
     assert np.stack([intercepts, slopes], axis=1) == pytest.approx(np.array(expected), abs=1e-6)
 
