@@ -10,7 +10,7 @@ from types import MappingProxyType
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
-from llmood.records import EVALUATED, SPLITS, Check, Sample, Split
+from llmood.records import CALIBRATION, EVALUATED, SPLITS, Check, Sample, Split
 from llmood.scorers.base import Scorer
 from llmood.scoring import background_of
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
@@ -31,23 +31,29 @@ def load_tasks(
     relative_to: Path | None,
     include: Sequence[Path],
     further: Mapping[str, Split] = MappingProxyType({}),
+    calibrated: bool = False,
+    measured: bool = True,
 ) -> tuple[PlannedTask, ...]:
     """The populations of a benchmark, ID first.
 
     Args:
         further: what else than scorers reads a split of the ID task, and which.
+        calibrated: whether the ID task's `calibration` rows are scored.
+        measured: whether the `test` rows are; else the OOD tasks are left alone.
 
     Raises:
         ConfigError: a name is unknown, or a population stands there twice or as ID and OOD.
-        DataError: the ID task lacks a split that a scorer learns from.
+        DataError: the ID task lacks a split that a scorer learns from, or `calibration`.
     """
+    benchmark = benchmark if measured else benchmark.model_copy(update={"ood": ()})
     found = {
         place: find_task(name, include_paths=include, relative_to=relative_to, place=place)
         for place, name in _wanted(benchmark)
     }
     id_spec = found["benchmark.id"]
     graded = any(ood.corruption for ood in benchmark.ood)
-    id_task = _load_id(id_spec, config, scorers, further, keep_cells=graded)
+    id_task = _load_id(id_spec, config, scorers, further, calibrated=calibrated, keep_cells=graded)
+    id_task = replace(id_task, measured=measured)
     planned = [id_task]
     loaded = {id_spec.name: id_task.loaded}
     for position, ood in enumerate(benchmark.ood):
@@ -92,6 +98,7 @@ def _load_id(
     scorers: Mapping[str, Scorer],
     further: Mapping[str, Split],
     *,
+    calibrated: bool,
     keep_cells: bool,
 ) -> PlannedTask:
     """The ID task with all its splits: what its test rows share with the tuning's rows is checked."""
@@ -106,11 +113,12 @@ def _load_id(
     )
     fitted = tuple(dict.fromkeys(split for split in (*of_scorers, *further.values()) if split is not None))
     loaded = load(None)
-    if fitted or EVALUATED not in loaded.samples:
+    asked = {*loaded.samples, EVALUATED, *([CALIBRATION] if calibrated else [])}
+    if fitted or asked > loaded.samples.keys():
         # What the data lacks is carved; what no step asks for isn't. Scorers that learn ask for every split, so that
         # they learn from the very rows that `llmood finetune` trains on, and not from more.
         try:
-            loaded = load(SPLITS if fitted else (*loaded.samples, EVALUATED))
+            loaded = load(SPLITS if fitted else tuple(asked))
         except DataError as error:
             if not fitted:
                 raise
@@ -122,7 +130,7 @@ def _load_id(
     for name, scorer in scorers.items():
         if scorer.fitted_on:
             _check_learning(name, scorer, loaded.samples[scorer.fitted_on])
-    return PlannedTask(loaded, "id", "none", fitted=fitted)
+    return PlannedTask(loaded, "id", "none", fitted=fitted, calibrated=calibrated)
 
 
 def _check_learning(name: str, scorer: Scorer, rows: Sequence[Sample]) -> None:
@@ -172,7 +180,7 @@ def load_background(
         )
     loaded = load_task(spec, limit=config.limit, seed=config.seed)
     splits = [split for split in loaded.samples if split == BACKGROUND_SPLIT] or list(loaded.samples)
-    measured = {content_key(sample) for task in tasks for sample in task.samples}
+    measured = {content_key(sample) for task in tasks for sample in (*task.samples, *task.calibration)}
     kept = {
         split: [sample for sample in loaded.samples[split] if content_key(sample) not in measured]
         for split in splits

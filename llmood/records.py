@@ -21,6 +21,7 @@ Severity = Literal["info", "warning", "error"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 EVALUATED: Split = "test"
 BACKGROUND: Literal["background"] = "background"
+CALIBRATION: Split = "calibration"
 SHIFTS: tuple[Shift, ...] = ("near", "far", "covariate")
 
 OK: Status = "ok"

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.answers import answers_of
+from llmood.calibrated import measure_calibration, score_calibration, write_calibration
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
@@ -51,8 +52,9 @@ def write_results(
 ) -> RunStatus:
     """Write all that follows the observations but the report; say how the run ended.
 
-    These are `scores.parquet`, `scorers/`, `correctness.parquet`, `explanations.json`, `metrics.json`, `checks.json`.
-    What the benchmark, the tasks and the models are is read from the folder's `run.json`.
+    These are `scores.parquet`, `scorers/`, `calibration.parquet`, `calibrators.json`, `correctness.parquet`,
+    `explanations.json`, `metrics.json`, `checks.json`. What the benchmark, the tasks and the models are is read from
+    the folder's `run.json`.
 
     Args:
         judged: which answers are right (`tables.CORRECTNESS`); None where nothing was judged.
@@ -66,8 +68,15 @@ def write_results(
     columns, base = _score(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
+    calibration = (
+        None
+        if config.calibration is None
+        else score_calibration(learned, scorers, judged, config.calibration)
+    )
     explaining = explain_by_concepts(scorers, learned.of("train"), observations)
     measured = _measure(scored, base, explaining, judgements, config, progress)
+    if calibration is not None:
+        measured += measure_calibration(calibration, scored, judgements, config, progress)
     records = [asdict(record) for record in measured]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
     told = explain(scored, observations, scorers, pieces)
@@ -99,6 +108,7 @@ def write_results(
         progress.say(f"{name} is not kept in {SCORERS}/: {why}")
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
+    write_calibration(folder, calibration)
     write_judged(folder, judged)
     write_explanations(folder, explained)
     write_json(folder.file("metrics.json"), records)
@@ -106,6 +116,7 @@ def write_results(
     if any(check.severity == "error" for check in found):
         return "failed"
     statuses = [column.status for column in columns]
+    statuses += [] if calibration is None else [column.status for column in calibration.columns]
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
     incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(read_tasks(manifest))
     return "partial" if incomplete else "complete"

@@ -17,7 +17,7 @@ from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.lineage import with_parents
-from llmood.records import BACKGROUND, EVALUATED, Part, Population, Reject, Sample, Shift, Split
+from llmood.records import BACKGROUND, CALIBRATION, EVALUATED, Part, Population, Reject, Sample, Shift, Split
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
 
@@ -30,7 +30,8 @@ _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 class PlannedTask:
     """One task of the benchmark, loaded.
 
-    `family` is what the grades of its shift are called together; `fitted` are the splits that scorers learn from.
+    `family` is what the grades of its shift are called together; `fitted` are the splits that scorers learn from;
+    `calibrated` says whether its `calibration` rows are scored, and `measured` whether its `test` rows are.
     """
 
     loaded: LoadedTask
@@ -40,6 +41,8 @@ class PlannedTask:
     note: str | None = None
     family: str | None = None
     fitted: tuple[Split, ...] = ()
+    calibrated: bool = False
+    measured: bool = True
 
     @property
     def name(self) -> str:
@@ -50,7 +53,12 @@ class PlannedTask:
         """What is evaluated of it; of a background, what is read."""
         if self.population == BACKGROUND:
             return [sample for samples in self.loaded.samples.values() for sample in samples]
-        return self.loaded.samples[EVALUATED]
+        return self.loaded.samples[EVALUATED] if self.measured else []
+
+    @property
+    def calibration(self) -> list[Sample]:
+        """What confidences and thresholds are made of."""
+        return self.loaded.samples[CALIBRATION] if self.calibrated else []
 
     def part(self, sample: Sample) -> Part:
         """Which of the run's rows one of its samples is."""
@@ -70,6 +78,7 @@ def tokenise(
     # What is measured first: it stands in the same rows whatever else is read.
     parts = [(task, task.samples) for task in tasks if task.population != BACKGROUND]
     parts += [(task, task.loaded.samples[split]) for task in tasks for split in task.fitted]
+    parts += [(task, task.calibration) for task in tasks]
     parts += [(task, task.samples) for task in tasks if task.population == BACKGROUND]
     for task, samples in parts:
         texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]

@@ -6,17 +6,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from llmood.calibrators import calibrators
 from llmood.comparison.contest import QUESTION as COMPARISON
 from llmood.errors import ConfigError
 from llmood.gates import Gate, GateResult, judge, parse_gate
 from llmood.metrics import metrics_registry
 from llmood.questions import (
+    calibration,
     concepts,
     error_loss,
     error_quality,
     errors,
     familiarity,
     length_confound,
+    promise,
     severity,
 )
 from llmood.questions.ood_detection import BEHIND_BEST
@@ -39,6 +42,7 @@ OF_QUESTIONS = (
         concepts.COMPLETENESS,
         concepts.SEPARABILITY,
     ),
+    *promise.METRICS,
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
@@ -49,6 +53,8 @@ QUESTIONS = (
     familiarity.QUESTION,
     concepts.QUESTION,
     errors.QUESTION,
+    calibration.QUESTION,
+    promise.QUESTION,
 )
 
 
@@ -101,6 +107,9 @@ def judge_gates(gates: Sequence[Gate], records: Sequence[Record], models: Iterab
 
 
 def _check_filters(gate: Gate, named: Collection[str]) -> None:
+    calibrator = gate.filters.get("calibrator", "null")
+    if calibrator != "null":
+        _check(gate, "calibrator", calibrator, calibrators.names())
     for key in ("scorer", "shift"):
         wanted = gate.filters.get(key)
         if wanted is None or wanted == "null":

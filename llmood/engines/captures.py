@@ -229,16 +229,16 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
 
 
 def capture_splits(
-    scorers: Iterable[Needs], response_params: Mapping[str, Any], evaluated: Split
+    scorers: Iterable[Needs], response_params: Mapping[str, Any], *scored: Split
 ) -> dict[CaptureSpec, frozenset[Part]]:
-    """For each capture, the rows that it is made of: what is evaluated, and what scorers learn from or choose by."""
+    """For each capture, the rows that it is made of: what is scored, and what scorers learn from or choose by."""
     found: dict[CaptureSpec, set[Part]] = {}
     for scorer in scorers:
         learning = (scorer.fitted_on, scorer.chosen_on)
         learned: set[Part] = {split for split in learning if split is not None}
         beside: set[Part] = {BACKGROUND}
         for needs, splits in (
-            (scorer.needs, learned | {evaluated}),
+            (scorer.needs, learned | {*scored}),
             (scorer.fit_needs, learned),
             (scorer.background_needs, beside),
         ):

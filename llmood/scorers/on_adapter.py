@@ -47,6 +47,7 @@ class OnAdapter(Scorer):
         self.reads_text = scorer.reads_text  # type: ignore[misc]
         self.reads_answers = scorer.reads_answers  # type: ignore[misc]
         self.background = scorer.background
+        self.probability = scorer.probability  # type: ignore[misc]
         self.fitted_on: Split | None = scorer.fitted_on  # type: ignore[misc]
         self.chosen_on: Split | None = scorer.chosen_on  # type: ignore[misc]
 
