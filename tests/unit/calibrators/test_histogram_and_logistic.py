@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from llmood.calibrators import CalibrationError
 from llmood.calibrators.histogram import Histogram
 from llmood.calibrators.logistic import Logistic
+from llmood.measures import signed_logistic
 from llmood.measures.histogram_binning import fit_histogram, histogram_confidence
 from llmood.measures.signed_logistic import fit_signed_logistic
 
@@ -121,6 +122,20 @@ def test_signed_weights_are_what_a_bounded_minimiser_finds_on_its_own(seed: int,
     assert (weights >= 0).all()
     assert at(np.append(weights, bias)) <= found.fun + 1e-10
     np.testing.assert_allclose(weights, found.x[:-1], atol=2e-3)
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_the_conditions_of_a_minimum_put_a_wrong_search_right(
+    monkeypatch: pytest.MonkeyPatch, start: float
+) -> None:
+    features, correct = several()
+    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    expected = fit_signed_logistic(features, ~correct, 0.01)
+    assert expected[0][2] == 0.0
+    monkeypatch.setattr(signed_logistic, "_search", lambda *_: np.full(3, start))
+    weights, bias = fit_signed_logistic(features, ~correct, 0.01)
+    np.testing.assert_allclose(weights, expected[0], atol=1e-9)
+    assert bias == pytest.approx(expected[1], abs=1e-9)
 
 
 def test_where_all_signs_are_against_it_the_bias_alone_is_left() -> None:
