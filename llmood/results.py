@@ -25,6 +25,7 @@ from llmood.questions.familiarity import BASE, BaseLikelihood, familiarity, slic
 from llmood.questions.judgements import Judgements, read_judgements, verdicts
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
+from llmood.questions.population_shift import population_shift, readable_members
 from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.severity import families, severity
 from llmood.records import EVALUATED, FAILED, Check, MetricRecord
@@ -63,6 +64,9 @@ def write_results(
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
     records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
+    records += [
+        asdict(record) for record in _populations(scored, observations, learned, scorers, config.seed)
+    ]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
     explained = [asdict(found) for found in explain(scored, observations, scorers, pieces)]
     given = CheckInput(
@@ -157,6 +161,19 @@ def _measure(
             else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
         )
     return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *errors]
+
+
+def _populations(
+    scored: ScoredBenchmark,
+    observations: Observations,
+    learned: Observations,
+    scorers: Mapping[str, Scorer],
+    seed: int,
+) -> list[MetricRecord]:
+    readable = readable_members(learned, scorers)
+    members = score_all(learned.of("train"), readable) if readable else []
+    scores = {column.scorer: column.values for column in members}
+    return list(population_shift(scored, observations, scorers, scores, seed))
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:

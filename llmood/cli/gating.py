@@ -10,7 +10,15 @@ from llmood.comparison.contest import QUESTION as COMPARISON
 from llmood.errors import ConfigError
 from llmood.gates import Gate, GateResult, judge, parse_gate
 from llmood.metrics import metrics_registry
-from llmood.questions import error_loss, error_quality, errors, familiarity, length_confound, severity
+from llmood.questions import (
+    error_loss,
+    error_quality,
+    errors,
+    familiarity,
+    length_confound,
+    population_shift,
+    severity,
+)
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.records import SHIFTS
@@ -29,10 +37,18 @@ OF_QUESTIONS = (
         familiarity.IN_SLICE,
         familiarity.GAP,
     ),
+    *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
-QUESTIONS = (DETECTION, length_confound.QUESTION, severity.QUESTION, familiarity.QUESTION, errors.QUESTION)
+QUESTIONS = (
+    DETECTION,
+    length_confound.QUESTION,
+    severity.QUESTION,
+    familiarity.QUESTION,
+    errors.QUESTION,
+    population_shift.QUESTION,
+)
 
 
 def run_gates(texts: Sequence[str] | None, records: Iterable[Record] = ()) -> list[Gate]:
