@@ -29,6 +29,7 @@ from llmood.questions.familiarity import BASE, BaseLikelihood, familiarity, slic
 from llmood.questions.judgements import Judgements, read_judgements, verdicts
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
+from llmood.questions.population_shift import population_shift, readable_members
 from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.severity import families, severity
 from llmood.records import EVALUATED, FAILED, Check, Explanation, MetricRecord
@@ -77,6 +78,7 @@ def write_results(
     measured = _measure(scored, base, explaining, judgements, config, progress)
     if calibration is not None:
         measured += measure_calibration(calibration, scored, judgements, config, progress)
+    measured += _populations(scored, observations, learned, scorers, config.seed)
     records = [asdict(record) for record in measured]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
     told = explain(scored, observations, scorers, pieces)
@@ -194,6 +196,19 @@ def _confident_errors(
     answers = dict(zip(found["sample_id"].to_pylist(), found["text"].to_pylist(), strict=True))
     ids = observations.samples["sample_id"].to_pylist()
     return confident_errors(scored, judgements, measured, ids, answers)
+
+
+def _populations(
+    scored: ScoredBenchmark,
+    observations: Observations,
+    learned: Observations,
+    scorers: Mapping[str, Scorer],
+    seed: int,
+) -> list[MetricRecord]:
+    readable = readable_members(learned, scorers)
+    members = score_all(learned.of("train"), readable) if readable else []
+    scores = {column.scorer: column.values for column in members}
+    return list(population_shift(scored, observations, scorers, scores, seed))
 
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:

@@ -19,6 +19,7 @@ from llmood.questions import (
     errors,
     familiarity,
     length_confound,
+    population_shift,
     promise,
     severity,
 )
@@ -43,6 +44,7 @@ OF_QUESTIONS = (
         concepts.SEPARABILITY,
     ),
     *promise.METRICS,
+    *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
@@ -55,6 +57,7 @@ QUESTIONS = (
     errors.QUESTION,
     calibration.QUESTION,
     promise.QUESTION,
+    population_shift.QUESTION,
 )
 
 

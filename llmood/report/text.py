@@ -17,6 +17,7 @@ from llmood.questions.errors import ACCURACY
 from llmood.questions.familiarity import GAP, IN_SLICE
 from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST
+from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD
 from llmood.questions.severity import CORRELATION, SHIFT
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
@@ -31,6 +32,9 @@ OTHER_TITLES = {
     GAP: "AUROC on unfamiliar OOD minus that on familiar OOD",
     COMPLETENESS: "Completeness of concepts",
     SEPARABILITY: "Separability of concepts",
+    MMD: "MMD² of states",
+    MISMATCH: "Mismatch of activations",
+    MISTAKEN: "Share taken for rows of train",
     ACCURACY: "Right answers",
     PRR: "PRR of graded quality",
     SPEARMAN_QUALITY: "Rank correlation with the lack of quality",
