@@ -17,6 +17,8 @@ from llmood.records import SHIFTS
 from llmood.registry import suggest
 from llmood.scorers.base import scorers
 from llmood.scorers.on_adapter import BETWEEN
+from llmood.traffic.summary import METRICS
+from llmood.traffic.summary import QUESTION as TRAFFIC
 
 Record = Mapping[str, Any]
 
@@ -71,6 +73,21 @@ def comparison_gates(texts: Sequence[str] | None) -> list[Gate]:
         _check(gate, "question", COMPARISON if question == DETECTION else question, (COMPARISON,))
         _check_filters(gate, ())
         found.append(replace(gate, filters={**gate.filters, "question": COMPARISON}, baselines=True))
+    return found
+
+
+def traffic_gates(texts: Sequence[str] | None) -> list[Gate]:
+    """Gates on scored traffic: their question needs no naming.
+
+    Raises:
+        ConfigError: a gate can't be read, or names a metric or a question that traffic doesn't have.
+    """
+    found = []
+    for gate in [parse_gate(text) for text in texts or []]:
+        _check(gate, "metric", gate.metric, METRICS)
+        question = gate.filters["question"]
+        _check(gate, "question", TRAFFIC if question == DETECTION else question, (TRAFFIC,))
+        found.append(replace(gate, filters={**gate.filters, "question": TRAFFIC}, baselines=True))
     return found
 
 

@@ -34,7 +34,7 @@ def read_rows(path: Path, name: str) -> Rows:
     if suffix == ".parquet":
         yield from _parquet(path, name)
         return
-    reader = _jsonl if suffix == ".jsonl" else _csv
+    reader = read_jsonl if suffix == ".jsonl" else _csv
     line = 0
     try:
         with path.open("rb") as file, gzip.open(file) if zipped else file as stream:
@@ -71,7 +71,8 @@ def _lines(stream: BinaryIO | gzip.GzipFile) -> Lines:
             yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
 
 
-def _jsonl(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
+def read_jsonl(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
+    """The rows of JSONL as they come, each with its line; blank lines are none."""
     for number, line in _lines(stream):
         if line is None:
             yield Reject(name, number, f"line over {MAX_LINE} bytes")
@@ -121,15 +122,24 @@ def _parquet(path: Path, name: str) -> Rows:
             if len(set(names)) < len(names):
                 raise DataError(f"{name}: two columns bear one name, so a row can't be told")
             for batch in file.iter_batches(batch_size=1024):
-                for offset in range(batch.num_rows):
+                for found in _batch(batch, name, line):
                     line += 1
-                    try:
-                        row = batch.slice(offset, 1).to_pylist()[0]
-                    except UnicodeDecodeError as error:
-                        yield Reject(name, line, f"{NOT_UTF8} at byte {error.start}")
-                    else:
-                        yield line, row
+                    yield found
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"{name}: can't be read as Parquet after row {line}: {str(error).splitlines()[0]}"
         ) from None
+
+
+def _batch(batch: Any, name: str, before: int) -> Rows:
+    """The rows of a batch of Parquet, `before` of which came earlier."""
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:  # some text of it: row by row, the others are read
+        for line in range(before + 1, before + 1 + batch.num_rows):
+            try:
+                yield line, batch.slice(line - before - 1, 1).to_pylist()[0]
+            except UnicodeDecodeError as error:
+                yield Reject(name, line, f"{NOT_UTF8} at byte {error.start}")
+    else:
+        yield from enumerate(rows, start=before + 1)

@@ -1,0 +1,54 @@
+"""Verdicts by a rule that a test can work out: a record's score is the length of its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from llmood.records import FAILED, OK, UNSCORED
+from llmood.traffic.score_file import Scoring
+
+ABOUT = {"benchmark": "letters", "scorer": "length", "id_task": "letters"}
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("score", pa.float64()),
+        ("p_value", pa.float64()),
+        ("flag", pa.bool_()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+LONG = 5  # a longer text is flagged
+
+
+class Lengths:
+    """Counts what it was asked; breaks at a given record, if one is given."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        self.seen = 0
+        self._breaks_at = breaks_at
+
+    def chunks(self, records: Iterable[Any], *, rows: int = 8192, first: int = 0) -> Iterator[pa.Table]:
+        found = [self._verdict(place, record) for place, record in enumerate(records, start=first)]
+        for start in range(0, len(found), rows):
+            yield pa.Table.from_pylist(found[start : start + rows], schema=SCHEMA)
+
+    def _verdict(self, place: int, record: Any) -> dict[str, Any]:
+        if self._breaks_at is not None and self.seen >= self._breaks_at:
+            raise KeyboardInterrupt
+        self.seen += 1
+        if record is None or "text" not in record:
+            return {"row": place, "status": FAILED, "reason": "no text"}
+        if not record["text"]:
+            return {"row": place, "status": UNSCORED, "reason": "empty"}
+        score = float(len(record["text"]))
+        known = {"score": score, "p_value": 1.0 / (1.0 + score), "flag": score > LONG}
+        return {"row": place, **known, "status": OK}
+
+
+def scoring(verdicts: Lengths, **settings: Any) -> Scoring:
+    """The stand-in as a detector at work, a few rows at a time."""
+    return Scoring(verdicts, SCHEMA, ABOUT, "digest", **{"chunk": 7, **settings})
