@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmood.comparison import compare_runs as compare
+    from llmood.detector.detector import Detector, load_detector
+    from llmood.detector.fitting import fit_detector
     from llmood.importing import import_file
     from llmood.merging import merge
     from llmood.rescoring import rescore
@@ -22,17 +24,32 @@ if TYPE_CHECKING:
 
 # No module of llmood may be called like one of these: once imported, it would stand here in its place.
 _HOMES = {
+    "Detector": ("llmood.detector.detector", "Detector"),
     "Run": ("llmood.runs", "Run"),
     "compare": ("llmood.comparison", "compare_runs"),
     "evaluate": ("llmood.run", "evaluate"),
     "finetune": ("llmood.tuning", "finetune"),
+    "fit_detector": ("llmood.detector.fitting", "fit_detector"),
     "import_file": ("llmood.importing", "import_file"),
+    "load_detector": ("llmood.detector.detector", "load_detector"),
     "load_scorer": ("llmood.scorers.artefacts", "load_scorer"),
     "merge": ("llmood.merging", "merge"),
     "rescore": ("llmood.rescoring", "rescore"),
 }
 
-__all__ = ["Run", "compare", "evaluate", "finetune", "import_file", "load_scorer", "merge", "rescore"]
+__all__ = [
+    "Detector",
+    "Run",
+    "compare",
+    "evaluate",
+    "finetune",
+    "fit_detector",
+    "import_file",
+    "load_detector",
+    "load_scorer",
+    "merge",
+    "rescore",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -112,10 +112,10 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     target.write_manifest("running", **plan.describe(), shards=None)
     write_inputs(target, plan.kept_samples, plan.kept_rejects)
     store = Store()
-    index, said = _observe(plan, target, store, progress)
+    index, said = observe_plan(plan, target, store, progress)
     judged = judge_run(plan, Observations(plan.samples, index, store), said, store)
     plan = settled(plan, index, store, judged, target)
-    index = _compare(plan, target, store, index, progress)
+    index = compare_plan(plan, target, store, index, progress)
     # With the words that a scorer may read, also where no file keeps them.
     observations = Observations(plan.samples, index, store)
     return conclude(target, plan.config, observations, plan.scorers, progress, judged=judged)
@@ -125,8 +125,8 @@ def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bo
     target.write_manifest("running", **own.plan.describe())
     write_inputs(target, own.samples, own.plan.kept_rejects)
     store = Store()
-    index, said = _observe(own.plan, target, store, progress)
-    index = _compare(own.plan, target, store, index, progress)
+    index, said = observe_plan(own.plan, target, store, progress)
+    index = compare_plan(own.plan, target, store, index, progress)
     # Here, where the words still are: the merge may find none.
     judged = judge_run(own.plan, Observations(own.plan.samples, index, store), said, store)
     write_judged(target, judged)
@@ -148,7 +148,7 @@ def write_inputs(target: RunFolder, samples: pa.Table, rejects: Sequence[Reject]
     write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
 
 
-def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> tuple[pa.Table, Said]:
+def observe_plan(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> tuple[pa.Table, Said]:
     """Capture what the scorers need of engines; where it is, and what the tuned model said."""
     private = not plan.config.text
     observer = Observer(
@@ -175,7 +175,9 @@ def _observe(plan: Plan, target: RunFolder, store: Store, progress: Progress) ->
     return observer.index(), said
 
 
-def _compare(plan: Plan, target: RunFolder, store: Store, index: pa.Table, progress: Progress) -> pa.Table:
+def compare_plan(
+    plan: Plan, target: RunFolder, store: Store, index: pa.Table, progress: Progress
+) -> pa.Table:
     """Compare the answers that were captured; write and return where all observations are."""
     if plan.comparisons:
         observed = Observations(plan.samples, index, store)

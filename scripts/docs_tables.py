@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter, getdoc, signature
 from typing import Any
 
+from llmood.calibrators.base import calibrators, described
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.engines.base import engines
 from llmood.judging.base import rules
@@ -90,6 +91,15 @@ def rules_table() -> str:
         for name, rule in rules
     ]
     return table(["rule", "an answer is right where", "reads", "arguments"], rows)
+
+
+def calibrators_table() -> str:
+    """Every calibrator."""
+    rows = []
+    for name, calibrator in calibrators:
+        reads, arguments, summary = described(calibrator)
+        rows.append([_code(name), reads, _code(arguments) if arguments else "", summary])
+    return table(["calibrator", "reads", "arguments", "what it is"], rows)
 
 
 def engines_table() -> str:
@@ -210,6 +220,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 GENERATED = {
     "scorers": scorers_table,
     "metrics": metrics_table,
+    "calibrators": calibrators_table,
     "engines": engines_table,
     "rules": rules_table,
     "corruptions": corruptions_table,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,9 +20,18 @@ TARGETS = ("prompt", "prompt_response", "response")
 @checks.register("tuned_equals_base")
 def tuned_equals_base(given: CheckInput) -> Iterator[Check]:
     """An adapter that wasn't applied, or the base model given twice: every ratio is 0 or rounding, and plausible."""
-    identities = {role: model["identity"] for role, model in given.models.items()}
+    yield from equal_to_base(given.models, given.observations)
+
+
+def equal_to_base(models: Mapping[str, Mapping[str, Any]], observations: Observations) -> Iterator[Check]:
+    """An error of each tuned model that is the base model by its content or by its numbers.
+
+    Args:
+        models: each role's entry in `run.json`.
+    """
+    identities = {role: model["identity"] for role, model in models.items()}
     for role in ("tuned", *(role for role in identities if role.startswith("tuned:"))):
-        largest = largest_difference(given.observations, role)
+        largest = largest_difference(observations, role)
         if role in identities and identities.get("base") == identities[role]:
             reason = "they have the same weights and settings"
         elif largest is not None and largest <= SAME:
@@ -31,7 +41,7 @@ def tuned_equals_base(given: CheckInput) -> Iterator[Check]:
             )
         else:
             continue
-        which = "The tuned model" if role == "tuned" else f"The adapter {given.models[role]['name']} ({role})"
+        which = "The tuned model" if role == "tuned" else f"The adapter {models[role]['name']} ({role})"
         yield Check(
             code="tuned_equals_base",
             severity="error",

@@ -31,6 +31,17 @@ def canary(given: CheckInput) -> Iterator[Check]:
     if without:
         detail = f"In {without} of the run's shards no sample was scored a second way, {UNPROVEN} there."
         yield Check("canary", "warning", "Shards not scored a second way", detail, values={"shards": without})
+    yield from two_ways(found)
+
+
+def two_ways(found: Mapping[str, Any] | None) -> Iterator[Check]:
+    """What came of scoring some samples a second way, an error of each role that differs.
+
+    Args:
+        found: of `engines.canary.examine`; None, and without a second way, it says nothing.
+    """
+    if not found or found["path"] is None:
+        return
     largest, mean = TOLERANCES.get(str(found["dtype"]), HALF_TOLERANCE)
     for role, apart in found["differences"].items():
         astray = _astray(apart, largest, mean)

@@ -13,6 +13,7 @@ from llmood.cli import (
     demo,
     doctor,
     finetune,
+    fit,
     import_,
     init,
     ls,
@@ -52,7 +53,7 @@ def _options(
     pass
 
 
-for module in (demo, run, merge, rescore, report, compare, import_, finetune, init, validate, doctor):
+for module in (demo, run, merge, rescore, report, compare, import_, finetune, fit, init, validate, doctor):
     app.command(module.NAME, epilog=module.EPILOG)(handled(module.command))
 app.add_typer(ls.app, name="ls")
 app.add_typer(cache.app, name="cache")

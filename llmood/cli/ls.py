@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 PIPED_WIDTH = 100  # of the scorers: a pattern of variants is long, and what a scorer needs longer
 
 app = typer.Typer(
-    help="List tasks, benchmarks, corruptions, scorers, rules, metrics or engines.", no_args_is_help=True
+    help="List tasks, benchmarks, corruptions, scorers, calibrators, rules, metrics or engines.",
+    no_args_is_help=True,
 )
 
 
@@ -159,6 +160,17 @@ def _captures(scorer: Scorer) -> str:
     return ", ".join(dict.fromkeys(spec.id.partition("?")[0] for spec in scorer.needs))
 
 
+@app.command("calibrators")
+@handled
+def calibrators(as_json: options.AsJson = False) -> None:
+    """Calibrators, which turn scores into probabilities of a right answer; with what each reads."""
+    from llmood.calibrators.base import calibrators as registry
+    from llmood.calibrators.base import described
+
+    rows = [[name, *described(calibrator)] for name, calibrator in registry]
+    _show(["calibrator", "reads", "arguments", "description"], rows, as_json=as_json)
+
+
 @app.command("metrics")
 @handled
 def metrics(as_json: options.AsJson = False) -> None:
@@ -170,7 +182,7 @@ def metrics(as_json: options.AsJson = False) -> None:
         [
             name,
             metric.question,
-            "higher" if metric.higher_is_better else "lower",
+            {True: "higher", False: "lower", None: "neither"}[metric.higher_is_better],
             metric.positive_class,
             metric.description,
         ]

@@ -55,7 +55,7 @@ def write_artefacts(
     for name, scorer in kept.items():
         splits = (scorer.fitted_on, scorer.chosen_on, scorer.reads_correctness)
         if splits not in digests:
-            digests[splits] = _digest_of(observations, scorer)
+            digests[splits] = digest_of_rows(observations, scorer)
         roles = roles_of([*scorer.needs, *scorer.fit_needs])
         origin = Origin(identities(manifest, roles), digests[splits], seed)
         try:
@@ -96,7 +96,7 @@ def safe_name(name: str) -> str:
     return plain if plain == name else f"{plain}-{digest(name)[:8]}"
 
 
-def _digest_of(observations: Observations, scorer: Scorer) -> dict[str, Any]:
+def digest_of_rows(observations: Observations, scorer: Scorer) -> dict[str, Any]:
     """Of the rows that a scorer is fitted on and chosen by: ids and content, and verdicts if it reads them."""
     splits = {scorer.fitted_on, scorer.chosen_on} - {None}
     names = ("sample_id", "split", "prompt_hash")

@@ -200,20 +200,28 @@ def _arrays(path: Path, expected: str | None) -> Mapping[str, NDArray[Any]]:
 
 
 def _read(path: Path) -> bytes | None:
-    """A file's content; None where there is none. A link is not followed: it may lead out of the folder."""
+    return read_own_file(path, LARGEST[path.name], hint=AGAIN)
+
+
+def read_own_file(path: Path, largest: int, *, hint: str) -> bytes | None:
+    """A file's content; None where there is none. A link is not followed: it may lead out of the folder.
+
+    Raises:
+        StoreError: it is a link, larger than so many bytes, or can't be read.
+    """
     try:
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise StoreError(
-                f"{path}: is no file of its own, and nothing outside its folder is read", hint=AGAIN
+                f"{path}: is no file of its own, and nothing outside its folder is read", hint=hint
             )
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
-            if os.fstat(stream.fileno()).st_size > LARGEST[path.name]:
-                raise StoreError(f"{path}: is larger than {LARGEST[path.name]} bytes", hint=AGAIN)
+            if os.fstat(stream.fileno()).st_size > largest:
+                raise StoreError(f"{path}: is larger than {largest} bytes", hint=hint)
             return stream.read()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError(f"{path}: can't be read: {error.strerror}", hint=AGAIN) from None
+        raise StoreError(f"{path}: can't be read: {error.strerror}", hint=hint) from None
 
 
 def _damaged(path: Path, why: str) -> StoreError:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError
 from llmood.records import OK, UNSCORED, CaptureSpec, Scores, Split
 from llmood.registry import Registry, suggest
+
+Probability = Literal["complement", "negative_log"]
 
 
 class Scorer(ABC):
@@ -41,6 +43,10 @@ class Scorer(ABC):
 
     reads_answers: ClassVar[bool] = False
     """Whether it reads the words of answers: a run that keeps no text can't be scored with it at all."""
+
+    probability: ClassVar[Probability | None] = None
+    """How a score stands for a probability p that the judged answer is right: as `complement`, 1 − p, or as
+    `negative_log`, −log p; None where it stands for none (of a class, of another answer, of a token on average)."""
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:

@@ -13,7 +13,7 @@ from llmood.engines.observations import Block
 from llmood.measures.logit_scores import energy, max_logit_uncertainty, max_softmax_uncertainty
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec, Scores
-from llmood.scorers.base import Scorer, register, with_reasons
+from llmood.scorers.base import Probability, Scorer, register, with_reasons
 from llmood.scorers.spans import status_of
 
 LETTERS = "A|B|C|D"
@@ -48,6 +48,11 @@ class OfLabels(Scorer):
     def definition(self) -> str | None:
         return f"labels: {self.labels}"
 
+    @property
+    def no_value(self) -> str:
+        """Why a row whose observation is there has no score."""
+        return NO_LOGITS
+
     @abstractmethod
     def of_logits(self, logits: Floats) -> Floats:
         """Of logits (n, C), (n,); higher = more OOD."""
@@ -59,7 +64,7 @@ class OfLabels(Scorer):
         values = np.full(len(block), np.nan)
         if there.any():
             values[there] = self.of_logits(np.array([row for row in given if row is not None], np.float64))
-        return with_reasons(values, *status_of(block, spec), NO_LOGITS)
+        return with_reasons(values, *status_of(block, spec), self.no_value)
 
 
 @register("msp.labels")
@@ -71,6 +76,8 @@ class LabelMaxSoftmax(OfLabels):
     Args:
         labels: as in `OfLabels`.
     """
+
+    probability: ClassVar[Probability | None] = "complement"  # a greedy answer is the likeliest label
 
     def of_logits(self, logits: Floats) -> Floats:
         return max_softmax_uncertainty(logits)

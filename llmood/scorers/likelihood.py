@@ -8,7 +8,7 @@ from typing import ClassVar
 from llmood.engines.observations import Block
 from llmood.measures.token_statistics import negative_log_likelihood
 from llmood.records import CaptureSpec, Scores
-from llmood.scorers.base import Scorer, register, with_reasons
+from llmood.scorers.base import Probability, Scorer, register, with_reasons
 from llmood.scorers.spans import Target, capture_of, log_likelihood, status_of, variants
 
 NO_TOKENS = "one token: nothing to predict"
@@ -33,6 +33,12 @@ class Likelihood(Scorer):
         self.model = model
         self.target = target
         self.mean = mean
+
+    @property
+    def probability(self) -> Probability | None:  # type: ignore[override]
+        """Of the whole answer, by the model that gave it: what `sequence_probability` is too."""
+        of_answer = self.target == "response_given_prompt" and self.model == "tuned" and not self.mean
+        return "negative_log" if of_answer else None
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:

@@ -46,6 +46,7 @@ class OnAdapter(Scorer):
         self.columns = scorer.columns  # type: ignore[misc]  # each scorer's own
         self.reads_text = scorer.reads_text  # type: ignore[misc]
         self.reads_answers = scorer.reads_answers  # type: ignore[misc]
+        self.probability = scorer.probability  # type: ignore[misc]
         self.fitted_on: Split | None = scorer.fitted_on  # type: ignore[misc]
         self.chosen_on: Split | None = scorer.chosen_on  # type: ignore[misc]
 

@@ -14,7 +14,7 @@ from llmood.prompting.base import FALSE, TRUE, Template
 from llmood.prompting.p_true import P_TRUE
 from llmood.prompting.p_true_sampled import P_TRUE_SAMPLED
 from llmood.records import CaptureSpec, Scores
-from llmood.scorers.base import Scorer, register, with_reasons
+from llmood.scorers.base import Probability, Scorer, register, with_reasons
 from llmood.scorers.settings import TEN_DRAWS, Params
 from llmood.scorers.spans import status_of
 
@@ -32,6 +32,7 @@ class PTrue(Scorer):
         generations: how they are drawn (the run's `generations`).
     """
 
+    probability: ClassVar[Probability | None] = "complement"
     columns: ClassVar[Mapping[str, list[str]]] = {"next_token": ["label_logits"]}
 
     def __init__(self, *, sampled: bool = False, generations: Params = TEN_DRAWS) -> None:

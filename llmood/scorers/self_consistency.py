@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from llmood.measures.segments import row_means
 from llmood.measures.self_consistency import self_inconsistency
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.answered import Answered, FromAnswer
-from llmood.scorers.base import register
+from llmood.scorers.base import Probability, register
 from llmood.scorers.drawn import Drawn, FromDraws
 
 
@@ -24,6 +26,8 @@ class SelfConsistency(FromDraws):
 @register("self_consistency.answer")
 class AnswerConsistency(FromAnswer):
     """1 − the share of the draws that say what the answer says (Xiong et al., ICLR 2024)."""
+
+    probability: ClassVar[Probability | None] = "complement"
 
     def of_answers(self, answered: Answered) -> Floats:
         return row_means(answered.draws.clusters, answered.draws.offsets)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from llmood.measures.token_statistics import Floats, negative_log_likelihood, sum_scored_tokens
 from llmood.scorers.answer_tokens import SAYS_WHETHER_EMPTY, FromResponse
-from llmood.scorers.base import register
+from llmood.scorers.base import Probability, register
 from llmood.scorers.settings import SHORT_ANSWER, Params
 from llmood.scorers.spans import any_missing, token_column
 
@@ -34,6 +34,11 @@ class SequenceProbability(FromResponse):
     def __init__(self, *, response: Params = SHORT_ANSWER, mean: bool = False) -> None:
         super().__init__(response=response)
         self.mean = mean
+
+    @property
+    def probability(self) -> Probability | None:  # type: ignore[override]
+        """Of the whole answer; a mean over tokens stands for no answer's."""
+        return None if self.mean else "negative_log"
 
     @property
     def token_columns(self) -> Mapping[str, str]:

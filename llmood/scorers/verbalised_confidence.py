@@ -16,7 +16,7 @@ from llmood.prompting.base import Template
 from llmood.prompting.confidence import CONFIDENCE
 from llmood.prompting.top_guesses import TOP_GUESSES
 from llmood.records import OK, CaptureSpec, Scores
-from llmood.scorers.base import Scorer, register
+from llmood.scorers.base import Probability, Scorer, register
 from llmood.scorers.spans import status_of
 from llmood.scorers.text import NO_TEXT
 
@@ -60,6 +60,11 @@ class VerbalisedConfidence(Scorer):
 
     def __init__(self, *, way: Way = "two_turn") -> None:
         self.way = way
+
+    @property
+    def probability(self) -> Probability | None:  # type: ignore[override]
+        """Of being right, where it is stated of the answer that is judged."""
+        return "complement" if self.way == "two_turn" else None
 
     @property
     def definition(self) -> str | None:

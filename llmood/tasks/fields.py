@@ -91,7 +91,7 @@ class RowReader:
                 name.removeprefix("meta."): value for name, value in given.items() if name.startswith("meta.")
             },
             source_line=source_line,
-            cells={name: row[name] for name in self._prompt_columns if name in row}
+            cells={name: row[name] for name in self.prompt_columns if name in row}
             if self._keep_cells
             else {},
             **{name: value for name, value in given.items() if not name.startswith("meta.")},
@@ -112,7 +112,8 @@ class RowReader:
         return messages
 
     @property
-    def _prompt_columns(self) -> frozenset[str]:
+    def prompt_columns(self) -> frozenset[str]:
+        """The columns that the prompt is made of."""
         if self._chat:
             return self._chat.columns
         return frozenset().union(*(template.columns for _, template in self._turns))

@@ -22,6 +22,7 @@ from llmood.engines.observations import Block, Observations
 from llmood.errors import UnknownNameError
 from llmood.records import SPLITS, CaptureSpec
 from llmood.scorers.base import Scorer, ScorerEntry, parameters_of, scorers
+from llmood.scorers.raw_confidence import raw_confidence
 from llmood.scorers.representation import Representation
 from llmood.scoring import score_all
 from llmood.tables import CAPTURE_SCHEMAS, SAMPLES
@@ -86,7 +87,8 @@ def private(_store: None) -> Observations:
 def train(_store: None) -> Observations:
     """Labelled and not, a blank one among them."""
     rows = observe_train(TRAIN, LABELS, ALL + _missing(ALL))
-    return with_column(rows, "domain", [None if label is None else f"all {label}" for label in LABELS])
+    rows = with_column(rows, "domain", [None if label is None else f"all {label}" for label in LABELS])
+    return with_column(rows, "references", [["ABCD"[place % 4]] for place in range(len(TRAIN))])
 
 
 @pytest.fixture
@@ -386,6 +388,21 @@ def test_every_sample_gets_a_float_or_a_reason(
             assert reason is None or reason.strip()
     values = [value for value, _ in scored(blocks_of(observations, scorer, 100), scorer).values()]
     assert np.isfinite(values).sum() >= 5  # the test has something to look at
+
+
+@pytest.mark.parametrize("entry", [param for param in ENTRIES if param.values[0].make().probability])
+def test_what_stands_for_a_probability_gives_one_wherever_it_scores(
+    entry: ScorerEntry, observations: Observations, made: Callable[[ScorerEntry], Scorer]
+) -> None:
+    scorer = made(entry)
+    values = np.array([value for value, _ in scored(blocks_of(observations, scorer, 100), scorer).values()])
+    found = raw_confidence(scorer, values)
+    assert found is not None
+    assert (np.isnan(found) == np.isnan(values)).all()
+    there = found[~np.isnan(found)]
+    assert ((there >= 0.0) & (there <= 1.0)).all()
+    order = np.argsort(values[~np.isnan(values)])
+    assert (np.diff(there[order]) <= 0).all()
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

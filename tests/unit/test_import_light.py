@@ -33,11 +33,12 @@ except SystemExit as end:
     assert not end.code, end.code
 """
 REGISTRIES = """
+from llmood.calibrators import calibrators
 from llmood.checks import checks
 from llmood.engines.base import engines
 from llmood.metrics import metrics_registry
 from llmood.scorers.base import scorers
-assert all(registry.names() for registry in (checks, engines, metrics_registry, scorers))
+assert all(registry.names() for registry in (calibrators, checks, engines, metrics_registry, scorers))
 """
 CONFIGURED = """
 from llmood.config import EngineConfig, Models

@@ -212,6 +212,15 @@ def test_a_narrow_terminal_gets_folded_rows(
     assert capsys.readouterr().out == expected
 
 
+def test_calibrators_are_listed_with_what_they_read() -> None:
+    rows = {row["calibrator"]: row for row in llmood("ls", "calibrators", "--json").json()}
+    assert rows["platt"]["reads"] == "a score"
+    assert rows["beta"]["reads"] == "a probability of being right"
+    assert rows["logistic"]["reads"] == "scores of several scorers"
+    assert rows["histogram"]["arguments"] == "bins=10"
+    assert all(row["description"].endswith(".") for row in rows.values())
+
+
 def test_rules_are_listed_with_their_arguments() -> None:
     rows = {row["rule"]: row for row in llmood("ls", "rules", "--json").json()}
     assert rows["f1"]["arguments"] == "threshold=0.5"

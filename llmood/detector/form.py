@@ -1,0 +1,203 @@
+"""From a record of traffic to a sample: the same words that a run would make of the same row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llmood.errors import kind_of
+from llmood.identity import digest
+from llmood.records import EVALUATED, Message, Sample
+from llmood.tasks import TaskSpec
+from llmood.tasks.chat import ChatColumn
+from llmood.tasks.fields import RowReader, refuse_unusable
+from llmood.tasks.row_errors import MissingColumnError, RowError
+from llmood.tasks.splits import content_key
+
+MESSAGES, PROMPT, TEXT, RESPONSE = "messages", "prompt", "text", "response"
+SHOWN_COLUMNS = 4  # of a record, in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record as it was read.
+
+    Attributes:
+        literal: whether its one message is the prompt to the letter, with what a chat template puts around it.
+        response: what the model answered, where the record says so.
+        row: the place of the record, from 0.
+    """
+
+    row: int
+    sample: Sample
+    literal: bool = False
+    response: str | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the records of a detector become prompts: its ID task's way, without the task's data.
+
+    Args:
+        task: the task's name, prompt and fields, as `form_of` takes them.
+        chat: whether prompts go through the model's chat template.
+        answers: whether the detector looks at answers; only then is `response` read.
+        turns: whether it reads the turns themselves, which `prompt` to the letter doesn't tell under a chat template.
+    """
+
+    task: Mapping[str, Any]
+    chat: bool
+    answers: bool
+    turns: bool = False
+    _readers: dict[frozenset[str], RowReader] = field(default_factory=dict, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `detector.json` holds it."""
+        return {"task": self.task, "chat": self.chat, "answers": self.answers, "turns": self.turns}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Form:
+        """The form that `to_json` made JSON of."""
+        return cls(value["task"], chat=value["chat"], answers=value["answers"], turns=value["turns"])
+
+    def read(self, record: Any, row: int) -> Read:
+        """A record as a sample.
+
+        It is, whichever of these it has all of first: the task's own columns; `messages`, the turns up to the user's
+        last; `prompt`, to the letter; or `text`, which stands in the task's one column.
+
+        Raises:
+            RowError: the record can't be used, and why.
+        """
+        if not isinstance(record, Mapping):
+            raise RowError(f"wrong type: a record is a mapping, not {kind_of(record)}")
+        read = self._sample(record)
+        response = self._response(record)
+        # As a run counts its rows: one that draws answers draws the same for the same question.
+        counted = [read.sample.task, EVALUATED, content_key(read.sample), 0]
+        name = digest([*counted, PROMPT] if read.literal and self.chat else counted)
+        return replace(read, sample=replace(read.sample, sample_id=name), row=row, response=response)
+
+    def _sample(self, record: Mapping[str, Any]) -> Read:
+        own = self.columns
+        if own <= record.keys() and any(record[name] is not None for name in own):
+            return Read(0, self._own(record))
+        if record.get(MESSAGES) is not None:
+            refuse_unusable(MESSAGES, record[MESSAGES])
+            turns = ChatColumn(MESSAGES)
+            messages, answer = turns.messages(record), turns.answer(record)
+            if answer is not None and self.answers and record.get(RESPONSE) is None:
+                raise RowError(
+                    f"{MESSAGES}: ends with an answer; say whose it is: as '{RESPONSE}' it is looked at, and left out "
+                    "the model answers"
+                )
+            return Read(0, self._plain(messages))
+        if record.get(PROMPT) is not None:
+            if self.chat and self.turns:
+                raise RowError(
+                    f"'{PROMPT}' has the chat template in it, and this detector asks about the turns: "
+                    f"give '{MESSAGES}'"
+                )
+            return Read(0, self._plain((Message("user", self._text(record, PROMPT)),)), literal=True)
+        if record.get(TEXT) is not None:
+            return Read(0, self._own(self._as_column(self._text(record, TEXT))))
+        if own & record.keys():
+            return Read(0, self._own(record))
+        found = ", ".join(list(map(str, record))[:SHOWN_COLUMNS]) or "nothing"
+        raise RowError(
+            f"has none of '{TEXT}', '{PROMPT}', '{MESSAGES}' or the task's columns "
+            f"({', '.join(sorted(own))}), but {found}"
+        )
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that the task's prompt is made of."""
+        return self._reader(frozenset()).prompt_columns
+
+    def _own(self, record: Mapping[str, Any]) -> Sample:
+        """A row of the task; of the fields beside the prompt, those that it has."""
+        dropped: frozenset[str] = frozenset()
+        while True:
+            reader = self._reader(dropped)
+            try:
+                sample = reader.sample(record, EVALUATED, "")
+            except MissingColumnError as error:
+                lacking = _naming(self.task["fields"], error.column) - dropped
+                if not lacking or error.column in self.columns:
+                    raise
+                dropped |= lacking
+            else:
+                if sample is None:  # no source here filters
+                    raise RowError("the task leaves such rows out")
+                return replace(sample, chat=self.chat, source_line=None)
+
+    def _plain(self, messages: tuple[Message, ...]) -> Sample:
+        if not all(message.content.strip() for message in messages):
+            raise RowError("no text: the prompt is blank")
+        return Sample("", self.task["name"], EVALUATED, messages, self.chat, language=self.task["language"])
+
+    def _as_column(self, text: str) -> dict[str, Any]:
+        if self.task["messages_column"] is not None:
+            return {self.task["messages_column"]: [{"role": "user", "content": text}]}
+        if len(self.columns) > 1:
+            raise RowError(
+                f"'{TEXT}' is one column, and the task's prompt is made of {', '.join(sorted(self.columns))}: give "
+                f"these, or '{PROMPT}' to the letter"
+            )
+        return dict.fromkeys(self.columns, text)
+
+    def _response(self, record: Mapping[str, Any]) -> str | None:
+        if not self.answers or record.get(RESPONSE) is None:
+            return None
+        return self._text(record, RESPONSE, blank=True)
+
+    @staticmethod
+    def _text(record: Mapping[str, Any], name: str, *, blank: bool = False) -> str:
+        value = record[name]
+        if not isinstance(value, str):
+            raise RowError(f"wrong type: {name} is {kind_of(value)}, not text")
+        refuse_unusable(name, value)
+        if not blank and not value.strip():
+            raise RowError(f"no text: {name} is empty")
+        return value
+
+    def _reader(self, dropped: frozenset[str]) -> RowReader:
+        if dropped not in self._readers:
+            spec = _spec_of({**self.task, "fields": _without(self.task["fields"], dropped)})
+            self._readers[dropped] = RowReader(spec, spec.sources[0])
+        return self._readers[dropped]
+
+
+def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool) -> Form:
+    """The form of a task's rows; the arguments are those of `Form`."""
+    task = {
+        "name": spec.name,
+        "prompt": spec.prompt,
+        "messages": None if spec.messages is None else [turn.model_dump() for turn in spec.messages],
+        "messages_column": spec.messages_column,
+        "language": spec.language,
+        "fields": spec.fields_of(spec.sources[0]).model_dump(),
+    }
+    return Form(task, chat=chat, answers=answers, turns=turns)
+
+
+def _spec_of(task: Mapping[str, Any]) -> TaskSpec:
+    given = {name: value for name, value in task.items() if value is not None}
+    return TaskSpec.model_validate({**given, "sources": [{"files": {EVALUATED: "records"}}]})
+
+
+def _without(fields: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
+    kept = {name: None if name in dropped else value for name, value in fields.items() if name != "meta"}
+    meta = {name: value for name, value in fields["meta"].items() if f"meta.{name}" not in dropped}
+    return {**kept, "meta": meta}
+
+
+def _naming(fields: Mapping[str, Any], column: str) -> frozenset[str]:
+    """The fields that read a column."""
+    given = {**fields, **{f"meta.{name}": value for name, value in fields["meta"].items()}}
+    return frozenset(
+        name
+        for name, value in given.items()
+        if isinstance(value, str) and (value == column or ("{" in value and column in value))
+    )

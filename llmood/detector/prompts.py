@@ -1,0 +1,128 @@
+"""Records that were read, as prompts: text and token ids, made as a run makes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from llmood.detector.form import Read
+from llmood.engines.base import Engine, Tokenizer, prompt_role, prompted_roles
+from llmood.engines.prompts import encode_texts, prompt_text
+from llmood.engines.requests import Prompt
+from llmood.errors import ConfigError
+from llmood.identity import digest
+from llmood.records import EVALUATED
+from llmood.tables import SAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The prompts of some records, and those that became none.
+
+    Attributes:
+        samples: rows of `tables.SAMPLES`, in the prompts' order.
+        answers: by sample id, what the model answered, where the record says so.
+        faults: by the record's row, why it has no prompt.
+    """
+
+    prompts: tuple[Prompt, ...]
+    samples: pa.Table
+    answers: Mapping[str, str]
+    faults: Mapping[int, str]
+
+
+def make_prompts(reads: Sequence[Read], engine: Engine) -> Made:
+    """The prompts of records that are all different questions."""
+    role = prompt_role(engine)
+    tokenizer = engine.tokenizer(role)
+    texts, faults = _texts(reads, tokenizer, role)
+    reads = [read for read in reads if read.row not in faults]
+    rendered = [read.sample.chat for read in reads]  # to the letter too: the template is in it
+    ids = encode_texts(tokenizer, [texts[read.row] for read in reads], rendered)
+    faults |= _unlike(reads, ids, [texts[read.row] for read in reads], rendered, engine)
+    kept = [
+        (read, texts[read.row], row) for read, row in zip(reads, ids, strict=True) if read.row not in faults
+    ]
+    return Made(
+        tuple(
+            Prompt(
+                read.sample.sample_id,
+                row,
+                EVALUATED,
+                read.sample.messages,
+                read.sample.chat,
+                read.sample.references,
+            )
+            for read, _, row in kept
+        ),
+        pa.Table.from_pylist([_row(read, text, len(row)) for read, text, row in kept], schema=SAMPLES),
+        {read.sample.sample_id: read.response for read, _, _ in kept if read.response is not None},
+        faults,
+    )
+
+
+def _texts(reads: Sequence[Read], tokenizer: Tokenizer, role: str) -> tuple[dict[int, str], dict[int, str]]:
+    texts: dict[int, str] = {}
+    faults: dict[int, str] = {}
+    for read in reads:
+        try:
+            texts[read.row] = (
+                read.sample.text
+                if read.literal
+                else prompt_text(read.sample, tokenizer, None, f"models.{role}")
+            )
+        except ConfigError as error:  # a chat template refuses these turns
+            faults[read.row] = error.message
+    return texts, faults
+
+
+def _unlike(
+    reads: Sequence[Read],
+    ids: Sequence[tuple[int, ...]],
+    texts: Sequence[str],
+    rendered: Sequence[bool],
+    engine: Engine,
+) -> dict[int, str]:
+    """The records whose ids a model can't be sent, by row: what a run refuses as a whole."""
+    faults: dict[int, str] = {}
+    own = engine.tokenizer(prompt_role(engine))
+    other = engine.tokenizer("base") if "base" in engine.roles else own
+    theirs = ids if other.identity == own.identity else encode_texts(other, texts, rendered)
+    sizes = [engine.vocabulary_size(role) for role in prompted_roles(engine)]
+    largest = min((size for size in sizes if size is not None), default=None)
+    for read, row, of_base in zip(reads, ids, theirs, strict=True):
+        if row != of_base:
+            faults[read.row] = "base and tuned read it as different tokens"
+        elif largest is not None and row and max(row) >= largest:
+            faults[read.row] = f"its token id {max(row)} is none of the model's {largest}"
+    return faults
+
+
+def _row(read: Read, prompt: str, tokens: int) -> dict[str, Any]:
+    sample = read.sample
+    return {
+        "sample_id": sample.sample_id,
+        "task": sample.task,
+        "population": "id",  # what it is held against: whether it belongs there is the question
+        "split": EVALUATED,
+        "shift": "none",
+        "severity": sample.severity,
+        "domain": sample.domain,
+        "label": sample.label,
+        "group": sample.group,
+        "parent_id": sample.parent_id,
+        "language": sample.language,
+        "messages": json.dumps([message.to_json() for message in sample.messages], ensure_ascii=False),
+        "prompt": prompt,
+        "prompt_hash": digest(prompt),
+        "references": list(sample.references),
+        "choices": list(sample.choices),
+        "images": list(sample.images),
+        "meta": json.dumps(dict(sample.meta), ensure_ascii=False, sort_keys=True),
+        "source_line": None,
+        "prompt_tokens": tokens,
+    }
