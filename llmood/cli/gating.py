@@ -17,8 +17,8 @@ from llmood.records import SHIFTS
 from llmood.registry import suggest
 from llmood.scorers.base import scorers
 from llmood.scorers.on_adapter import BETWEEN
-from llmood.traffic.summary import METRICS
 from llmood.traffic.summary import QUESTION as TRAFFIC
+from llmood.traffic.words import TITLES
 
 Record = Mapping[str, Any]
 
@@ -77,17 +77,19 @@ def comparison_gates(texts: Sequence[str] | None) -> list[Gate]:
 
 
 def traffic_gates(texts: Sequence[str] | None) -> list[Gate]:
-    """Gates on scored traffic: their question needs no naming.
+    """Gates on scored traffic: the question of what only traffic has needs no naming.
 
     Raises:
         ConfigError: a gate can't be read, or names a metric or a question that traffic doesn't have.
     """
     found = []
     for gate in [parse_gate(text) for text in texts or []]:
-        _check(gate, "metric", gate.metric, METRICS)
+        _check(gate, "metric", gate.metric, {*TITLES, *metrics_registry.names()})
         question = gate.filters["question"]
-        _check(gate, "question", TRAFFIC if question == DETECTION else question, (TRAFFIC,))
-        found.append(replace(gate, filters={**gate.filters, "question": TRAFFIC}, baselines=True))
+        if gate.metric in TITLES and question == DETECTION:
+            question = TRAFFIC
+        _check(gate, "question", question, (TRAFFIC, DETECTION, errors.QUESTION))
+        found.append(replace(gate, filters={**gate.filters, "question": question}, baselines=True))
     return found
 
 

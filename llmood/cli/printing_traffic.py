@@ -16,8 +16,10 @@ from llmood.cli.printing import gates_json, print_gates
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult, judge
 from llmood.report.text import metric_name, number
+from llmood.tables import write_json
 from llmood.traffic.formats import as_line
 from llmood.traffic.summary import Summary
+from llmood.traffic.words import TITLES, said
 
 Record = Mapping[str, Any]
 
@@ -32,8 +34,15 @@ def writer_to(stream: TextIO) -> Callable[[Sequence[Record]], None]:
     return write
 
 
+def write_summary(path: Path | None, gates: Sequence[Gate], summary: Summary, output: Path | None) -> None:
+    """The summary as JSON, where it was asked for."""
+    if path is not None:
+        records = [asdict(record) for record in summary.records()]
+        write_json(path, _as_json(summary, records, judge(gates, records), output))
+
+
 def finish(summary: Summary, gates: Sequence[Gate], output: Path | None, *, as_json: bool) -> None:
-    """Print the summary and the gates, and end with the exit code that they deserve: failure wins over a missed gate."""
+    """Print the summary and the gates, and end with the exit code that they deserve: failure wins over a miss."""
     records = [asdict(record) for record in summary.records()]
     results = judge(gates, records)
     with reader_may_leave():
@@ -51,15 +60,9 @@ def finish(summary: Summary, gates: Sequence[Gate], output: Path | None, *, as_j
 def _as_json(
     summary: Summary, records: Sequence[Record], results: Sequence[GateResult], output: Path | None
 ) -> dict[str, Any]:
-    reasons = [
-        {"status": status, "reason": reason, "rows": rows}
-        for (status, reason), rows in summary.reasons.most_common()
-    ]
-    counts = {"rows": summary.rows, **{status: rows for status, rows in sorted(summary.statuses.items())}}
     return {
         "output": None if output is None else str(output),
-        **counts,
-        "reasons": reasons,
+        **summary.to_json(),
         "gates": gates_json(results),
         "metrics": list(records),
     }
@@ -75,9 +78,13 @@ def _print(
             ["rows", "status", "reason"],
             [[str(rows), *key] for key, rows in summary.reasons.most_common()],
         )
+        say()
     print_table(
         ["", "value", "interval", "what it says"],
-        [[metric_name(r["metric"]), *_shown(r), summary.words(r)] for r in records],
+        [
+            [TITLES.get(record["metric"]) or metric_name(record["metric"]), *_shown(record), said(record)]
+            for record in records
+        ],
     )
     print_gates(results)
     if output is not None:

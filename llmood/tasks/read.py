@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,21 +21,23 @@ MAX_LINE = (
 Lines = Iterator[tuple[int, bytes | None]]
 
 
-def read_rows(path: Path, name: str) -> Rows:
+def read_rows(path: Path, name: str, *, kind: str | None = None, delimiter: str = ",") -> Rows:
     """The rows of a JSONL, CSV or Parquet file with the line each starts on (for Parquet: its row, from 1).
 
     Args:
         name: the file's name in rejects and messages.
+        kind: `jsonl`, `csv` or `parquet` where the name doesn't say so.
+        delimiter: between the cells of CSV.
 
     Raises:
         ConfigError: a suffix that no reader knows.
         DataError: the file as a whole can't be read.
     """
-    suffix, zipped = _format(path, name)
+    suffix, zipped = _format(path, name) if kind is None else (f".{kind}", path.suffix.lower() == ".gz")
     if suffix == ".parquet":
         yield from _parquet(path, name)
         return
-    reader = read_jsonl if suffix == ".jsonl" else _csv
+    reader = read_jsonl if suffix == ".jsonl" else partial(_csv, delimiter=delimiter)
     line = 0
     try:
         with path.open("rb") as file, gzip.open(file) if zipped else file as stream:
@@ -107,8 +110,8 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
     return row
 
 
-def _csv(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
-    return read_csv((line for _, line in _lines(stream)), name, MAX_LINE)
+def _csv(stream: BinaryIO | gzip.GzipFile, name: str, *, delimiter: str) -> Rows:
+    return read_csv((line for _, line in _lines(stream)), name, MAX_LINE, delimiter=delimiter)
 
 
 def _parquet(path: Path, name: str) -> Rows:

@@ -38,8 +38,11 @@ class ProgressFile:
         self._stream: IO[bytes] | None = None
 
     @contextmanager
-    def opened(self) -> Iterator[Self]:
+    def opened(self, *, anew: bool = False) -> Iterator[Self]:
         """Hold it, cut to what counts, for the block; a second process is kept out.
+
+        Args:
+            anew: whether what is in it counts for nothing.
 
         Raises:
             ConfigError: another process writes it, it is of another input or detector, or can't be made.
@@ -54,6 +57,8 @@ class ProgressFile:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ConfigError(f"{self.target}: another process is writing it") from None
+            if anew:
+                self.state_path.unlink(missing_ok=True)
             state = self._state()
             self.rows = int(state["rows"])
             try:

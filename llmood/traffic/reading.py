@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ from llmood.records import Reject
 from llmood.tasks.read import read_jsonl, read_rows
 
 STDIN = "-"
-SAMPLED = 1 << 20  # bytes at each end of a file that tell whether it is still the same
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,50 @@ class Row:
     reason: str | None = None
 
 
-def rows_of_file(path: Path) -> Iterator[Row]:
-    """The rows of a .jsonl, .csv (each maybe .gz) or .parquet file.
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file of records.
 
-    Raises:
-        ConfigError: no reader knows its suffix.
-        DataError: it can't be read as a whole.
+    Attributes:
+        path: .jsonl, .csv (each maybe .gz) or .parquet.
+        format: `jsonl`, `csv` or `parquet`, where its name doesn't say so.
+        delimiter: between the cells of CSV.
     """
-    return _placed(read_rows(path, path.name))
+
+    path: Path
+    format: str | None = None
+    delimiter: str = ","
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows.
+
+        Raises:
+            ConfigError: no reader knows its suffix.
+            DataError: it can't be read as a whole.
+        """
+        return _placed(read_rows(self.path, self.path.name, kind=self.format, delimiter=self.delimiter))
+
+    def check(self) -> None:
+        """Say what is wrong with it before a model loads.
+
+        Raises:
+            ConfigError: no reader knows its suffix, or another delimiter is in the header of CSV.
+            DataError: it can't be read.
+        """
+        for _ in self.rows():
+            break
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from another file, or from itself after a change.
+
+        Raises:
+            DataError: it can't be read.
+        """
+        return {**identity_of(self.path), "format": self.format, "delimiter": self.delimiter}
+
+    def count(self) -> int | None:
+        """How many rows there are, for a progress bar; None where only reading it all would tell."""
+        return count_rows(self.path, self.format)
 
 
 def rows_of_stream(stream: BinaryIO) -> Iterator[Row]:
@@ -63,7 +99,7 @@ def chunks(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
 
 
 def identity_of(path: Path) -> dict[str, Any]:
-    """What tells a file from another, or from itself after a change: its size, and its first and last megabyte.
+    """What tells a file from another, or from itself after a change: its name and the digest of all of it.
 
     A file that only grew is another one: what was scored of it is no summary of it.
 
@@ -72,21 +108,17 @@ def identity_of(path: Path) -> dict[str, Any]:
     """
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: is no file", hint="'-' reads JSONL from stdin")
-    hashed = sha256()
     try:
         with path.open("rb") as stream:
-            size = stream.seek(0, 2)
-            for start in (0, max(0, size - SAMPLED)):
-                stream.seek(start)
-                hashed.update(stream.read(SAMPLED))
+            digest = file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    return {"name": path.name, "bytes": size, "digest": hashed.hexdigest()}
+    return {"name": path.name, "digest": digest}
 
 
-def count_rows(path: Path) -> int | None:
-    """How many rows there are, for a progress bar; None where only reading it all would tell."""
-    if path.suffix.lower() == ".parquet":
+def count_rows(path: Path, kind: str | None = None) -> int | None:
+    """How many rows a file has, or lines: a progress bar needs no more."""
+    if kind == "parquet" or (kind is None and path.suffix.lower() == ".parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -97,4 +129,4 @@ def count_rows(path: Path) -> int | None:
     if path.suffix.lower() == ".gz":
         return None
     with path.open("rb") as stream:
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(SAMPLED), b""))
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(BLOCK), b""))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from llmood.progress import Progress
 from llmood.records import FAILED, OK, UNSCORED
-from llmood.traffic.score_file import Scoring
+from llmood.traffic import Input, ScoredFile, Scoring, Summary, score_file
+from llmood.traffic.drift import Drift
+from llmood.traffic.replay import Replay
+from llmood.traffic.shares import Batches, Promise, Shares
 
 ABOUT = {"benchmark": "letters", "scorer": "length", "id_task": "letters"}
 SCHEMA = pa.schema(
@@ -22,6 +28,7 @@ SCHEMA = pa.schema(
     ]
 )
 LONG = 5  # a longer text is flagged
+CALIBRATION = np.repeat(np.arange(1.0, 7.0), [20, 20, 20, 20, 15, 5])
 
 
 class Lengths:
@@ -51,4 +58,17 @@ class Lengths:
 
 def scoring(verdicts: Lengths, **settings: Any) -> Scoring:
     """The stand-in as a detector at work, a few rows at a time."""
-    return Scoring(verdicts, SCHEMA, ABOUT, "digest", **{"chunk": 7, **settings})
+    return Scoring(verdicts, SCHEMA, "digest", **{"rows": 7, **settings})
+
+
+def summary_of(scoring: Scoring) -> Summary:
+    """Everything that there is to tell of its rows."""
+    promise = Promise(CALIBRATION, LONG, 0.05)
+    batches = [] if scoring.batch is None else [Batches(scoring.batch, scoring.alpha)]
+    replays = [Replay(label, 0, promise) for label in scoring.labels]
+    return Summary(ABOUT, [Shares(promise, {}), *batches, Drift(CALIBRATION, 0), *replays])
+
+
+def scored(scoring: Scoring, source: Path, output: Path, **settings: Any) -> ScoredFile:
+    """`score_file` in silence."""
+    return score_file(scoring, Input(source), output, summary_of(scoring), Progress(), **settings)

@@ -12,24 +12,20 @@ from subprocess import DEVNULL, Popen
 
 import numpy as np
 
-from llmood.progress import Progress
-from llmood.traffic import score_file
-from tests.unit.traffic.stand_in import Lengths, scoring
+from tests.unit.traffic.stand_in import Lengths, scored, scoring
 
 KILLS = 6
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from llmood.progress import Progress
-from llmood.traffic import score_file
-from tests.unit.traffic.stand_in import Lengths, scoring
+from tests.unit.traffic.stand_in import Lengths, scored, scoring
 
 class Slow(Lengths):
     def chunks(self, records, **settings):
         time.sleep(0.002)
         return super().chunks(records, **settings)
 
-score_file(scoring(Slow()), Path(sys.argv[1]), Path(sys.argv[2]), Progress())
+scored(scoring(Slow()), Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -37,7 +33,7 @@ def test_killed_again_and_again_it_writes_every_row_once(tmp_path: Path) -> None
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{"id": place, "text": "a" * (place % 11)} for place in range(4000)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    whole = score_file(scoring(Lengths()), source, tmp_path / "whole.jsonl", Progress()).path.read_bytes()
+    whole = scored(scoring(Lengths()), source, tmp_path / "whole.jsonl").path.read_bytes()
     state = tmp_path / ".out.jsonl.partial.json"
     generator = np.random.default_rng(0)
     done = [0]
@@ -53,7 +49,7 @@ def test_killed_again_and_again_it_writes_every_row_once(tmp_path: Path) -> None
         assert not target.exists()
         done.append(rows_in(state))
     assert all(np.diff(done) > 0)
-    score_file(scoring(Lengths()), source, target, Progress())
+    scored(scoring(Lengths()), source, target)
     assert target.read_bytes() == whole
 
 
