@@ -12,8 +12,13 @@ class Progress:
     """Says nothing. A subclass that shows something overrides both methods."""
 
     @contextmanager
-    def track(self, label: str, total: int, *, done: int = 0, unit: str = "samples") -> Iterator[Advance]:
-        """Follow work of `total` units, `done` of them already there; call what it yields with what was added."""
+    def track(
+        self, label: str, total: int | None, *, done: int = 0, unit: str = "samples"
+    ) -> Iterator[Advance]:
+        """Follow work of `total` units (None: nobody knows), of which `done` are there.
+
+        Call what it yields with what was added.
+        """
         yield lambda count: None
 
     def say(self, line: str) -> None:

@@ -21,6 +21,7 @@ from llmood.cli import (
     report,
     rescore,
     run,
+    score,
     validate,
 )
 from llmood.cli.errors import handled
@@ -53,7 +54,21 @@ def _options(
     pass
 
 
-for module in (demo, run, merge, rescore, report, compare, import_, finetune, fit, init, validate, doctor):
+for module in (
+    demo,
+    run,
+    merge,
+    rescore,
+    report,
+    compare,
+    import_,
+    finetune,
+    fit,
+    score,
+    init,
+    validate,
+    doctor,
+):
     app.command(module.NAME, epilog=module.EPILOG)(handled(module.command))
 app.add_typer(ls.app, name="ls")
 app.add_typer(cache.app, name="cache")

@@ -29,6 +29,8 @@ from llmood.records import SHIFTS
 from llmood.registry import suggest
 from llmood.scorers.base import scorers
 from llmood.scorers.on_adapter import BETWEEN
+from llmood.traffic.summary import QUESTION as TRAFFIC
+from llmood.traffic.words import TITLES
 
 Record = Mapping[str, Any]
 
@@ -97,6 +99,23 @@ def comparison_gates(texts: Sequence[str] | None) -> list[Gate]:
         _check(gate, "question", COMPARISON if question == DETECTION else question, (COMPARISON,))
         _check_filters(gate, ())
         found.append(replace(gate, filters={**gate.filters, "question": COMPARISON}, baselines=True))
+    return found
+
+
+def traffic_gates(texts: Sequence[str] | None) -> list[Gate]:
+    """Gates on scored traffic: the question of what only traffic has needs no naming.
+
+    Raises:
+        ConfigError: a gate can't be read, or names a metric or a question that traffic doesn't have.
+    """
+    found = []
+    for gate in [parse_gate(text) for text in texts or []]:
+        _check(gate, "metric", gate.metric, {*TITLES, *metrics_registry.names()})
+        question = gate.filters["question"]
+        if gate.metric in TITLES and question == DETECTION:
+            question = TRAFFIC
+        _check(gate, "question", question, (TRAFFIC, DETECTION, errors.QUESTION))
+        found.append(replace(gate, filters={**gate.filters, "question": question}, baselines=True))
     return found
 
 

@@ -15,7 +15,9 @@ class Bars(Progress):
     """tqdm's bars with rate and time left, and a line for what has no length; silent where stderr is no terminal."""
 
     @contextmanager
-    def track(self, label: str, total: int, *, done: int = 0, unit: str = "samples") -> Iterator[Advance]:
+    def track(
+        self, label: str, total: int | None, *, done: int = 0, unit: str = "samples"
+    ) -> Iterator[Advance]:
         from tqdm import tqdm
 
         with tqdm(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmood.config import EngineConfig
 from llmood.detector.content import Content
-from llmood.detector.folder import read_detector, write_detector
+from llmood.detector.folder import read_detector, read_digest, write_detector
 from llmood.detector.models import check_same, engines_differ, with_paths
 from llmood.detector.observing import Watch, make_watch
 from llmood.detector.verdicts import Verdicts
@@ -47,6 +47,11 @@ class Detector:
     def thresholds(self) -> list[Threshold]:
         """What it promises."""
         return list(self.content.thresholds)
+
+    @cached_property
+    def digest(self) -> str | None:
+        """Of everything in its folder; None where it was never written."""
+        return None if self.folder is None else read_digest(self.folder)
 
     @cached_property
     def watch(self) -> Watch:

@@ -117,6 +117,15 @@ def read_detector(folder: Path) -> Content:
         raise _damaged(path, f"it holds {error}") from None
 
 
+def read_digest(folder: Path) -> str:
+    """The digest over everything in a detector's folder.
+
+    Raises:
+        ConfigError, StoreError: as `read_detector`.
+    """
+    return str(_record(folder / DETECTOR)["digest"])
+
+
 def _write(folder: Path, content: Content) -> None:
     folder.mkdir()
     scorers = [
@@ -235,4 +244,4 @@ def _damaged(path: Path, why: str) -> StoreError:
     return StoreError(f"{path}: is damaged or was changed: {why}", hint=AGAIN)
 
 
-__all__ = ["check_free", "read_detector", "write_detector"]
+__all__ = ["check_free", "read_detector", "read_digest", "write_detector"]

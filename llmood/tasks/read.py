@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,21 +21,23 @@ MAX_LINE = (
 Lines = Iterator[tuple[int, bytes | None]]
 
 
-def read_rows(path: Path, name: str) -> Rows:
+def read_rows(path: Path, name: str, *, kind: str | None = None, delimiter: str = ",") -> Rows:
     """The rows of a JSONL, CSV or Parquet file with the line each starts on (for Parquet: its row, from 1).
 
     Args:
         name: the file's name in rejects and messages.
+        kind: `jsonl`, `csv` or `parquet` where the name doesn't say so.
+        delimiter: between the cells of CSV.
 
     Raises:
         ConfigError: a suffix that no reader knows.
         DataError: the file as a whole can't be read.
     """
-    suffix, zipped = _format(path, name)
+    suffix, zipped = _format(path, name) if kind is None else (f".{kind}", path.suffix.lower() == ".gz")
     if suffix == ".parquet":
         yield from _parquet(path, name)
         return
-    reader = _jsonl if suffix == ".jsonl" else _csv
+    reader = read_jsonl if suffix == ".jsonl" else partial(_csv, delimiter=delimiter)
     line = 0
     try:
         with path.open("rb") as file, gzip.open(file) if zipped else file as stream:
@@ -71,7 +74,8 @@ def _lines(stream: BinaryIO | gzip.GzipFile) -> Lines:
             yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
 
 
-def _jsonl(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
+def read_jsonl(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
+    """The rows of JSONL as they come, each with its line; blank lines are none."""
     for number, line in _lines(stream):
         if line is None:
             yield Reject(name, number, f"line over {MAX_LINE} bytes")
@@ -106,8 +110,8 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
     return row
 
 
-def _csv(stream: BinaryIO | gzip.GzipFile, name: str) -> Rows:
-    return read_csv((line for _, line in _lines(stream)), name, MAX_LINE)
+def _csv(stream: BinaryIO | gzip.GzipFile, name: str, *, delimiter: str) -> Rows:
+    return read_csv((line for _, line in _lines(stream)), name, MAX_LINE, delimiter=delimiter)
 
 
 def _parquet(path: Path, name: str) -> Rows:
@@ -121,15 +125,24 @@ def _parquet(path: Path, name: str) -> Rows:
             if len(set(names)) < len(names):
                 raise DataError(f"{name}: two columns bear one name, so a row can't be told")
             for batch in file.iter_batches(batch_size=1024):
-                for offset in range(batch.num_rows):
+                for found in _batch(batch, name, line):
                     line += 1
-                    try:
-                        row = batch.slice(offset, 1).to_pylist()[0]
-                    except UnicodeDecodeError as error:
-                        yield Reject(name, line, f"{NOT_UTF8} at byte {error.start}")
-                    else:
-                        yield line, row
+                    yield found
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"{name}: can't be read as Parquet after row {line}: {str(error).splitlines()[0]}"
         ) from None
+
+
+def _batch(batch: Any, name: str, before: int) -> Rows:
+    """The rows of a batch of Parquet, `before` of which came earlier."""
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:  # some text of it: row by row, the others are read
+        for line in range(before + 1, before + 1 + batch.num_rows):
+            try:
+                yield line, batch.slice(line - before - 1, 1).to_pylist()[0]
+            except UnicodeDecodeError as error:
+                yield Reject(name, line, f"{NOT_UTF8} at byte {error.start}")
+    else:
+        yield from enumerate(rows, start=before + 1)

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 Rows = Iterator[tuple[int, Row] | Reject]
 
 
-def read_csv(lines: Iterator[bytes | None], name: str, longest: int) -> Rows:
+def read_csv(lines: Iterator[bytes | None], name: str, longest: int, *, delimiter: str = ",") -> Rows:
     """The rows under a header, each with the line that it starts on.
 
     Args:
@@ -33,7 +33,7 @@ def read_csv(lines: Iterator[bytes | None], name: str, longest: int) -> Rows:
     texts = _Lines("\0" if line is None else line.decode("utf-8", "surrogateescape") for line in lines)
     limit = csv.field_size_limit(longest)
     try:
-        reader = csv.reader(texts, strict=True)
+        reader = csv.reader(texts, strict=True, delimiter=delimiter)
         header = _header(reader, name, longest)
         texts.drop()
         while True:

@@ -1,0 +1,132 @@
+"""The records of a file or of stdin, one at a time; a row that can't be read keeps its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import file_digest
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from llmood.errors import DataError
+from llmood.records import Reject
+from llmood.tasks.read import read_jsonl, read_rows
+
+STDIN = "-"
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the input.
+
+    Attributes:
+        number: its place, from 1; blank lines aren't counted.
+        line: the line that it starts on (of Parquet: the row).
+        record: its columns; None where it can't be read, and then `reason` says why.
+    """
+
+    number: int
+    line: int
+    record: Mapping[str, Any] | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file of records.
+
+    Attributes:
+        path: .jsonl, .csv (each maybe .gz) or .parquet.
+        format: `jsonl`, `csv` or `parquet`, where its name doesn't say so.
+        delimiter: between the cells of CSV.
+    """
+
+    path: Path
+    format: str | None = None
+    delimiter: str = ","
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows.
+
+        Raises:
+            ConfigError: no reader knows its suffix.
+            DataError: it can't be read as a whole.
+        """
+        return _placed(read_rows(self.path, self.path.name, kind=self.format, delimiter=self.delimiter))
+
+    def check(self) -> None:
+        """Say what is wrong with it before a model loads.
+
+        Raises:
+            ConfigError: no reader knows its suffix, or another delimiter is in the header of CSV.
+            DataError: it can't be read.
+        """
+        for _ in self.rows():
+            break
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from another file, or from itself after a change.
+
+        Raises:
+            DataError: it can't be read.
+        """
+        return {**identity_of(self.path), "format": self.format, "delimiter": self.delimiter}
+
+    def count(self) -> int | None:
+        """How many rows there are, for a progress bar; None where only reading it all would tell."""
+        return count_rows(self.path, self.format)
+
+
+def rows_of_stream(stream: BinaryIO) -> Iterator[Row]:
+    """The rows of JSONL as they come."""
+    return _placed(read_jsonl(stream, "stdin"))
+
+
+def _placed(found: Iterator[Any]) -> Iterator[Row]:
+    for number, each in enumerate(found, start=1):
+        if isinstance(each, Reject):
+            yield Row(number, each.line, None, each.reason)
+        else:
+            yield Row(number, each[0], each[1])
+
+
+def chunks(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    """So many rows at a time."""
+    while chunk := list(islice(rows, size)):
+        yield chunk
+
+
+def identity_of(path: Path) -> dict[str, Any]:
+    """What tells a file from another, or from itself after a change: its name and the digest of all of it.
+
+    A file that only grew is another one: what was scored of it is no summary of it.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file", hint="'-' reads JSONL from stdin")
+    try:
+        with path.open("rb") as stream:
+            digest = file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    return {"name": path.name, "digest": digest}
+
+
+def count_rows(path: Path, kind: str | None = None) -> int | None:
+    """How many rows a file has, or lines: a progress bar needs no more."""
+    if kind == "parquet" or (kind is None and path.suffix.lower() == ".parquet"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return int(pq.read_metadata(path).num_rows)
+        except (OSError, pa.ArrowException):
+            return None  # the reader says what is wrong with it
+    if path.suffix.lower() == ".gz":
+        return None
+    with path.open("rb") as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(BLOCK), b""))

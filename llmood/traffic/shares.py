@@ -1,0 +1,157 @@
+"""Shares of scored rows, each with its exact interval: how many have a score, are flagged, may be answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from llmood.measures.split_conformal import beta_binomial_interval, beta_quantiles
+from llmood.measures.token_statistics import Floats
+from llmood.records import OK
+from llmood.traffic.scoring import BATCH_FLAG
+from llmood.traffic.summary import entry
+
+SCORED_SHARE, FLAG_RATE, ANSWERED_SHARE = "scored_share", "flag_rate", "answered_share"
+BATCH_FLAG_RATE, FLAGGED_BATCHES = "batch_flag_rate", "flagged_batches"
+NONE_SCORED = "no row has a score"
+LEVEL, EXPECTED_LEVEL = 0.95, 0.99
+EXACT_ROWS = 1_000_000  # of more rows, what one detector's rate shows of itself by chance is small
+
+Row = Mapping[str, Any]
+
+
+class Shares:
+    """How many rows have a score, and of these are flagged, or may be answered.
+
+    Args:
+        promise: how `flag_rate` compares: see `Promise`.
+        answers: columns that say whether a row may be answered, by what they keep low.
+    """
+
+    def __init__(self, promise: Promise, answers: Mapping[str, str]) -> None:
+        self._promise = promise
+        self._answers = answers
+        self._rows = 0
+        self._scored = 0
+        self._true: Counter[str] = Counter()
+
+    def update(self, rows: Sequence[Row]) -> None:
+        there = [row for row in rows if row["status"] == OK]
+        self._rows += len(rows)
+        self._scored += len(there)
+        for name in ("flag", *self._answers.values()):
+            self._true[name] += sum(row[name] for row in there)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        yield share(SCORED_SHARE, self._scored, self._rows, "there is no row", higher_is_better=True)
+        yield share(
+            FLAG_RATE,
+            self._true["flag"],
+            self._scored,
+            params=self._promise.expected(self._scored),
+            higher_is_better=False,
+        )
+        for target, column in self._answers.items():
+            yield share(ANSWERED_SHARE, self._true[column], self._scored, slice=target, higher_is_better=True)
+
+
+class Promise:
+    """What share of questions like the calibration rows a detector flags.
+
+    Args:
+        calibration: (n,) its calibration scores.
+        threshold: what is flagged is above.
+        alpha: the share that it flags of them at most.
+    """
+
+    def __init__(self, calibration: Floats, threshold: float, alpha: float) -> None:
+        self.alpha = alpha
+        self._n = len(calibration)
+        # The threshold is the k-th largest: the detector's own rate is a draw of Beta(k, n + 1 − k).
+        self._k = int((calibration >= threshold).sum())
+
+    def expected(self, rows: int) -> dict[str, Any]:
+        """Between which shares that of so many questions like the calibration rows lies, nearly always."""
+        if not rows or not 1 <= self._k <= self._n:
+            return {"promised": self.alpha}
+        if rows <= EXACT_ROWS:
+            low, high = beta_binomial_interval(self._n, self._k / (self._n + 1), rows, EXPECTED_LEVEL)
+        else:
+            low, high = beta_quantiles(self._n, self._k, EXPECTED_LEVEL)
+        return {"promised": self.alpha, "expected_low": low, "expected_high": high}
+
+
+class Batches:
+    """How many flags Benjamini and Hochberg leave, batch by batch.
+
+    Args:
+        size: rows of a batch.
+        alpha: the share of false alarms among the flags of a batch, at most.
+    """
+
+    def __init__(self, size: int, alpha: float) -> None:
+        self._size, self._alpha = size, alpha
+        self._scored = self._flagged = 0
+        self._batches = self._with_flags = 0
+
+    def update(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if (row["row"] - 1) % self._size == 0:
+                self._batches += 1
+                self._open = True
+            if row[BATCH_FLAG] is not None:
+                self._scored += 1
+                self._flagged += row[BATCH_FLAG]
+                self._with_flags += row[BATCH_FLAG] and self._open
+                self._open &= not row[BATCH_FLAG]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        params = {"batch": self._size, "alpha": self._alpha}
+        # Rows of a batch share its cut, and so no interval for independent rows holds.
+        rate = self._flagged / self._scored if self._scored else None
+        yield entry(
+            BATCH_FLAG_RATE,
+            self._scored,
+            rate,
+            NONE_SCORED,
+            params=params,
+            n_positive=self._flagged,
+            n_negative=self._scored - self._flagged,
+            higher_is_better=False,
+        )
+        yield share(
+            FLAGGED_BATCHES,
+            self._with_flags,
+            self._batches,
+            "there is no row",
+            params=params,
+            higher_is_better=False,
+        )
+
+
+def share(metric: str, hits: int, of: int, reason: str = NONE_SCORED, **more: Any) -> dict[str, Any]:
+    """A record of hits in independent rows, with its exact interval."""
+    found = entry(
+        metric, of, hits / of if of else None, reason, n_positive=hits, n_negative=of - hits, **more
+    )
+    if of:
+        low, high = clopper_pearson(hits, of, LEVEL)
+        found |= {"ci_low": low, "ci_high": high, "ci_level": LEVEL, "ci_method": "clopper_pearson"}
+    return found
+
+
+def clopper_pearson(hits: int, of: int, level: float) -> tuple[float, float]:
+    """The exact interval of a share of independent rows, seen `hits` times in `of`.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934).
+
+    >>> [round(end, 4) for end in clopper_pearson(0, 10, 0.95)]
+    [0.0, 0.3085]
+    """
+    from scipy.special import betaincinv
+
+    tail = (1.0 - level) / 2.0
+    low = 0.0 if hits == 0 else float(betaincinv(hits, of - hits + 1, tail))
+    high = 1.0 if hits == of else float(betaincinv(hits + 1, of - hits, 1.0 - tail))
+    return low, high
