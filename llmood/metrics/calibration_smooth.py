@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from llmood.metrics.folded_normal import mean_absolute
 from llmood.metrics.inputs import FloatArray
 
 CELLS = 1024  # of the grid on [0, 1]
-HALVINGS = 16  # of the bracket around the bandwidth
+STEPS = 8  # towards the bandwidth
 
 
 def smooth_ece(confidence: ArrayLike, correct: ArrayLike) -> float:
@@ -62,13 +63,35 @@ def _smooth_ece(held: Confidences, labels: FloatArray) -> FloatArray:
         total: FloatArray = np.abs(smoothed).sum(axis=-1)
         return total
 
-    low, high = np.zeros(len(gaps)), np.ones(len(gaps))
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        wider = error(middle) > middle
-        low, high = np.where(wider, middle, low), np.where(wider, high, middle)
-    found: FloatArray = error(high).reshape(labels.shape[:-1])
+    found: FloatArray = _fixed_point(error, np.abs(gaps).sum(axis=-1)).reshape(labels.shape[:-1])
     return found
+
+
+def _fixed_point(error: Callable[[FloatArray], FloatArray], at_zero: FloatArray) -> FloatArray:
+    """error(σ) where it equals σ, of many at once: false position in the bracket [0, 1], in the form called Illinois.
+
+    Args:
+        error: never grows with σ.
+        at_zero: error(0).
+    """
+    low, high = np.zeros_like(at_zero), np.ones_like(at_zero)
+    above, below = at_zero, error(high) - high
+    before = np.zeros(len(low))
+    middle, excess = low, at_zero
+    for _ in range(STEPS):
+        apart = below < above  # where both ends are 0, the point is found
+        middle = high.copy()
+        np.divide(low * below - high * above, below - above, out=middle, where=apart)
+        excess = error(middle) - middle
+        is_above = excess > 0.0
+        side = np.where(is_above, 1.0, -1.0)
+        # An end that stays for a second time counts half: else it would stay for good.
+        stays = side == before
+        above = np.where(is_above, excess, np.where(stays, above / 2.0, above))
+        below = np.where(is_above, np.where(stays, below / 2.0, below), excess)
+        low, high = np.where(is_above, middle, low), np.where(is_above, high, middle)
+        before = side
+    return np.asarray(excess + middle)
 
 
 def _rates() -> FloatArray:
