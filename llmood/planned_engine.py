@@ -10,6 +10,7 @@ from llmood.engines.base import ENCODER, Engine, engines
 from llmood.engines.captures import all_needs
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.encoder import EncoderEngine
+from llmood.engines.exits import exit_of
 from llmood.engines.states import layers_of, states_of
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
@@ -89,9 +90,31 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
                 f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
                 hint=f"engines that can: {others or 'none'}",
             )
+        _check_exit(engine, spec, chosen)
         engine.check(spec)
     for name, scorer in chosen.items():
         _check_layers(engine, name, scorer)
+
+
+def _check_exit(engine: Engine, spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> None:
+    """Refuse an exit that the model doesn't have, or that is its last layer: all scores would be 0, but for rounding.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    named, depth = exit_of(spec), engine.depth(spec.model)
+    if named is None or depth is None:
+        return
+    place = f"{_needed_by(spec, chosen)}: exit"
+    try:
+        found = layers_of(named, depth)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error.args[0]}", hint=error.hint) from None
+    if found == (depth,):
+        raise ConfigError(
+            f"{place}: layer {named} is the model's last, and to that its upper layers add nothing",
+            hint=f"name one of 0 to {depth - 1}, or a part of the depth such as 0.5",
+        )
 
 
 def _check_layers(engine: Engine, name: str, scorer: Scorer) -> None:

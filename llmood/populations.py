@@ -20,6 +20,7 @@ from llmood.tasks.splits import content_key
 from llmood.tokenise import PlannedTask
 
 BACKGROUND_SPLIT: Split = "train"
+LEAST_BACKGROUND = 3  # rows: the covariance of two is singular, and nothing says how much to shrink it
 """What is read of a background, where it has that."""
 
 
@@ -160,7 +161,7 @@ def load_background(
 
     Raises:
         ConfigError: there is no such task, or the benchmark is made of it.
-        DataError: no row is left.
+        DataError: no row is left, or too few to have a covariance.
     """
     wanted = background_of(scorers)
     if wanted is None:
@@ -189,6 +190,12 @@ def load_background(
     left = sum(len(loaded.samples[split]) for split in splits) - rows
     if not rows:
         raise DataError(f"{place}: {spec.name} has no row that the benchmark doesn't measure")
+    if rows < LEAST_BACKGROUND:
+        raise DataError(
+            f"{place}: {spec.name} has {rows} row{'s' if rows > 1 else ''} that the benchmark doesn't measure, and "
+            f"no spread can be learned from fewer than {LEAST_BACKGROUND}",
+            hint="name a task with more, or raise the limit",
+        )
     checks = [*loaded.checks, *([_left_background(spec.name, left)] if left else [])]
     return PlannedTask(replace(loaded, samples=kept, checks=checks), "background", "none")
 

@@ -79,7 +79,7 @@ class Registry(Generic[T]):
         self._discover()
         if name not in self._items:
             where = f"{place}: " if place else ""
-            raise UnknownNameError(f"{where}no {self.kind} '{name}'", hint=suggest(name, self._items))
+            raise UnknownNameError(f"{where}no {self.kind} {name!r}", hint=suggest(name, self._items))
         return self._items[name]
 
     def _discover(self) -> None:

@@ -83,7 +83,7 @@ def background_of(scorers: Mapping[str, Scorer]) -> tuple[str, str] | None:
     if other is not None:
         raise ConfigError(
             f"scorers: {first} has the background {asked} and {other} {named[other]}, and a run reads one",
-            hint="make a run of each, and 'llmood compare' them",
+            hint="make a run of each, and 'llmood compare' them; if they are one task, name it in one way",
         )
     return first, asked
 

@@ -27,21 +27,27 @@ def nothing_learned(given: CheckInput) -> Iterator[Check]:
 def condition_number(given: CheckInput) -> Iterator[Check]:
     """How far apart a covariance's directions are in size, by which a distance's rounding grows."""
     for name, scorer in _learned(given):
-        number = getattr(scorer, "condition_number_", None)
-        if number is None:
+        if getattr(scorer, "unfit_", None) is not None:
             continue
-        bad = number >= ILL_CONDITIONED
-        detail = (
-            f"The covariance behind {name} has the condition number {number:.3g}, and is shrunk by "
-            f"{scorer.shrinkage_:.3g} towards equal variances."
-        )
-        yield Check(
-            "condition_number",
-            "warning" if bad else "info",
-            "A covariance is nearly singular" if bad else "Covariances",
-            detail,
-            values={"scorer": name, "condition_number": number, "shrinkage": scorer.shrinkage_},
-        )
+        number = getattr(scorer, "condition_number_", None)
+        if number is not None:
+            shrunk = f", and is shrunk by {scorer.shrinkage_:.3g} towards equal variances"
+            yield _condition(f"covariance behind {name}", shrunk, name, number, shrinkage=scorer.shrinkage_)
+        background = getattr(scorer, "background_", None)
+        if background is not None:
+            whole = f"covariance of the background of {name}"
+            yield _condition(whole, "", name, background.condition_number, of="background")
+
+
+def _condition(what: str, more: str, scorer: str, number: float, **values: Any) -> Check:
+    bad = number >= ILL_CONDITIONED
+    return Check(
+        "condition_number",
+        "warning" if bad else "info",
+        "A covariance is nearly singular" if bad else "Covariances",
+        f"The {what} has the condition number {number:.3g}{more}.",
+        values={"scorer": scorer, "condition_number": number, **values},
+    )
 
 
 def _learned(given: CheckInput) -> Iterator[tuple[str, Any]]:

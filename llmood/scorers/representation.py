@@ -193,12 +193,14 @@ class Representation(Scorer):
         if not len(found.states):
             self.unfit_ = f"no row of train has a state of {self.states} to learn from"
             return self
+        rows = f"the background {self.background}"
         try:
             if self.background is not None:
-                self._learn_background(self.background, train)
+                self._learn_background(train)
+            rows = "train"
             self.learn(found, None if validation is None else self._learned(validation))
         except ValueError as error:
-            self.unfit_ = f"nothing can be learned from train: {error}"
+            self.unfit_ = f"nothing can be learned from {rows}: {error}"
         return self
 
     def score(self, block: Block) -> Scores:
@@ -225,14 +227,11 @@ class Representation(Scorer):
             reasons[row] = NO_DIRECTION
         return rows[usable], states[usable], reasons
 
-    def _learn_background(self, name: str, train: Observations) -> None:
+    def _learn_background(self, train: Observations) -> None:
         found = self._learned(train.background, labelled=False)
         if not len(found.states):
-            raise ValueError(f"no row of the background {name} has a state of {self.states}")
-        try:
-            self.learn_background(found)
-        except ValueError as error:
-            raise ValueError(f"of the background {name}: {error}") from None
+            raise ValueError(f"no row has a state of {self.states}")
+        self.learn_background(found)
 
     def _read(self, block: Block) -> Floats:
         parts = [states_in(block, self.capture, layer, self.position) for layer in self.layers]

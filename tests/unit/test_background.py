@@ -122,6 +122,7 @@ def test_one_class_will_do(tmp_path: Path) -> None:
         ("near/t.yaml", "near is one of the benchmark's OOD tasks, and nothing is fitted on OOD data"),
         ("strete", "scorers: relative_mahalanobis: background: no task 'strete'"),
         ("no/t.yaml", "background: no task file"),
+        ("two\nlines", r"background: no task 'two\\nlines'"),
     ],
 )
 def test_what_is_no_background_is_refused(tmp_path: Path, background: str, message: str) -> None:
@@ -148,9 +149,32 @@ def test_two_backgrounds_are_refused(tmp_path: Path) -> None:
     world = with_background(tmp_path)
     two = [{SCORER: {"background": "street/t.yaml"}}, {f"{SCORER}.base": {"background": "other"}}]
     with pytest.raises(
-        ConfigError, match=r"has the background street/t.yaml and .*base other, and a run reads one"
+        ConfigError,
+        match=r"has the background street/t.yaml and .*base other, and a run reads one.*in one way",
     ):
         planned(world.edit(scorers=two))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_too_few_rows_are_refused(tmp_path: Path, rows: int) -> None:
+    world = with_background(tmp_path, {"train": STREET[:rows]})
+    counted = "1 row" if rows == 1 else "2 rows"
+    refused(command("run", world.config, "-o", tmp_path / "run"), f"background: street has {counted} that")
+    assert not (tmp_path / "run").exists()
+
+
+def test_three_rows_will_do_and_rows_without_states_are_named(tmp_path: Path) -> None:
+    rows = {"train": [{"text": f"the street is {kind}"} for kind in ("long", "wide", "old")]}
+    world = with_background(tmp_path / "world", rows)
+    three = llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    assert (three.scores().query("scorer == @SCORER")["status"] == "ok").all()
+    # Over the context, none of them has a state.
+    long = {"train": [{"text": "the street " * 5000 + str(place)} for place in range(4)]}
+    other = llmood.evaluate(with_background(tmp_path / "long", long).config, output_dir=tmp_path / "none")
+    found = other.scores().query("scorer == @SCORER")
+    said = "nothing can be learned from the background street/t.yaml: no row has a state of tuned"
+    assert set(found["status"]) == {"unscored"}
+    assert set(found["reason"]) == {said}
 
 
 def test_measured_texts_leave_it(tmp_path: Path) -> None:

@@ -105,6 +105,17 @@ ONE = {"hidden_states": {"layers": "0,2"}}
             "mahalanobis: there is no layer 5: the model has 4 blocks",
         ),
         ({"scorers": [{"layer_prediction": {"below": -7}}]}, "layer_prediction: there is no layer -7"),
+        *(
+            (
+                {"scorers": [{"early_exit_ratio": {"exit": last}}]},
+                f"scorers: early_exit_ratio: exit: layer {last} is the model's last",
+            )
+            for last in (4, -1, 1.0)
+        ),
+        (
+            {"scorers": [{"early_exit_ratio.base": {"exit": 99}}]},
+            "scorers: early_exit_ratio.base: exit: there is no layer 99: the model has 4 blocks",
+        ),
         ({"scorers": [{"rank_average": {"of": ["knn", "cosine"]}}], **ONE}, "rank_average reads layer -1"),
     ],
 )

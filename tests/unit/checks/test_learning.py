@@ -69,3 +69,12 @@ def test_a_nearly_singular_covariance_is_a_warning() -> None:
     (check,) = found(condition_number, it=scorer)
     assert check.severity == "warning"
     assert "1e+13" in check.detail
+
+
+def test_a_background_has_a_condition_number_of_its_own() -> None:
+    labels: list[str | None] = [f"class{place % 2}" for place in range(40)]
+    own, background = found(condition_number, it=fitted("relative_mahalanobis", states(4.0), labels))
+    assert "behind it has the condition number" in own.detail
+    assert "of the background of it has the condition number" in background.detail
+    assert background.values["of"] == "background"
+    assert background.values["condition_number"] != own.values["condition_number"]
