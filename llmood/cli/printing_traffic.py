@@ -15,13 +15,21 @@ from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
 from llmood.cli.printing import gates_json, print_gates
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult, judge
+from llmood.metrics import ERROR_DETECTION
+from llmood.questions.ood_detection import QUESTION as OOD_DETECTION
 from llmood.report.text import metric_name, number
 from llmood.tables import write_json
 from llmood.traffic.formats import as_line
-from llmood.traffic.summary import Summary
-from llmood.traffic.words import TITLES, said
+from llmood.traffic.summary import QUESTION, Summary
+from llmood.traffic.words import P_VALUES, TITLES, said
 
 Record = Mapping[str, Any]
+HEADINGS = {
+    QUESTION: "traffic",
+    ERROR_DETECTION: "does the score tell wrong answers?",
+    OOD_DETECTION: "does it tell OOD?",
+}
+LEAST_P = 0.0001
 
 
 def writer_to(stream: TextIO) -> Callable[[Sequence[Record]], None]:
@@ -78,21 +86,25 @@ def _print(
             ["rows", "status", "reason"],
             [[str(rows), *key] for key, rows in summary.reasons.most_common()],
         )
-        say()
-    print_table(
-        ["", "value", "interval", "what it says"],
-        [
-            [TITLES.get(record["metric"]) or metric_name(record["metric"]), *_shown(record), said(record)]
-            for record in records
-        ],
-    )
+    for question, heading in HEADINGS.items():
+        of = [record for record in records if record["question"] == question]
+        if of:
+            say()
+            print_table([heading, "value", "interval", "what it says"], [_row(record) for record in of])
+    say()
     print_gates(results)
     if output is not None:
         say(f"written: {output}")
+
+
+def _row(record: Record) -> list[str]:
+    return [TITLES.get(record["metric"]) or metric_name(record["metric"]), *_shown(record), said(record)]
 
 
 def _shown(record: Record) -> tuple[str, str]:
     if record["value"] is None:
         return "–", f"({record['reason']})"
     low, high = record["ci_low"], record["ci_high"]
+    if record["metric"] in P_VALUES and record["value"] < LEAST_P:
+        return f"< {LEAST_P:g}", ""
     return number(record["value"]), "" if low is None else f"[{number(low)}, {number(high)}]"

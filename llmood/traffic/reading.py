@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llmood.errors import DataError
+from llmood.errors import ConfigError, DataError
 from llmood.records import Reject
 from llmood.tasks.read import read_jsonl, read_rows
 
 STDIN = "-"
 BLOCK = 1 << 20
+DELIMITERS = ";\t|,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,17 @@ class Input:
             ConfigError: no reader knows its suffix, or another delimiter is in the header of CSV.
             DataError: it can't be read.
         """
-        for _ in self.rows():
-            break
+        first = next(self.rows(), None)
+        columns = [] if first is None or first.record is None else list(first.record)
+        other = next((mark for mark in DELIMITERS if len(columns) == 1 and mark in columns[0]), None)
+        if other is not None and other != self.delimiter and self.is_csv:
+            raise ConfigError(
+                f"{self.path}: its header is one column, {columns[0][:60]!r}", hint=f"--delimiter {other!r}"
+            )
+
+    @property
+    def is_csv(self) -> bool:
+        return self.format == "csv" or (self.format is None and ".csv" in self.path.suffixes)
 
     def identity(self) -> dict[str, Any]:
         """What tells it from another file, or from itself after a change.

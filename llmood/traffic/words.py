@@ -27,6 +27,7 @@ TITLES = {
     replay.FALSE_ALARM_RATE: "false alarms",
     replay.DETECTION_RATE: "OOD flagged",
 }
+P_VALUES = (drift.KS_P, drift.MMD_P, drift.MARTINGALE_P)
 
 
 def said(record: Mapping[str, Any]) -> str:
