@@ -182,7 +182,7 @@ def metrics(as_json: options.AsJson = False) -> None:
         [
             name,
             metric.question,
-            "higher" if metric.higher_is_better else "lower",
+            {True: "higher", False: "lower", None: "neither"}[metric.higher_is_better],
             metric.positive_class,
             metric.description,
         ]

@@ -9,11 +9,20 @@ import evaluate
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from llmood.metrics import Metric, UndefinedMetric, bootstrap_interval, metrics_registry
+from llmood.metrics import (
+    CalibrationMetric,
+    Estimate,
+    Interval,
+    Metric,
+    UndefinedMetric,
+    bootstrap_interval,
+    calibration_estimates,
+    metrics_registry,
+)
 
 INPUTS = """
 Args:
-    predictions: one score a sample, higher is {high}; not NaN: drop and count unscored samples first.
+    predictions: one {score} a sample, higher is {high}; not NaN: drop and count unscored samples first.
     references: 1 (or True) where the {what} is {positive}, 0 where it is {negative}.
     interval: also give the bootstrap interval.
     groups: with `interval`, what each sample was cut from, None for a sample of its own; a group is drawn whole.
@@ -37,9 +46,11 @@ class Labels(NamedTuple):
     positive: str
     negative: str
     high: str
+    score: str = "score"
 
 
 LABELS = {
+    "calibration": Labels("answer", "right", "wrong", "surer", "confidence in [0, 1]"),
     "ood_detection": Labels("sample", "OOD", "ID", "more OOD"),
     "error_detection": Labels("answer", "wrong", "right", "less sure"),
 }
@@ -80,9 +91,7 @@ class RankingMetric(evaluate.Metric):  # type: ignore[misc] # evaluate is not an
         try:
             if not interval:
                 return {name: self.metric(scores, labels)}
-            found = bootstrap_interval(
-                self.metric, scores, labels, groups=groups, draws=draws, level=level, seed=seed
-            )
+            found = _interval(self.metric, scores, labels, groups=groups, draws=draws, level=level, seed=seed)
         except UndefinedMetric as error:
             raise ValueError(f"{name} is undefined: {error.reason}") from error
         return {
@@ -98,6 +107,17 @@ def module_of(metric: str) -> type[RankingMetric]:
     """The class that `evaluate.load` makes an instance of, called as the metric is."""
     # evaluate takes the first class of its own that a file holds, and calls it by the class's name.
     return type(metric, (RankingMetric,), {"metric": metrics_registry.get(metric), "__module__": __name__})
+
+
+def _interval(
+    metric: Metric, scores: NDArray[np.float64], labels: NDArray[np.bool_], **options: Any
+) -> Interval | Estimate:
+    if not isinstance(metric, CalibrationMetric):
+        return bootstrap_interval(metric, scores, labels, **options)
+    found = calibration_estimates(scores, labels, metrics=[metric], **options)[metric.id]
+    if found.value is None:
+        raise UndefinedMetric(str(found.reason))
+    return found
 
 
 def _labels(references: ArrayLike, name: str, labels: Labels) -> NDArray[np.bool_]:

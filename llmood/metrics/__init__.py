@@ -4,6 +4,24 @@ Higher scores are more OOD, or less sure; OOD samples, or wrong answers, are the
 """
 
 from llmood.metrics.base import Bound, GroupCounts, Metric, metrics_registry, register_metric, resolve_metric
+from llmood.metrics.calibration import (
+    ece_mass_15,
+    ece_width_15,
+    mce_width_15,
+    mean_confidence_gap,
+    overconfidence,
+    underconfidence,
+)
+from llmood.metrics.calibration_band import Band, perfect_calibration_band
+from llmood.metrics.calibration_base import CALIBRATION, CalibrationMetric, calibration_metrics
+from llmood.metrics.calibration_interval import Estimate, calibration_estimates
+from llmood.metrics.calibration_scores import (
+    brier,
+    brier_reliability,
+    brier_resolution,
+    brier_uncertainty,
+    log_loss,
+)
 from llmood.metrics.compare import (
     Difference,
     Ranked,
@@ -23,6 +41,7 @@ from llmood.metrics.loss import mean_interval, mean_loss, metric_loss
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.pooled import PooledResamples, resamples_for
 from llmood.metrics.rank_interval import spearman_interval
+from llmood.metrics.reliability import ReliabilityBin, reliability_curve
 from llmood.metrics.resample import Resamples, metric_draws, resample_weights
 from llmood.metrics.selective import (
     ERROR_DETECTION,
@@ -34,16 +53,21 @@ from llmood.metrics.selective import (
 from llmood.metrics.severity import score_shift, score_shift_interval
 
 __all__ = [
+    "CALIBRATION",
     "ERROR_DETECTION",
+    "Band",
     "Bound",
+    "CalibrationMetric",
     "Counts",
     "Difference",
+    "Estimate",
     "GroupCounts",
     "Interval",
     "Metric",
     "PooledResamples",
     "Ranked",
     "Ranking",
+    "ReliabilityBin",
     "Resamples",
     "UndefinedMetric",
     "accuracy_at_coverage",
@@ -54,22 +78,36 @@ __all__ = [
     "average_precision",
     "bootstrap_interval",
     "bootstrap_intervals",
+    "brier",
+    "brier_reliability",
+    "brier_resolution",
+    "brier_uncertainty",
+    "calibration_estimates",
+    "calibration_metrics",
     "eaurc",
+    "ece_mass_15",
+    "ece_width_15",
     "error_auroc",
     "error_detection_metrics",
     "fpr_at_tpr",
     "holm",
+    "log_loss",
+    "mce_width_15",
+    "mean_confidence_gap",
     "mean_interval",
     "mean_loss",
     "metric_draws",
     "metric_loss",
     "metrics_registry",
+    "overconfidence",
     "paired_difference",
+    "perfect_calibration_band",
     "precision_at_prevalence",
     "prr",
     "prr_interval",
     "rank_scorers",
     "register_metric",
+    "reliability_curve",
     "resample_weights",
     "resamples_for",
     "resolve_metric",
@@ -79,4 +117,5 @@ __all__ = [
     "spearman",
     "spearman_interval",
     "thirds",
+    "underconfidence",
 ]

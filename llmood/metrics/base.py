@@ -44,11 +44,11 @@ class Metric:
 
     Attributes:
         id: its name in metrics.json and on the command line.
-        question: what it answers ("ood_detection", "error_detection").
+        question: what it answers ("ood_detection", "error_detection", "calibration").
         function: (scores (n,), labels (n,)) to the value; raises `UndefinedMetric` where there is none. What the score
-            is meant to be high for has the label true: OOD samples, or wrong answers.
-        higher_is_better: the direction of a good scorer.
-        positive_class: the class that counts as a hit ("ood", "id" or "wrong").
+            is meant to be high for has the label true: OOD samples, wrong answers, or (confidences) right ones.
+        higher_is_better: the direction of a good scorer; None where a value between is best.
+        positive_class: the class that counts as a hit ("ood", "id", "wrong" or "right").
         bounds: the smallest and the largest value that it can take.
         title: what tables call it.
         unit: how a value is shown: a "share" (0.981) or a "percent" (98.1 %).
@@ -66,7 +66,7 @@ class Metric:
     id: str
     question: str
     function: MetricFunction
-    higher_is_better: bool
+    higher_is_better: bool | None
     positive_class: str
     bounds: tuple[float, float]
     description: str

@@ -90,6 +90,22 @@ def check_judged(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[FloatArray
     return values, check_errors(~right)
 
 
+def check_confidence(confidence: ArrayLike, correct: ArrayLike) -> tuple[FloatArray, BoolArray]:
+    """Confidences in [0, 1] and which answers are right, of one shape; all right or all wrong is fine.
+
+    Raises:
+        ValueError: NaN, wrong shapes, a confidence outside [0, 1].
+        UndefinedMetric: no samples.
+    """
+    values = check_values(confidence, "confidence")
+    right = _check_flags(correct, "correct")
+    if right.shape != values.shape:
+        raise ValueError(f"confidence and correct differ in shape: {values.shape} and {right.shape}")
+    if ((values < 0.0) | (values > 1.0)).any():
+        raise ValueError("confidence must lie in [0, 1]")
+    return values, right
+
+
 def _check_flags(flags: ArrayLike, name: str) -> BoolArray:
     array: NDArray[Any] = np.asarray(flags)
     if array.ndim != 1:

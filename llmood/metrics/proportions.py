@@ -25,14 +25,17 @@ def difference_of_shares(
         ValueError: of none, or more than all.
     """
     z = NormalDist().inv_cdf((1.0 + check_level(level)) / 2.0)
-    (low_1, one, high_1), (low_2, two, high_2) = _wilson(*first, z), _wilson(*second, z)
+    (low_1, one, high_1), (low_2, two, high_2) = wilson(*first, z), wilson(*second, z)
     down = sqrt((one - low_1) ** 2 + (high_2 - two) ** 2)
     up = sqrt((high_1 - one) ** 2 + (two - low_2) ** 2)
     return one - two - down, one - two + up
 
 
-def _wilson(hits: int, of: int, z: float) -> tuple[float, float, float]:
-    """A share between the ends of Wilson's score interval."""
+def wilson(hits: float, of: float, z: float) -> tuple[float, float, float]:
+    """A share between the ends of Wilson's score interval; counts need not be whole (groups that are partly right).
+
+    Source: Wilson, "Probable Inference" (Journal of the American Statistical Association 22, 1927).
+    """
     if not 0 <= hits <= of or not of:
         raise ValueError(f"a share is of at least one and no more than all, not {hits} of {of}")
     share = hits / of

@@ -13,11 +13,19 @@ import pytest
 
 from llmood.errors import ConfigError, UnknownNameError
 from llmood.evaluate_modules import module_path
-from llmood.metrics import Metric, bootstrap_interval, metrics_registry, register_metric
+from llmood.metrics import (
+    CalibrationMetric,
+    Metric,
+    bootstrap_interval,
+    calibration_estimates,
+    metrics_registry,
+    register_metric,
+)
 from tests.worlds import llmood
 
 METRICS = [pytest.param(metric, id=name) for name, metric in metrics_registry]
-SCORES = np.round(np.random.default_rng(0).normal(size=80) + np.repeat([0.0, 1.0], 40), 1)
+# In (0, 1), so that they are confidences too.
+SCORES = np.round(np.random.default_rng(0).beta(2, 2, size=80) / 2 + np.repeat([0.1, 0.4], 40), 2)
 IS_OOD = np.repeat([False, True], 40)
 
 # `evaluate` brings torch, and loads for seconds.
@@ -102,8 +110,18 @@ def test_the_same_interval_as_here(metric: Metric, evaluate: Any) -> None:
     found = loaded(evaluate, metric.id).compute(
         predictions=SCORES, references=IS_OOD, interval=True, groups=groups, draws=100, level=0.9, seed=3
     )
-    expected = bootstrap_interval(metric, SCORES, IS_OOD, groups=groups, draws=100, level=0.9, seed=3)
-    assert list(found.values()) == [expected.value, expected.low, expected.high, expected.method, None]
+    options: dict[str, Any] = {"groups": groups, "draws": 100, "level": 0.9, "seed": 3}
+    if isinstance(metric, CalibrationMetric):
+        expected: Any = calibration_estimates(SCORES, IS_OOD, metrics=[metric], **options)[metric.id]
+    else:
+        expected = bootstrap_interval(metric, SCORES, IS_OOD, **options)
+    assert list(found.values()) == [
+        expected.value,
+        expected.low,
+        expected.high,
+        expected.method,
+        expected.reason,
+    ]
     assert next(iter(found)) == metric.id
 
 
@@ -146,6 +164,13 @@ def test_what_has_no_value_is_an_error_and_never_a_number(
         module.compute(predictions=scores, references=labels)
     # And the module goes on.
     assert module.compute(predictions=[1.0, 2.0], references=[0, 1]) == {"auroc": 1.0}
+
+
+@slow
+def test_what_confidences_leave_undefined(evaluate: Any) -> None:
+    for interval in (False, True):
+        with pytest.raises(ValueError, match=r"^log_loss is undefined: infinite: 1 of 2 answers"):
+            loaded(evaluate, "log_loss").compute(predictions=[1.0, 0.4], references=[0, 1], interval=interval)
 
 
 @slow

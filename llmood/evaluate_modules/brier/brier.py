@@ -1,0 +1,5 @@
+"""The metric `brier` for Hugging Face `evaluate`."""
+
+from llmood.evaluate_modules.shared import module_of
+
+Metric = module_of("brier")
