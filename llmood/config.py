@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
+from llmood.calibration_config import CalibrationConfig, switch
 from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
 from llmood.finetune_config import FinetuneConfig
@@ -227,6 +228,8 @@ class RunConfig(Strict):
     needs anyway are judged, each task's by its own rule. `task` asks for that of any run, and so has the model answer;
     a rule (`f1`, `{f1: {threshold: 0.6}}`) is for all tasks; `{labels: FILE}` is people's own verdicts by sample id;
     `none` judges nothing.
+
+    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults.
     """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(_name_or_benchmark)]
@@ -241,6 +244,10 @@ class RunConfig(Strict):
     equivalence: EquivalenceConfig = EquivalenceConfig()
     hidden_states: HiddenStatesConfig = HiddenStatesConfig()
     correctness: CorrectnessChoice | None = None
+    calibration: Annotated[
+        CalibrationConfig | None,
+        BeforeValidator(switch, json_schema_input_type=CalibrationConfig | bool | None),
+    ] = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     chat: bool | None = None

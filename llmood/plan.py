@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from llmood.calibrated import check_calibrators
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.correctness_choice import asks_for_answers
 from llmood.drawing_config import CHOSEN
@@ -35,7 +36,7 @@ from llmood.judging.judge_model import replies_of
 from llmood.judging.shown import check_shown
 from llmood.planned_engine import check_captures, make_engine
 from llmood.populations import load_tasks
-from llmood.records import EVALUATED, CaptureSpec, Check, Reject, Split
+from llmood.records import CALIBRATION, EVALUATED, CaptureSpec, Check, Reject, Split
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
 from llmood.scoring import check_verdicts
@@ -119,17 +120,23 @@ class Plan:
         }
 
 
-def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequence[Path] = ()) -> Plan:
+def make_plan(
+    config: RunConfig, *, folder: Path | None = None, include: Sequence[Path] = (), measured: bool = True
+) -> Plan:
     """Resolve a configuration.
 
     Args:
         folder: where the configuration's relative paths start.
         include: folders with further tasks and benchmarks.
+        measured: whether the `test` rows are scored; else the `calibration` rows alone are, whatever the configuration
+            says, and no OOD task is read.
 
     Raises:
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
     chosen = make_scorers(config)
+    calibrated = not measured or config.calibration is not None
+    check_calibrators(config)
     comparisons = required_comparisons(chosen.values())
     choosing = chosen_by(comparisons)
     needing: list[Needs] = [*chosen.values(), *_answers(config, choosing, chosen)]
@@ -150,12 +157,22 @@ def make_plan(config: RunConfig, *, folder: Path | None = None, include: Sequenc
         else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
     )
     further = {} if choosing is None else {"equivalence.threshold": CHOSEN}
-    tasks = load_tasks(benchmark, config, chosen, relative_to=folder, include=include, further=further)
+    tasks = load_tasks(
+        benchmark,
+        config,
+        chosen,
+        relative_to=folder,
+        include=include,
+        further=further,
+        calibrated=calibrated,
+        measured=measured,
+    )
     prompts, samples = tokenise(tasks, engine, config)
     if asked:
         chat = any(prompt.chat for prompt in prompts)
         readers = replace(readers, judge=JudgeReader(engine, asked[0], chat=chat))
-    splits = capture_splits(needing, response, EVALUATED)
+    scored = [*([EVALUATED] if measured else []), *([CALIBRATION] if calibrated else [])]
+    splits = capture_splits(needing, response, *scored)
     judging = make_judging(
         config.correctness,
         [{"name": task.name, "correctness": task.loaded.spec.correctness} for task in tasks],
@@ -254,6 +271,7 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
         "fitted": list(task.fitted),
         "note": task.note,
         "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
+        "calibrated": len(task.calibration),
         "evaluated": len(task.samples),
         "rejects": len(task.loaded.rejects),
         "carved": task.loaded.carved,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
-from llmood.records import EVALUATED, SPLITS, Split
+from llmood.records import CALIBRATION, EVALUATED, SPLITS, Split
 from llmood.scorers.base import Scorer
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
 from llmood.tasks.corrupt import CORRUPTIONS, GRADES
@@ -25,23 +26,29 @@ def load_tasks(
     relative_to: Path | None,
     include: Sequence[Path],
     further: Mapping[str, Split] = MappingProxyType({}),
+    calibrated: bool = False,
+    measured: bool = True,
 ) -> tuple[PlannedTask, ...]:
     """The populations of a benchmark, ID first.
 
     Args:
         further: what else than scorers reads a split of the ID task, and which.
+        calibrated: whether the ID task's `calibration` rows are scored.
+        measured: whether the `test` rows are; else the OOD tasks are left alone.
 
     Raises:
         ConfigError: a name is unknown, or a population stands there twice or as ID and OOD.
-        DataError: the ID task lacks a split that a scorer learns from.
+        DataError: the ID task lacks a split that a scorer learns from, or `calibration`.
     """
+    benchmark = benchmark if measured else benchmark.model_copy(update={"ood": ()})
     found = {
         place: find_task(name, include_paths=include, relative_to=relative_to, place=place)
         for place, name in _wanted(benchmark)
     }
     id_spec = found["benchmark.id"]
     graded = any(ood.corruption for ood in benchmark.ood)
-    id_task = _load_id(id_spec, config, scorers, further, keep_cells=graded)
+    id_task = _load_id(id_spec, config, scorers, further, calibrated=calibrated, keep_cells=graded)
+    id_task = replace(id_task, measured=measured)
     planned = [id_task]
     loaded = {id_spec.name: id_task.loaded}
     for position, ood in enumerate(benchmark.ood):
@@ -86,6 +93,7 @@ def _load_id(
     scorers: Mapping[str, Scorer],
     further: Mapping[str, Split],
     *,
+    calibrated: bool,
     keep_cells: bool,
 ) -> PlannedTask:
     """The ID task with all its splits: what its test rows share with the tuning's rows is checked."""
@@ -100,11 +108,12 @@ def _load_id(
     )
     fitted = tuple(dict.fromkeys(split for split in (*of_scorers, *further.values()) if split is not None))
     loaded = load(None)
-    if fitted or EVALUATED not in loaded.samples:
+    asked = {*loaded.samples, EVALUATED, *([CALIBRATION] if calibrated else [])}
+    if fitted or asked > loaded.samples.keys():
         # What the data lacks is carved; what no step asks for isn't. Scorers that learn ask for every split, so that
         # they learn from the very rows that `llmood finetune` trains on, and not from more.
         try:
-            loaded = load(SPLITS if fitted else (*loaded.samples, EVALUATED))
+            loaded = load(SPLITS if fitted else tuple(asked))
         except DataError as error:
             if not fitted:
                 raise
@@ -116,7 +125,7 @@ def _load_id(
     for scorer in scorers.values():
         if scorer.fitted_on:
             scorer.check_train([sample.text for sample in loaded.samples[scorer.fitted_on]])
-    return PlannedTask(loaded, "id", "none", fitted=fitted)
+    return PlannedTask(loaded, "id", "none", fitted=fitted, calibrated=calibrated)
 
 
 def _check_names(benchmark: BenchmarkSpec, planned: Sequence[PlannedTask]) -> None:

@@ -18,6 +18,7 @@ Severity = Literal["info", "warning", "error"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 EVALUATED: Split = "test"
+CALIBRATION: Split = "calibration"
 SHIFTS: tuple[Shift, ...] = ("near", "far", "covariate")
 
 OK: Status = "ok"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from llmood.calibrated import IMPORT_ROWS, check_calibrated
 from llmood.config import RunConfig
 from llmood.engines.captures import all_needs, by_words, compared, required_comparisons
 from llmood.engines.observations import Observations
@@ -28,7 +30,7 @@ from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, write_table
 from llmood.yaml_files import apply_overrides
 
-RESCORABLE = ("scorers", "bootstrap", "seed", "correctness")
+RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration")
 
 
 def rescore(
@@ -40,7 +42,7 @@ def rescore(
     """Score a run's stored observations again, and everything after; no model loads.
 
     Args:
-        overrides: `scorers=[…]`, `bootstrap.draws=…`, `seed=…` on top of the run's own configuration.
+        overrides: `scorers=[…]`, `calibration=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own configuration.
 
     Raises:
         ConfigError: a scorer needs what the run didn't capture, or another key is overridden.
@@ -60,6 +62,7 @@ def rescore(
         samples = read_there(folder.file("samples.parquet"), SAMPLES)
         check_planned(folder.path, manifest)
         check_samples(folder.path, manifest, samples)
+        check_calibrated(config, samples, str(folder.path), hint=_how_to_calibrate(manifest))
         index = read_there(folder.file("observations/index.parquet"), INDEX)
         store = Store()
         observations = Observations(samples, index, store)
@@ -78,6 +81,12 @@ def rescore(
         progress.say(WRITING_REPORT)
         write_report([folder.path], folder.file("report.html"))
     return Run(folder.path)
+
+
+def _how_to_calibrate(manifest: Mapping[str, Any]) -> str:
+    if manifest.get("imported"):
+        return IMPORT_ROWS
+    return "'llmood run' with 'calibration' in the configuration reads them"
 
 
 def _check_rescorable(config: RunConfig, made: RunConfig) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from llmood.calibrated import ScoredCalibration, score_calibration
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
@@ -33,7 +34,7 @@ from llmood.scorers.artefact_folder import SCORERS, write_artefacts
 from llmood.scorers.base import Scorer
 from llmood.scorers.base import scorers as registered
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
-from llmood.tables import JUDGED, write_json, write_table
+from llmood.tables import CALIBRATED, JUDGED, write_json, write_table
 
 
 def write_results(
@@ -62,6 +63,7 @@ def write_results(
     columns, base = _score(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
+    calibration = None if config.calibration is None else score_calibration(learned, scorers, judged)
     records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
     explained = [asdict(found) for found in explain(scored, observations, scorers, pieces)]
@@ -90,6 +92,7 @@ def write_results(
         progress.say(f"{name} is not kept in {SCORERS}/: {why}")
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
+    _write_calibration(folder, calibration)
     write_judged(folder, judged)
     write_explanations(folder, explained)
     write_json(folder.file("metrics.json"), records)
@@ -97,9 +100,19 @@ def write_results(
     if any(check.severity == "error" for check in found):
         return "failed"
     statuses = [column.status for column in columns]
+    statuses += [] if calibration is None else [column.status for column in calibration.columns]
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
     incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(manifest["tasks"])
     return "partial" if incomplete else "complete"
+
+
+def _write_calibration(folder: RunFolder, found: ScoredCalibration | None) -> None:
+    """Write `calibration.parquet`; where nothing is calibrated, none is left of an earlier scoring."""
+    if found is None:
+        folder.file(CALIBRATED).unlink(missing_ok=True)
+    else:
+        ids = found.samples["sample_id"].to_pylist()
+        write_table(folder.file(CALIBRATED), scores_table(list(found.columns), ids))
 
 
 def write_judged(folder: RunFolder, judged: pa.Table | None) -> None:

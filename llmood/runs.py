@@ -13,7 +13,7 @@ from llmood.errors import ConfigError
 from llmood.manifest import read_records
 from llmood.records import EVALUATED, Check, MetricRecord, Reject
 from llmood.run_folder import RunFolder, ShardFolder
-from llmood.tables import CORRECTNESS, INDEX, JUDGED, SAMPLES, SCORES, read_table
+from llmood.tables import CALIBRATED, CORRECTNESS, INDEX, JUDGED, SAMPLES, SCORES, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +66,12 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """One row a sample and scorer; higher = more OOD, NaN where `status` is not ok."""
         return read_there(self.folder / "scores.parquet", SCORES, self._not_there).to_pandas()
+
+    def calibration_scores(self) -> pd.DataFrame:
+        """One row a `calibration` row and scorer, as `scores`; none where the run calibrates nothing."""
+        path = self.folder / CALIBRATED
+        table = read_table(path, SCORES) if path.is_file() else SCORES.empty_table()
+        return table.to_pandas()
 
     def scored_with(self, fitted: str | Path | Fitted) -> pd.DataFrame:
         """This run's samples scored with another run's fitted scorer; no model loads, and nothing is written.

@@ -60,6 +60,9 @@ SCORES = _schema(
     ("definition", pa.string()),
 )
 
+CALIBRATED = "calibration.parquet"
+"""The scores of the `calibration` rows, in the columns of `scores.parquet`."""
+
 JUDGED = "correctness.parquet"
 # Whether the tuned model's answers are right. `response` is the answer's key in the store, `draw` −1 the greedy one.
 CORRECTNESS = _schema(

@@ -17,7 +17,7 @@ from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.lineage import with_parents
-from llmood.records import EVALUATED, Population, Reject, Sample, Shift, Split
+from llmood.records import CALIBRATION, EVALUATED, Population, Reject, Sample, Shift, Split
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
 
@@ -30,7 +30,8 @@ _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 class PlannedTask:
     """One task of the benchmark, loaded.
 
-    `family` is what the grades of its shift are called together; `fitted` are the splits that scorers learn from.
+    `family` is what the grades of its shift are called together; `fitted` are the splits that scorers learn from;
+    `calibrated` says whether its `calibration` rows are scored, and `measured` whether its `test` rows are.
     """
 
     loaded: LoadedTask
@@ -40,6 +41,8 @@ class PlannedTask:
     note: str | None = None
     family: str | None = None
     fitted: tuple[Split, ...] = ()
+    calibrated: bool = False
+    measured: bool = True
 
     @property
     def name(self) -> str:
@@ -48,7 +51,12 @@ class PlannedTask:
     @property
     def samples(self) -> list[Sample]:
         """What is evaluated of it."""
-        return self.loaded.samples[EVALUATED]
+        return self.loaded.samples[EVALUATED] if self.measured else []
+
+    @property
+    def calibration(self) -> list[Sample]:
+        """What confidences and thresholds are made of."""
+        return self.loaded.samples[CALIBRATION] if self.calibrated else []
 
 
 def tokenise(
@@ -64,6 +72,7 @@ def tokenise(
     # What is measured first: it stands in the same rows whatever else is read.
     parts = [(task, task.samples) for task in tasks]
     parts += [(task, task.loaded.samples[split]) for task in tasks for split in task.fitted]
+    parts += [(task, task.calibration) for task in tasks]
     for task, samples in parts:
         texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
         rendered = [is_chat(sample, wanted) for sample in samples]

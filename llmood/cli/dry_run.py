@@ -79,12 +79,15 @@ def _print_tasks(plan: Plan) -> None:
             task.shift,
             str(len(task.samples)),
             str(sum(tokens[task.name])),
-            str(max(tokens[task.name])),
+            str(max(tokens[task.name], default=0)),
             str(len(task.loaded.rejects)),
         ]
         for task in plan.tasks
     ]
     print_table(header, rows)
+    for task in plan.tasks:
+        if task.calibrated:
+            say(f"calibration: {len(task.calibration)} further samples of {task.name} are scored")
     say()
     for task in plan.tasks:
         for prompt in _prompts(plan, task):
@@ -150,8 +153,9 @@ def _tasks_json(plan: Plan) -> list[dict[str, Any]]:
             "population": task.population,
             "shift": task.shift,
             "samples": len(task.samples),
+            "calibration": len(task.calibration),
             "tokens": sum(tokens[task.name]),
-            "longest": max(tokens[task.name]),
+            "longest": max(tokens[task.name], default=0),
             "rejects": len(task.loaded.rejects),
             "prompts": _prompts(plan, task),
         }

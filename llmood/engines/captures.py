@@ -225,14 +225,14 @@ def required_captures(scorers: Iterable[Needs], response_params: Mapping[str, An
 
 
 def capture_splits(
-    scorers: Iterable[Needs], response_params: Mapping[str, Any], evaluated: Split
+    scorers: Iterable[Needs], response_params: Mapping[str, Any], *scored: Split
 ) -> dict[CaptureSpec, frozenset[Split]]:
-    """For each capture, the splits that it is made of: what is evaluated, and what scorers learn from or choose by."""
+    """For each capture, the splits that it is made of: what is scored, and what scorers learn from or choose by."""
     found: dict[CaptureSpec, set[Split]] = {}
     for scorer in scorers:
         learning = (scorer.fitted_on, scorer.chosen_on)
         learned = {split for split in learning if split is not None}
-        for needs, splits in ((scorer.needs, learned | {evaluated}), (scorer.fit_needs, learned)):
+        for needs, splits in ((scorer.needs, learned | set(scored)), (scorer.fit_needs, learned)):
             for spec in given_for(needs):
                 own = _in_the_run(spec, response_params)
                 # Rows that are shown answer, and are asked nothing about.

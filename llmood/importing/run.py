@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from llmood.calibrated import IMPORT_ROWS, check_calibrated
 from llmood.config import RunConfig
 from llmood.engines.captures import required_comparisons
 from llmood.engines.observations import Observations
@@ -86,6 +87,7 @@ def import_file(
         progress=progress,
     )
     _check_equivalence(imported)
+    check_calibrated(imported.config, imported.samples, imported.name, hint=IMPORT_ROWS)
     target = target or RunFolder(default_folder(imported.config, imported.name))
     _refuse_other(target, imported.described["imported"]["digest"])
     target.claim(imported.config)

@@ -143,6 +143,7 @@ def _describe(
         "fitted": [],
         "note": None,
         "samples": {split: len(rows) for split, rows in task.rows.items()},
+        "calibrated": len(task.rows.get("calibration", ())),
         "evaluated": len(task.rows["test"]),
         "rejects": task.rejects,
         "carved": {},

@@ -38,7 +38,7 @@ def multiple_choice(answer: str, references: Sequence[str], choices: Sequence[st
         return Judgement.undefined(NO_CHOICES)
     if not references:
         return Judgement.undefined(NO_REFERENCE)
-    right = _right(references, choices)
+    right = right_choices(references, choices)
     if isinstance(right, str):
         return Judgement.undefined(right)
     if not answer.strip():
@@ -83,8 +83,8 @@ def _by_words(answer: str, choices: Sequence[str]) -> set[int]:
     return found
 
 
-def _right(references: Sequence[str], choices: Sequence[str]) -> frozenset[int] | str:
-    """The right choices, or why they can't be told."""
+def right_choices(references: Sequence[str], choices: Sequence[str]) -> frozenset[int] | str:
+    """The right choices, from 0, or why they can't be told."""
     keys = [match_key(choice) for choice in choices]
     right: set[int] = set()
     for reference in references:

@@ -48,6 +48,11 @@ class OfLabels(Scorer):
     def definition(self) -> str | None:
         return f"labels: {self.labels}"
 
+    @property
+    def no_value(self) -> str:
+        """Why a row whose observation is there has no score."""
+        return NO_LOGITS
+
     @abstractmethod
     def of_logits(self, logits: Floats) -> Floats:
         """Of logits (n, C), (n,); higher = more OOD."""
@@ -59,7 +64,7 @@ class OfLabels(Scorer):
         values = np.full(len(block), np.nan)
         if there.any():
             values[there] = self.of_logits(np.array([row for row in given if row is not None], np.float64))
-        return with_reasons(values, *status_of(block, spec), NO_LOGITS)
+        return with_reasons(values, *status_of(block, spec), self.no_value)
 
 
 @register("msp.labels")

@@ -87,7 +87,8 @@ def private(_store: None) -> Observations:
 def train(_store: None) -> Observations:
     """Labelled and not, a blank one among them."""
     rows = observe_train(TRAIN, LABELS, ALL + _missing(ALL))
-    return with_column(rows, "domain", [None if label is None else f"all {label}" for label in LABELS])
+    rows = with_column(rows, "domain", [None if label is None else f"all {label}" for label in LABELS])
+    return with_column(rows, "references", [["ABCD"[place % 4]] for place in range(len(TRAIN))])
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from llmood.scorers.raw_confidence import raw_confidence
 KINDS = {
     "likelihood.response_given_prompt": "negative_log",
     "msp.labels": "complement",
+    "msp.labels.tempered": "complement",
     "p_true": "complement",
     "p_true.few_shot": "complement",
     "p_true.sampled": "complement",

@@ -1,0 +1,46 @@
+"""The scored `calibration` rows as arrays: what confidences and thresholds are made of, and nothing is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.questions.populations import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRows:
+    """The ID task's `calibration` rows, n of them.
+
+    Attributes:
+        scores: scorer id → float64 (n,), NaN where unscored.
+        judged: bool (n,), whether the answer could be judged.
+        wrong: bool (n,), meaningful where `judged`.
+        for_calibrators: bool (n,), which rows calibrators learn from; the others make thresholds.
+    """
+
+    scores: Mapping[str, Floats]
+    judged: NDArray[np.bool_]
+    wrong: NDArray[np.bool_]
+    for_calibrators: NDArray[np.bool_]
+
+    def learned(self, scorer: str) -> tuple[Floats, NDArray[np.bool_]]:
+        """Scores and correctness of the judged rows that calibrators learn from."""
+        return self._answers(scorer, self.for_calibrators)
+
+    def held(self, scorer: str) -> Floats:
+        """The scores that thresholds are made of, judged or not."""
+        scores = self.scores[scorer]
+        return np.asarray(scores[~self.for_calibrators & ~np.isnan(scores)])
+
+    def held_answers(self, scorer: str) -> tuple[Floats, NDArray[np.bool_]]:
+        """Scores and correctness of the judged rows that thresholds are made of."""
+        return self._answers(scorer, ~self.for_calibrators)
+
+    def _answers(self, scorer: str, half: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
+        scores = self.scores[scorer]
+        kept = half & self.judged & ~np.isnan(scores)
+        return scores[kept], ~self.wrong[kept]

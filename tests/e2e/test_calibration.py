@@ -1,0 +1,267 @@
+"""Calibration rows in runs: read, captured, judged and scored beside the measured ones, and never measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import llmood as package
+from llmood.config_file import load_config
+from llmood.halves import halves
+from llmood.plan import make_plan
+from llmood.questions.errors import QUESTION as ERRORS
+from llmood.questions.ood_detection import QUESTION as DETECTION
+from llmood.tables import SAMPLES, read_table
+from tests.task_files import write_jsonl
+from tests.worlds import World, llmood, no_model_runs, refused, tree, write_world
+
+pytestmark = pytest.mark.usefixtures("fresh_cache", "no_report")
+
+ANSWERS = ["yes", "no", "nobody knows", ""]
+SCORERS = ["likelihood_ratio", "likelihood.response_given_prompt.mean", "gzip_knn"]
+
+
+def rows(kind: str, count: int) -> list[dict[str, Any]]:
+    """Every second row has a reference that the fake engine gives now and then; groups of two."""
+    return [
+        {
+            "text": f"{kind} card {place} for travel",
+            "answers": [ANSWERS[place % 3], "seven"] if place % 5 else ["no answer of this kind"],
+            "group": f"{kind} {place // 2}",
+        }
+        for place in range(count)
+    ]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    bank = {"train": rows("old", 30), "calibration": rows("kept", 90), "test": rows("bank", 60)}
+    return write_world(
+        tmp_path / "world",
+        bank=bank,
+        near=rows("near", 50),
+        far=rows("far", 40),
+        task={"fields": {"references": "answers", "group": "group"}},
+        scorers=SCORERS,
+        correctness="task",
+        calibration=True,
+    )
+
+
+def run(world: World, folder: Path, *options: object) -> package.Run:
+    outcome = llmood("run", world.config, "-o", folder, *options)
+    assert outcome.code == 0, outcome
+    return package.Run(folder)
+
+
+def of(made: package.Run, *questions: str) -> list[dict[str, Any]]:
+    return [record for record in made.records() if record["question"] in questions]
+
+
+def test_calibration_rows_are_scored_and_measured_by_nothing(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    samples = made.samples().set_index("sample_id")
+    own = samples[samples["split"] == "calibration"]
+    found = made.calibration_scores()
+    assert list(found.columns) == list(made.scores().columns)
+    assert len(own) == 90
+    for scorer in SCORERS:
+        assert list(found[found["scorer"] == scorer]["sample_id"]) == list(own.index)
+    assert set(found["status"]) == {"ok", "unscored"}  # an empty answer has no likelihood
+    assert set(own.index).isdisjoint(made.scores()["sample_id"])
+    judged = made.correctness().set_index("sample_id")
+    assert set(own.index) <= set(judged.index)
+    plain = run(world.edit(calibration=False), tmp_path / "plain")
+    assert of(made, DETECTION, ERRORS) == of(plain, DETECTION, ERRORS)
+    assert made.scores().equals(plain.scores())
+    assert not (plain.folder / "calibration.parquet").exists()
+    assert plain.calibration_scores().empty
+    assert "calibration" not in set(plain.samples()["split"])
+
+
+def test_a_calibration_row_scores_as_the_same_words_would_when_measured(world: World, tmp_path: Path) -> None:
+    found = run(world, tmp_path / "run").calibration_scores()
+    # The two splits change places: none may hold the other's texts.
+    write_jsonl(world.folder / "bank" / "test.jsonl", rows("kept", 90))
+    write_jsonl(world.folder / "bank" / "calibration.jsonl", rows("bank", 60))
+    measured = run(world.edit(calibration=False), tmp_path / "measured").scores()
+    task = made_of(measured, tmp_path / "measured")
+    for scorer in SCORERS:
+        own = found[found["scorer"] == scorer]["score"].tolist()
+        assert own == pytest.approx(task[scorer], nan_ok=True)
+
+
+def made_of(scores: Any, folder: Path) -> dict[str, list[float]]:
+    samples = package.Run(folder).samples()
+    ids = samples[(samples["task"] == "bank") & (samples["split"] == "test")]["sample_id"].tolist()
+    return {
+        scorer: scores[scores["scorer"] == scorer].set_index("sample_id").loc[ids, "score"].tolist()
+        for scorer in SCORERS
+    }
+
+
+def test_scored_again_it_is_the_same_and_no_model_is_asked(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run(world, tmp_path / "run")
+    before = {name: tree(made.folder)[name] for name in ("calibration.parquet", "metrics.json")}
+    no_model_runs(monkeypatch)
+    assert llmood("rescore", made.folder).code == 0
+    assert {name: tree(made.folder)[name] for name in before} == before
+    outcome = llmood("rescore", made.folder, "--set", "scorers=[likelihood_ratio]")
+    assert outcome.code == 0, outcome
+    assert set(made.calibration_scores()["scorer"]) >= {"likelihood_ratio"}
+    assert not set(made.calibration_scores()["scorer"]) & set(SCORERS[1:])
+    assert llmood("rescore", made.folder, "--set", "calibration=false").code == 0
+    assert not (made.folder / "calibration.parquet").exists()
+    # What it read is still there.
+    assert llmood("rescore", made.folder, "--set", "scorers=null", "--set", "calibration=true").code == 2
+    assert llmood("rescore", made.folder, "--set", "calibration=true").code == 0
+    assert (made.folder / "calibration.parquet").exists()
+
+
+def test_a_run_without_such_rows_says_how_to_have_them(world: World, tmp_path: Path) -> None:
+    made = run(world.edit(calibration=None), tmp_path / "run")
+    before = tree(made.folder)
+    refused(
+        llmood("rescore", made.folder, "--set", "calibration=true"),
+        f"calibration: {made.folder} holds no 'calibration' rows of the ID task",
+        "'llmood run' with 'calibration' in the configuration reads them",
+    )
+    assert tree(made.folder) == before
+
+
+def test_shards_merge_to_the_run_that_was_never_cut(world: World, tmp_path: Path) -> None:
+    whole = run(world, tmp_path / "whole")
+    for index in range(3):
+        outcome = llmood("run", world.config, "-o", tmp_path / "cut", "--shard", f"{index}/3")
+        assert outcome.code == 0, outcome
+    assert llmood("merge", tmp_path / "cut").code == 0
+    ours, theirs = tree(tmp_path / "cut"), tree(whole.folder)
+    for name in ("calibration.parquet", "scores.parquet", "metrics.json", "correctness.parquet"):
+        assert ours[name] == theirs[name], name
+
+
+def test_without_text_the_halves_and_all_numbers_stay(world: World, tmp_path: Path) -> None:
+    world.edit(scorers=SCORERS[:2])
+    shown, hidden = run(world, tmp_path / "shown"), run(world, tmp_path / "hidden", "--no-text")
+    tables = [read_table(made.folder / "samples.parquet", SAMPLES) for made in (shown, hidden)]
+    assert halves(tables[0]) == halves(tables[1])
+    assert len(set(halves(tables[0]))) == 2
+    assert tree(shown.folder)["calibration.parquet"] == tree(hidden.folder)["calibration.parquet"]
+    assert tree(shown.folder)["metrics.json"] == tree(hidden.folder)["metrics.json"]
+    assert llmood("rescore", hidden.folder).code == 0
+    assert tree(shown.folder)["metrics.json"] == tree(hidden.folder)["metrics.json"]
+
+
+def test_groups_are_in_one_half(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    table = read_table(made.folder / "samples.parquet", SAMPLES)
+    known: dict[str, str] = {}
+    for group, half in zip(table["group"].to_pylist(), halves(table), strict=True):
+        assert known.setdefault(group, half) == half
+
+
+def test_a_run_that_broke_off_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("llmood.run.conclude", broken)
+        assert llmood("run", world.config, "-o", tmp_path / "run").code == 130
+    no_model_runs(monkeypatch)
+    made = run(world, tmp_path / "run")
+    assert len(made.calibration_scores()) == 90 * made.calibration_scores()["scorer"].nunique()
+
+
+def test_dry_run_and_validate_count_it(world: World) -> None:
+    plain = llmood("run", world.config, "--dry-run", "--json", "--set", "calibration=null").json()
+    found = llmood("run", world.config, "--dry-run", "--json").json()
+    assert [task["calibration"] for task in found["tasks"]] == [90, 0, 0]
+    costs = [{each["capture"]: each["requests"] for each in one["captures"]} for one in (plain, found)]
+    more = {capture: count - costs[0][capture] for capture, count in costs[1].items()}
+    assert set(more.values()) == {90}
+    said = llmood("run", world.config, "--dry-run").out
+    assert "calibration: 90 further samples of bank are scored" in said
+    checked = llmood("validate", world.config, "--json").json()
+    assert checked["tasks"][0]["splits"]["calibration"]["samples"] == 90
+    assert checked["tasks"][0]["tokens"]["calibration"]
+
+
+def test_it_is_carved_where_the_data_lack_it(tmp_path: Path) -> None:
+    bank = {"train": rows("old", 200), "test": rows("bank", 20)}
+    world = write_world(tmp_path / "world", bank=bank, calibration=True)
+    made = run(world, tmp_path / "run")
+    splits = made.samples()["split"].value_counts()
+    assert set(splits.index) == {"test", "calibration"}  # nothing learns: train isn't read
+    assert 5 <= splits["calibration"] <= 40
+    assert json.loads((made.folder / "run.json").read_text())["tasks"][0]["carved"] == {
+        "calibration": "train"
+    }
+
+
+def test_nothing_to_carve_it_from(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "world", calibration=True)
+    refused(
+        llmood("run", world.config, "-o", tmp_path / "run"),
+        "bank: has no split 'calibration', and no 'train' to carve it from",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"calibrators": ["plat"]},
+            "calibration.calibrators[0]: no calibrator 'plat' (did you mean 'platt'?)",
+        ),
+        ({"calibrators": []}, "calibration.calibrators: at least one is needed"),
+        ({"calibrators": ["platt", "platt"]}, "calibration.calibrators: 'platt' stands there twice"),
+        ({"false_alarm": 0.1}, "calibration.false_alarm: unknown key (did you mean 'false_alarms'?)"),
+        ({"false_alarms": 0}, "calibration.false_alarms: input should be greater than 0, not 0"),
+        ({"delta": 1}, "calibration.delta: input should be less than 1, not 1"),
+    ],
+)
+def test_mistakes_are_said_before_anything_runs(
+    world: World, tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    refused(llmood("run", world.edit(calibration=given).config, "-o", tmp_path / "run"), said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_that_measures_nothing_reads_calibration_alone(world: World) -> None:
+    config, folder, _ = load_config(str(world.edit(calibration=None).config), [])
+    plan = make_plan(config, folder=folder, measured=False)
+    splits = plan.samples["split"].to_pylist()
+    assert set(splits) == {"train", "calibration"}  # one of the scorers learns from train
+    assert splits.count("calibration") == 90
+    assert "test" not in set().union(*plan.splits.values())
+    assert [task.name for task in plan.tasks] == ["bank"]
+
+
+def test_logged_rows_are_calibrated_by(tmp_path: Path) -> None:
+    log = [
+        {
+            "prompt": f"{split} {place}",
+            "split": split,
+            "scores": {"mine": place % 7},
+            "correct": place % 3 > 0,
+        }
+        for split in ("calibration", "test")
+        for place in range(40)
+    ]
+    write_jsonl(tmp_path / "log.jsonl", log)
+    outcome = llmood("import", tmp_path / "log.jsonl", "-o", tmp_path / "run", "--set", "calibration=true")
+    assert outcome.code == 0, outcome
+    found = pq.read_table(tmp_path / "run" / "calibration.parquet")
+    assert found.num_rows >= 40
+    write_jsonl(tmp_path / "less.jsonl", log[40:])
+    refused(
+        llmood("import", tmp_path / "less.jsonl", "-o", tmp_path / "less", "--set", "calibration=true"),
+        "calibration: less holds no 'calibration' rows of the ID task",
+        "import rows of the ID task whose 'split' is 'calibration'",
+    )
