@@ -9,17 +9,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from llmood.calibration_config import CalibrationConfig
 from llmood.calibrators import calibrators
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
 from llmood.halves import CALIBRATORS, halves
+from llmood.progress import Progress
+from llmood.questions.calibration import calibration, steps_of
 from llmood.questions.calibration_rows import CalibrationRows
-from llmood.questions.judgements import read_judgements
-from llmood.records import CALIBRATION
+from llmood.questions.confidences import Confidence, confidences
+from llmood.questions.judgements import Judgements, read_judgements
+from llmood.questions.populations import ScoredBenchmark
+from llmood.questions.promise import promise, scorers_of
+from llmood.records import CALIBRATION, MetricRecord
+from llmood.run_folder import RunFolder
 from llmood.scorers.base import Scorer
-from llmood.scoring import ScorerColumn, score_all
-from llmood.tables import CORRECTNESS
+from llmood.scorers.baselines import BASELINES
+from llmood.scorers.on_adapter import is_on_adapter
+from llmood.scoring import ScorerColumn, score_all, scores_table
+from llmood.tables import CALIBRATED, CONFIDENCES, CORRECTNESS, write_json, write_table
 
 PLACE = "calibration.calibrators"
 IMPORT_ROWS = "import rows of the ID task whose 'split' is 'calibration'"
@@ -63,17 +72,28 @@ def check_calibrated(config: RunConfig, samples: pa.Table, place: str, *, hint: 
 
 @dataclass(frozen=True, slots=True)
 class ScoredCalibration:
-    """The `calibration` rows under fitted scorers: their samples, their scores, and what questions read of them."""
+    """The `calibration` rows under fitted scorers.
+
+    Attributes:
+        samples, columns: the rows and their scores, in one order.
+        rows: what questions read of them.
+        confidences: by scorer, what makes confidences of its scores; none where no answer was judged, nor of baselines
+            and of scorers of other adapters, whose answers aren't judged.
+    """
 
     samples: pa.Table
     columns: Sequence[ScorerColumn]
     rows: CalibrationRows
+    confidences: Mapping[str, Sequence[Confidence]]
 
 
 def score_calibration(
-    observations: Observations, scorers: Mapping[str, Scorer], judged: pa.Table | None
+    observations: Observations,
+    scorers: Mapping[str, Scorer],
+    judged: pa.Table | None,
+    config: CalibrationConfig,
 ) -> ScoredCalibration:
-    """Score the `calibration` rows.
+    """Score the `calibration` rows, and fit calibrators by them.
 
     Args:
         observations: of all splits.
@@ -81,11 +101,61 @@ def score_calibration(
     """
     half = np.array([each == CALIBRATORS for each in halves(observations.samples)], dtype=np.bool_)
     own = pc.is_in(observations.samples["sample_id"], calibration_samples(observations.samples)["sample_id"])
-    kept = own.to_numpy(zero_copy_only=False)
     samples = observations.samples.filter(own)
     columns = score_all(observations.only(samples["sample_id"].to_pylist()), scorers)
     judgements = read_judgements(CORRECTNESS.empty_table() if judged is None else judged, samples)
     rows = CalibrationRows(
-        {column.scorer: column.values for column in columns}, judgements.judged, judgements.wrong, half[kept]
+        {column.scorer: column.values for column in columns},
+        judgements.judged,
+        judgements.wrong,
+        half[own.to_numpy(zero_copy_only=False)],
     )
-    return ScoredCalibration(samples, columns, rows)
+    calibrated = {
+        name: kind for name, kind in scorers.items() if name not in BASELINES and not is_on_adapter(name)
+    }
+    made = {} if judged is None else confidences(rows, calibrated, config.calibrators)
+    return ScoredCalibration(samples, columns, rows, made)
+
+
+def measure_calibration(
+    found: ScoredCalibration,
+    scored: ScoredBenchmark,
+    judgements: Judgements | None,
+    config: RunConfig,
+    progress: Progress,
+) -> list[MetricRecord]:
+    """What confidences and thresholds are worth on what is measured."""
+    if config.calibration is None:
+        return []
+    steps = len(scorers_of(scored))
+    steps += 0 if judgements is None else steps_of(scored, judgements, found.confidences)
+    with progress.track("calibration", steps, unit="tables") as advance:
+        kept = promise(
+            scored,
+            judgements,
+            found.rows,
+            config.calibration,
+            bootstrap=config.bootstrap,
+            seed=config.seed,
+            on_step=lambda: advance(1),
+        )
+        measured = (
+            []
+            if judgements is None
+            else calibration(
+                scored, judgements, found.confidences, config.bootstrap, config.seed, lambda: advance(1)
+            )
+        )
+        return [*measured, *kept]
+
+
+def write_calibration(folder: RunFolder, found: ScoredCalibration | None) -> None:
+    """Write `calibration.parquet` and `calibrators.json`; where nothing is calibrated, none is left of before."""
+    if found is None:
+        folder.file(CALIBRATED).unlink(missing_ok=True)
+        folder.file(CONFIDENCES).unlink(missing_ok=True)
+        return
+    ids = found.samples["sample_id"].to_pylist()
+    write_table(folder.file(CALIBRATED), scores_table(list(found.columns), ids))
+    kept = [each.to_json() for made in found.confidences.values() for each in made]
+    write_json(folder.file(CONFIDENCES), kept)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llmood.errors import ConfigError
+from llmood.metrics import CALIBRATION
 from llmood.records import MetricRecord
 from llmood.registry import suggest
 from llmood.scorers.base import scorers
@@ -38,7 +39,8 @@ _KEYS = tuple(field.name for field in fields(MetricRecord) if field.name not in 
 class Gate:
     """One parsed gate: every record that it matches must hold.
 
-    What it matches is its metric under its filters. The question is `ood_detection` unless it names another. A slice is
+    What it matches is its metric under its filters. The question is `ood_detection` unless it names another, or a
+    calibrator: that is a question of `calibration`. A slice is
     meant only where it names one, and a baseline (length, random, constant) only where it names a scorer: no baseline
     is there to be good.
 
@@ -115,7 +117,8 @@ def parse_gate(text: str) -> Gate:
         if key in filters:
             raise ConfigError(f"--gate {text!r}: '{key}' stands there twice", hint="write a gate for each")
         filters[key] = value
-    return Gate(text, found["metric"], {"question": "ood_detection", **filters}, found["relation"], limit)
+    question = "ood_detection" if filters.get("calibrator", "null") == "null" else CALIBRATION
+    return Gate(text, found["metric"], {"question": question, **filters}, found["relation"], limit)
 
 
 def judge(

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from llmood.calibrated import ScoredCalibration, score_calibration
+from llmood.calibrated import measure_calibration, score_calibration, write_calibration
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
@@ -34,7 +34,7 @@ from llmood.scorers.artefact_folder import SCORERS, write_artefacts
 from llmood.scorers.base import Scorer
 from llmood.scorers.base import scorers as registered
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
-from llmood.tables import CALIBRATED, JUDGED, write_json, write_table
+from llmood.tables import JUDGED, write_json, write_table
 
 
 def write_results(
@@ -48,8 +48,9 @@ def write_results(
 ) -> RunStatus:
     """Write all that follows the observations but the report; say how the run ended.
 
-    These are `scores.parquet`, `scorers/`, `correctness.parquet`, `explanations.json`, `metrics.json`, `checks.json`.
-    What the benchmark, the tasks and the models are is read from the folder's `run.json`.
+    These are `scores.parquet`, `scorers/`, `calibration.parquet`, `calibrators.json`, `correctness.parquet`,
+    `explanations.json`, `metrics.json`, `checks.json`. What the benchmark, the tasks and the models are is read from
+    the folder's `run.json`.
 
     Args:
         judged: which answers are right (`tables.CORRECTNESS`); None where nothing was judged.
@@ -63,8 +64,15 @@ def write_results(
     columns, base = _score(observations, scorers)
     scored = _benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
-    calibration = None if config.calibration is None else score_calibration(learned, scorers, judged)
-    records = [asdict(record) for record in _measure(scored, base, judgements, config, progress)]
+    calibration = (
+        None
+        if config.calibration is None
+        else score_calibration(learned, scorers, judged, config.calibration)
+    )
+    measured = _measure(scored, base, judgements, config, progress)
+    if calibration is not None:
+        measured += measure_calibration(calibration, scored, judgements, config, progress)
+    records = [asdict(record) for record in measured]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}
     explained = [asdict(found) for found in explain(scored, observations, scorers, pieces)]
     given = CheckInput(
@@ -92,7 +100,7 @@ def write_results(
         progress.say(f"{name} is not kept in {SCORERS}/: {why}")
     ids = observations.samples["sample_id"].to_pylist()
     write_table(folder.file("scores.parquet"), scores_table(columns, ids))
-    _write_calibration(folder, calibration)
+    write_calibration(folder, calibration)
     write_judged(folder, judged)
     write_explanations(folder, explained)
     write_json(folder.file("metrics.json"), records)
@@ -104,15 +112,6 @@ def write_results(
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
     incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(manifest["tasks"])
     return "partial" if incomplete else "complete"
-
-
-def _write_calibration(folder: RunFolder, found: ScoredCalibration | None) -> None:
-    """Write `calibration.parquet`; where nothing is calibrated, none is left of an earlier scoring."""
-    if found is None:
-        folder.file(CALIBRATED).unlink(missing_ok=True)
-    else:
-        ids = found.samples["sample_id"].to_pylist()
-        write_table(folder.file(CALIBRATED), scores_table(list(found.columns), ids))
 
 
 def write_judged(folder: RunFolder, judged: pa.Table | None) -> None:

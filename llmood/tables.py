@@ -63,6 +63,9 @@ SCORES = _schema(
 CALIBRATED = "calibration.parquet"
 """The scores of the `calibration` rows, in the columns of `scores.parquet`."""
 
+CONFIDENCES = "calibrators.json"
+"""Each scorer's calibrators as they were fitted: what makes confidences of `scores.parquet`."""
+
 JUDGED = "correctness.parquet"
 # Whether the tuned model's answers are right. `response` is the answer's key in the store, `draw` −1 the greedy one.
 CORRECTNESS = _schema(

@@ -6,11 +6,21 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from llmood.calibrators import calibrators
 from llmood.comparison.contest import QUESTION as COMPARISON
 from llmood.errors import ConfigError
 from llmood.gates import Gate, GateResult, judge, parse_gate
 from llmood.metrics import metrics_registry
-from llmood.questions import error_loss, error_quality, errors, familiarity, length_confound, severity
+from llmood.questions import (
+    calibration,
+    error_loss,
+    error_quality,
+    errors,
+    familiarity,
+    length_confound,
+    promise,
+    severity,
+)
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.records import SHIFTS
@@ -29,10 +39,19 @@ OF_QUESTIONS = (
         familiarity.IN_SLICE,
         familiarity.GAP,
     ),
+    *promise.METRICS,
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
-QUESTIONS = (DETECTION, length_confound.QUESTION, severity.QUESTION, familiarity.QUESTION, errors.QUESTION)
+QUESTIONS = (
+    DETECTION,
+    length_confound.QUESTION,
+    severity.QUESTION,
+    familiarity.QUESTION,
+    errors.QUESTION,
+    calibration.QUESTION,
+    promise.QUESTION,
+)
 
 
 def run_gates(texts: Sequence[str] | None, records: Iterable[Record] = ()) -> list[Gate]:
@@ -84,6 +103,9 @@ def judge_gates(gates: Sequence[Gate], records: Sequence[Record], models: Iterab
 
 
 def _check_filters(gate: Gate, named: Collection[str]) -> None:
+    calibrator = gate.filters.get("calibrator", "null")
+    if calibrator != "null":
+        _check(gate, "calibrator", calibrator, calibrators.names())
     for key in ("scorer", "shift"):
         wanted = gate.filters.get(key)
         if wanted is None or wanted == "null":

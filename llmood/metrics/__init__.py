@@ -22,6 +22,8 @@ from llmood.metrics.calibration_scores import (
     brier_uncertainty,
     log_loss,
 )
+from llmood.metrics.calibration_slope import calibration_intercept, calibration_slope
+from llmood.metrics.calibration_smooth import smooth_ece
 from llmood.metrics.compare import (
     Difference,
     Ranked,
@@ -37,6 +39,7 @@ from llmood.metrics.familiarity import auroc_gap_interval, thirds
 from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
+from llmood.metrics.lift import raulc, spearman_accuracy
 from llmood.metrics.loss import mean_interval, mean_loss, metric_loss
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.pooled import PooledResamples, resamples_for
@@ -51,6 +54,7 @@ from llmood.metrics.selective import (
     error_detection_metrics,
 )
 from llmood.metrics.severity import score_shift, score_shift_interval
+from llmood.metrics.trust import Trust, trust_above
 
 __all__ = [
     "CALIBRATION",
@@ -69,6 +73,7 @@ __all__ = [
     "Ranking",
     "ReliabilityBin",
     "Resamples",
+    "Trust",
     "UndefinedMetric",
     "accuracy_at_coverage",
     "aurac",
@@ -83,7 +88,9 @@ __all__ = [
     "brier_resolution",
     "brier_uncertainty",
     "calibration_estimates",
+    "calibration_intercept",
     "calibration_metrics",
+    "calibration_slope",
     "eaurc",
     "ece_mass_15",
     "ece_width_15",
@@ -106,6 +113,7 @@ __all__ = [
     "prr",
     "prr_interval",
     "rank_scorers",
+    "raulc",
     "register_metric",
     "reliability_curve",
     "resample_weights",
@@ -114,8 +122,11 @@ __all__ = [
     "score_shift",
     "score_shift_interval",
     "smallest_detectable_difference",
+    "smooth_ece",
     "spearman",
+    "spearman_accuracy",
     "spearman_interval",
     "thirds",
+    "trust_above",
     "underconfidence",
 ]

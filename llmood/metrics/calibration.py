@@ -18,8 +18,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmood.metrics.calibration_base import labelled, mean_of, register_calibration
-from llmood.metrics.calibration_bins import Binned, Rule
+from llmood.metrics.calibration_base import Confidences, Resampled, labelled, register_calibration
+from llmood.metrics.calibration_bins import STANDARD, Rule, by_mass, by_width
 from llmood.metrics.folded_normal import mean_absolute, mean_positive
 from llmood.metrics.inputs import FloatArray
 
@@ -64,22 +64,22 @@ def underconfidence(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 def mean_confidence_gap(confidence: ArrayLike, correct: ArrayLike) -> float:
     """Mean confidence less accuracy: above 0, answers are trusted too much on average. In no bins, and unbiased."""
-    values, labels = labelled(confidence, correct)
-    return float((values - labels).mean())
+    held, labels = labelled(confidence, correct)
+    return float((held.values - labels).mean())
 
 
 def debiased_ece(confidence: ArrayLike, correct: ArrayLike, rule: Rule) -> float:
     """The debiased ECE: 2 ECE − Σ_b n_b/n E|N(gap_b, variance_b)|; see the head of this module."""
-    values, labels = labelled(confidence, correct)
-    binned = Binned.of(values, rule)
+    held, labels = labelled(confidence, correct)
+    binned = held.once(STANDARD[rule])
     gap, variance = binned.gap(labels), binned.variance(labels)
     return float(binned.share @ (2.0 * np.abs(gap) - mean_absolute(gap, variance)))
 
 
 def debiased_part(confidence: ArrayLike, correct: ArrayLike, sign: int) -> float:
     """The debiased overconfidence (sign 1) or underconfidence (sign −1)."""
-    values, labels = labelled(confidence, correct)
-    binned = Binned.of(values, "mass")
+    held, labels = labelled(confidence, correct)
+    binned = held.once(by_mass)
     gap, variance = sign * binned.gap(labels), binned.variance(labels)
     return float(binned.share @ (2.0 * np.maximum(gap, 0.0) - mean_positive(gap, variance)))
 
@@ -88,8 +88,8 @@ def debiased_mce(confidence: ArrayLike, correct: ArrayLike) -> float:
     """2 MCE − E max_b |N(gap_b, variance_b)|, the mean being the integral of 1 − Π_b P(|N_b| ≤ u) over u ≥ 0."""
     from scipy.special import ndtr
 
-    values, labels = labelled(confidence, correct)
-    binned = Binned.of(values, "width")
+    held, labels = labelled(confidence, correct)
+    binned = held.once(by_width)
     gap, spread = np.abs(binned.gap(labels)), np.sqrt(binned.variance(labels))
     most = float(gap.max())
     noisy = spread > 0.0
@@ -101,31 +101,31 @@ def debiased_mce(confidence: ArrayLike, correct: ArrayLike) -> float:
     return 2.0 * most - (floor + float(np.trapezoid(1.0 - below.prod(axis=1), u[:, 0])))
 
 
-def _ece(confidence: FloatArray, labels: FloatArray, rule: Rule) -> FloatArray:
-    binned = Binned.of(confidence, rule)
+def _ece(held: Confidences, labels: FloatArray, rule: Rule) -> FloatArray:
+    binned = held.once(STANDARD[rule])
     error: FloatArray = np.abs(binned.gap(labels)) @ binned.share
     return error
 
 
-def _mce(confidence: FloatArray, labels: FloatArray) -> FloatArray:
-    worst: FloatArray = np.abs(Binned.of(confidence, "width").gap(labels)).max(axis=-1)
+def _mce(held: Confidences, labels: FloatArray) -> FloatArray:
+    worst: FloatArray = np.abs(held.once(by_width).gap(labels)).max(axis=-1)
     return worst
 
 
-def _over(confidence: FloatArray, labels: FloatArray) -> FloatArray:
-    binned = Binned.of(confidence, "mass")
+def _over(held: Confidences, labels: FloatArray) -> FloatArray:
+    binned = held.once(by_mass)
     part: FloatArray = np.maximum(binned.gap(labels), 0.0) @ binned.share
     return part
 
 
-def _under(confidence: FloatArray, labels: FloatArray) -> FloatArray:
-    binned = Binned.of(confidence, "mass")
+def _under(held: Confidences, labels: FloatArray) -> FloatArray:
+    binned = held.once(by_mass)
     part: FloatArray = np.maximum(-binned.gap(labels), 0.0) @ binned.share
     return part
 
 
-def _mean_gaps(confidence: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    return mean_of(confidence - labels, weights)
+def _mean_gaps(resampled: Resampled) -> FloatArray:
+    return resampled.mean(resampled.confidence.values - resampled.labels)
 
 
 register_calibration(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmood.metrics.calibration_base import CalibrationMetric, calibration_metrics
+from llmood.metrics.calibration_base import CalibrationMetric, Confidences, calibration_metrics
 from llmood.metrics.inputs import FloatArray, UndefinedMetric, check_values
 from llmood.metrics.interval import check_level, percentile_ends
 from llmood.metrics.resample import CHUNK
@@ -69,13 +69,17 @@ def perfect_calibration_band(
         raise UndefinedMetric("no samples")
     if draws < 1:
         raise ValueError(f"draws must be at least 1, not {draws}")
-    asked = [metric for metric in metrics or calibration_metrics() if metric.of_labels is not None]
-    values = np.sort(values)
+    asked = [
+        metric
+        for metric in (calibration_metrics() if metrics is None else metrics)
+        if metric.of_labels is not None
+    ]
+    held = Confidences(np.sort(values))
     found: dict[str, list[FloatArray]] = {metric.id: [] for metric in asked}
-    for labels in _labellings(values, draws, seed):
+    for labels in _labellings(held.values, draws, seed):
         for metric in asked:
             if metric.of_labels is not None:
-                found[metric.id].append(metric.of_labels(values, labels))
+                found[metric.id].append(metric.of_labels(held, labels))
     return {name: _band(np.concatenate(chunks), level) for name, chunks in found.items()}
 
 

@@ -9,7 +9,8 @@ that perfect calibration would give.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,10 +20,64 @@ from llmood.metrics.inputs import FloatArray, check_confidence
 
 CALIBRATION = "calibration"
 
-# (confidence (n,), labels (..., n) of 0 and 1) to (...): the same confidences under many labellings.
-OfLabels = Callable[[FloatArray, FloatArray], FloatArray]
-# (confidence (n,), labels (n,), weights (..., n)) to (...): resamples; NaN where one leaves the metric undefined.
-OfWeights = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Confidences:
+    """Confidences (n,), and what is made of them once for all labellings and resamples: bins, a sorting."""
+
+    values: FloatArray
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def once(self, make: Callable[[FloatArray], T]) -> T:
+        """What `make` makes of the confidences."""
+        if make not in self._made:
+            self._made[make] = make(self.values)
+        made: T = self._made[make]
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Resamples of the same answers.
+
+    Attributes:
+        confidence: of the n answers.
+        labels: (n,), 1 where the answer is right, else 0.
+        weights: float64 (draws, n), how often each answer occurs in each draw.
+    """
+
+    confidence: Confidences
+    labels: FloatArray
+    weights: FloatArray
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """The mean of values (n,) in each draw, (draws,)."""
+        mean: FloatArray = (self.weights @ values) / self.once(_sizes)
+        return mean
+
+    def once(self, make: Callable[[Resampled], T]) -> T:
+        """What `make` makes of these resamples, made once for all the metrics that ask."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
+
+
+def _sizes(resampled: Resampled) -> FloatArray:
+    sizes: FloatArray = resampled.weights.sum(axis=1)
+    return sizes
+
+
+# (confidences of n answers, labels (..., n) of 0 and 1) to (...): the same confidences under many labellings.
+OfLabels = Callable[[Confidences, FloatArray], FloatArray]
+# To (draws,); NaN where a resample leaves the metric undefined.
+OfWeights = Callable[[Resampled], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -87,13 +142,7 @@ def register_calibration(
     metrics_registry.add(name, metric)
 
 
-def labelled(confidence: ArrayLike, correct: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def labelled(confidence: ArrayLike, correct: ArrayLike) -> tuple[Confidences, FloatArray]:
     """Both arrays checked, correctness as 0 and 1; raises what `check_confidence` raises."""
     values, right = check_confidence(confidence, correct)
-    return values, right.astype(np.float64)
-
-
-def mean_of(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """The mean of values (n,) in each resample, weights (..., n) to (...)."""
-    mean: FloatArray = (weights @ values) / weights.sum(axis=-1)
-    return mean
+    return Confidences(values), right.astype(np.float64)

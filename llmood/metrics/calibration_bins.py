@@ -77,3 +77,16 @@ class Binned:
         accuracy = self.accuracy(labels)
         variance: FloatArray = accuracy * (1.0 - accuracy) / np.maximum(self.size - 1, 1)
         return variance
+
+
+def by_width(confidence: FloatArray) -> Binned:
+    """The 15 equally wide bins."""
+    return Binned.of(confidence, "width")
+
+
+def by_mass(confidence: FloatArray) -> Binned:
+    """The 15 equally full bins."""
+    return Binned.of(confidence, "mass")
+
+
+STANDARD = {"width": by_width, "mass": by_mass}

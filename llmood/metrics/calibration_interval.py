@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llmood.metrics.calibration_band import Band, perfect_calibration_band
-from llmood.metrics.calibration_base import CalibrationMetric, calibration_metrics, labelled
+from llmood.metrics.calibration_base import (
+    CalibrationMetric,
+    Confidences,
+    Resampled,
+    calibration_metrics,
+    labelled,
+)
 from llmood.metrics.inputs import FloatArray, UndefinedMetric
 from llmood.metrics.interval import Groups, check_level, percentile_ends
 from llmood.metrics.pooled import PooledResamples
@@ -70,7 +76,8 @@ def calibration_estimates(
         UndefinedMetric: no samples.
     """
     check_level(level)
-    values, labels = labelled(confidence, correct)
+    held, labels = labelled(confidence, correct)
+    values = held.values
     right = labels == 1.0
     asked = list(calibration_metrics() if metrics is None else metrics)
     points = {metric.id: _point(metric, values, right) for metric in asked}
@@ -78,7 +85,7 @@ def calibration_estimates(
         values, draws, level, seed, [metric for metric in asked if metric.is_biased]
     )
     resampled = [m for m in asked if not m.is_biased and points[m.id][0] is not None]
-    drawn, degenerate = _draws(resampled, values, right, groups, draws, seed)
+    drawn, degenerate = _draws(resampled, held, right, groups, draws, seed)
     found = {}
     for metric in asked:
         value, reason = points[metric.id]
@@ -105,7 +112,7 @@ def _point(
 
 def _draws(
     metrics: Sequence[CalibrationMetric],
-    values: FloatArray,
+    held: Confidences,
     right: ArrayLike,
     groups: Groups | None,
     draws: int,
@@ -120,10 +127,10 @@ def _draws(
         return {}, resamples.degenerate
     found: dict[str, list[FloatArray]] = {metric.id: [] for metric in metrics}
     for weights in resamples.chunks():
-        drawn = weights.astype(np.float64)
+        resampled = Resampled(held, labels, weights.astype(np.float64))
         for metric in metrics:
             if metric.of_weights is not None:
-                found[metric.id].append(metric.of_weights(values, labels, drawn))
+                found[metric.id].append(metric.of_weights(resampled))
     return {name: np.concatenate(chunks) for name, chunks in found.items() if chunks}, None
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmood.metrics.calibration_base import labelled, mean_of, register_calibration
-from llmood.metrics.calibration_bins import Binned
+from llmood.metrics.calibration_base import Confidences, Resampled, labelled, register_calibration
+from llmood.metrics.calibration_bins import by_mass
 from llmood.metrics.inputs import FloatArray, UndefinedMetric
 
 
@@ -16,8 +16,8 @@ def brier(confidence: ArrayLike, correct: ArrayLike) -> float:
     Of one confidence and one verdict an answer: half of the score that sums over both classes. Source: Brier,
     "Verification of Forecasts Expressed in Terms of Probability" (Monthly Weather Review 78, 1950).
     """
-    values, labels = labelled(confidence, correct)
-    return float(((values - labels) ** 2).mean())
+    held, labels = labelled(confidence, correct)
+    return float(((held.values - labels) ** 2).mean())
 
 
 def brier_reliability(confidence: ArrayLike, correct: ArrayLike) -> float:
@@ -54,41 +54,41 @@ def log_loss(confidence: ArrayLike, correct: ArrayLike) -> float:
     Raises:
         UndefinedMetric: a wrong answer of confidence exactly 1, or a right one of exactly 0: the loss is infinite.
     """
-    values, labels = labelled(confidence, correct)
-    impossible = int((np.where(labels == 1.0, values, 1.0 - values) == 0.0).sum())
+    held, labels = labelled(confidence, correct)
+    impossible = int((np.where(labels == 1.0, held.values, 1.0 - held.values) == 0.0).sum())
     if impossible:
         raise UndefinedMetric(
-            f"infinite: {impossible} of {len(values)} answers came out as their confidence, exactly 0 or 1, ruled out"
+            f"infinite: {impossible} of {len(held)} answers came out as their confidence, exactly 0 or 1, ruled out"
         )
-    return float(_losses(values, labels).mean())
+    return float(_losses(held.values, labels).mean())
 
 
 def debiased_reliability(confidence: ArrayLike, correct: ArrayLike) -> float:
     """`brier_reliability` less the variance of each bin's accuracy; may be below 0."""
-    values, labels = labelled(confidence, correct)
-    binned = Binned.of(values, "mass")
+    held, labels = labelled(confidence, correct)
+    binned = held.once(by_mass)
     return float(binned.share @ (binned.gap(labels) ** 2 - binned.variance(labels)))
 
 
 def debiased_resolution(confidence: ArrayLike, correct: ArrayLike) -> float:
     """`brier_resolution` less what `debiased_reliability` takes away, so that the sum stays exact."""
-    values, labels = labelled(confidence, correct)
-    binned = Binned.of(values, "mass")
-    return float(_resolution(values, labels) - binned.share @ binned.variance(labels))
+    held, labels = labelled(confidence, correct)
+    binned = held.once(by_mass)
+    return float(_resolution(held, labels) - binned.share @ binned.variance(labels))
 
 
-def _reliability(confidence: FloatArray, labels: FloatArray) -> FloatArray:
-    binned = Binned.of(confidence, "mass")
+def _reliability(held: Confidences, labels: FloatArray) -> FloatArray:
+    binned = held.once(by_mass)
     part: FloatArray = binned.gap(labels) ** 2 @ binned.share
     return part
 
 
-def _resolution(confidence: FloatArray, labels: FloatArray) -> FloatArray:
-    binned = Binned.of(confidence, "mass")
+def _resolution(held: Confidences, labels: FloatArray) -> FloatArray:
+    binned = held.once(by_mass)
     between = (binned.accuracy(labels) - labels.mean(axis=-1, keepdims=True)) ** 2 @ binned.share
     # How far each confidence is from its bin's mean; its sum over a bin is 0, so that labels need no centring.
-    within = confidence - binned.member @ (binned.confidence / binned.size)
-    part: FloatArray = between - (within**2).mean() + 2.0 * (labels @ within) / len(confidence)
+    within = held.values - binned.member @ (binned.confidence / binned.size)
+    part: FloatArray = between - (within**2).mean() + 2.0 * (labels @ within) / len(held)
     return part
 
 
@@ -99,18 +99,18 @@ def _losses(confidence: FloatArray, labels: FloatArray) -> FloatArray:
     return losses
 
 
-def _brier_draws(confidence: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    return mean_of((confidence - labels) ** 2, weights)
+def _brier_draws(resampled: Resampled) -> FloatArray:
+    return resampled.mean((resampled.confidence.values - resampled.labels) ** 2)
 
 
-def _uncertainty_draws(_: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    accuracy = mean_of(labels, weights)
+def _uncertainty_draws(resampled: Resampled) -> FloatArray:
+    accuracy = resampled.mean(resampled.labels)
     uncertainty: FloatArray = accuracy * (1.0 - accuracy)
     return uncertainty
 
 
-def _log_loss_draws(confidence: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    return mean_of(_losses(confidence, labels), weights)
+def _log_loss_draws(resampled: Resampled) -> FloatArray:
+    return resampled.mean(_losses(resampled.confidence.values, resampled.labels))
 
 
 register_calibration(

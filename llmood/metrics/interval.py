@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llmood.metrics.base import Bound, Metric, resolve_metric
+from llmood.metrics.calibration_base import CalibrationMetric
 from llmood.metrics.counts import Ranking
 from llmood.metrics.inputs import FloatArray, UndefinedMetric
 from llmood.metrics.pooled import resamples_for
@@ -117,6 +118,9 @@ def _intervals(
     metrics: Sequence[MetricLike], scores: ArrayLike, resamples: Resamples, level: float
 ) -> list[Interval]:
     check_level(level)
+    for metric in metrics:
+        if isinstance(metric, CalibrationMetric):
+            raise ValueError(f"{metric.id} is of confidences: calibration_estimates says how sure it is")
     ranking = Ranking(scores, resamples.is_positive)
     values = [float(metric(ranking.scores, ranking.is_positive)) for metric in metrics]
     reason = resamples.degenerate

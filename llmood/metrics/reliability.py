@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from llmood.metrics.calibration_bins import BINS, Binned, Rule
 from llmood.metrics.inputs import FloatArray
 from llmood.metrics.interval import Groups, check_level
 from llmood.metrics.proportions import wilson
+from llmood.metrics.resample import number_groups
 
 
 class ReliabilityBin(NamedTuple):
@@ -63,7 +63,8 @@ def reliability_curve(
     z = NormalDist().inv_cdf((1.0 + check_level(level)) / 2.0)
     if bins < 1:
         raise ValueError(f"bins must be at least 1, not {bins}")
-    values, labels = labelled(confidence, correct)
+    held, labels = labelled(confidence, correct)
+    values = held.values
     binned = Binned.of(values, rule, bins)
     edges = _edges(values, binned, rule, bins)
     independent = _independent(binned, groups)
@@ -89,14 +90,7 @@ def _edges(values: FloatArray, binned: Binned, rule: Rule, bins: int) -> list[tu
     return [(float(held.min()), float(held.max())) for held in members]
 
 
-def _independent(binned: Binned, groups: Sequence[object] | None) -> list[float]:
+def _independent(binned: Binned, groups: Groups | None) -> list[float]:
     """How many independent groups each bin has."""
-    if groups is None:
-        return [float(size) for size in binned.size]
-    if len(groups) != len(binned.member):
-        raise ValueError(f"{len(groups)} groups for {len(binned.member)} samples")
-    counts = []
-    for column in binned.member.T:
-        own = [groups[row] for row in np.flatnonzero(column)]
-        counts.append(float(own.count(None) + len({group for group in own if group is not None})))
-    return counts
+    unit = number_groups(groups, len(binned.member))
+    return [float(len(np.unique(unit[column == 1.0]))) for column in binned.member.T]

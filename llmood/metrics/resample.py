@@ -55,7 +55,7 @@ class Resamples:
             raise ValueError(f"draws must be at least 1, not {draws}")
         self.draws = draws
         self.seed = seed
-        unit = _number_groups(groups, len(self.is_positive))
+        unit = number_groups(groups, len(self.is_positive))
         n_units = int(unit.max()) + 1
         has_ood = np.bincount(unit, weights=self.is_positive, minlength=n_units) > 0
         has_id = np.bincount(unit, weights=~self.is_positive, minlength=n_units) > 0
@@ -151,7 +151,7 @@ def _draw(generator: np.random.Generator, rows: int, units: int) -> WeightArray:
     return np.bincount(picks.ravel(), minlength=rows * units).astype(np.int32).reshape(rows, units)
 
 
-def _number_groups(groups: Sequence[Hashable | None] | None, n: int) -> NDArray[np.intp]:
+def number_groups(groups: Sequence[Hashable | None] | None, n: int) -> NDArray[np.intp]:
     """0, 1, … for each sample in order of first appearance; None is always new."""
     if groups is None:
         return np.arange(n)

@@ -33,12 +33,19 @@ class CalibrationRows:
 
     def held(self, scorer: str) -> Floats:
         """The scores that thresholds are made of, judged or not."""
-        scores = self.scores[scorer]
-        return np.asarray(scores[~self.for_calibrators & ~np.isnan(scores)])
+        return self._scored(scorer, ~self.for_calibrators)
+
+    def beside(self, scorer: str) -> Floats:
+        """The scores of the other half, judged or not."""
+        return self._scored(scorer, self.for_calibrators)
 
     def held_answers(self, scorer: str) -> tuple[Floats, NDArray[np.bool_]]:
         """Scores and correctness of the judged rows that thresholds are made of."""
         return self._answers(scorer, ~self.for_calibrators)
+
+    def _scored(self, scorer: str, half: NDArray[np.bool_]) -> Floats:
+        scores = self.scores[scorer]
+        return np.asarray(scores[half & ~np.isnan(scores)])
 
     def _answers(self, scorer: str, half: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         scores = self.scores[scorer]

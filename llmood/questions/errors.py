@@ -111,12 +111,14 @@ def accuracy(
     return record(scored, answers, metric=ACCURACY, params=params, higher_is_better=True, **entries)
 
 
-def record(scored: ScoredBenchmark, answers: Answers, **entries: Any) -> MetricRecord:
-    """A record of error detection on one population."""
+def record(
+    scored: ScoredBenchmark, answers: Answers, *, question: str = QUESTION, **entries: Any
+) -> MetricRecord:
+    """A record of error detection, or of another question about judged answers, on one population."""
     is_id = answers.population is scored.id
     return MetricRecord(
         benchmark=scored.name,
-        question=QUESTION,
+        question=question,
         scorer=answers.scorer,
         correctness=answers.rule,
         population="id" if is_id else "ood",

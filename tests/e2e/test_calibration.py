@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood as package
+from llmood.calibrators import calibrators
 from llmood.config_file import load_config
 from llmood.halves import halves
 from llmood.plan import make_plan
@@ -265,3 +266,104 @@ def test_logged_rows_are_calibrated_by(tmp_path: Path) -> None:
         "calibration: less holds no 'calibration' rows of the ID task",
         "import rows of the ID task whose 'split' is 'calibration'",
     )
+
+
+def test_gates_look_at_confidences_and_at_promises(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    scorer = "likelihood.response_given_prompt.mean"
+    (brier,) = (
+        record["value"]
+        for record in of(made, "calibration")
+        if (record["scorer"], record["metric"], record["calibrator"]) == (scorer, "brier", "platt")
+        and record["population"] == "id"
+    )
+    inside = f"scorer={scorer},calibrator=platt,population=id"
+    for gate, code in (
+        (f"brier[{inside}] <= {brier}", 0),
+        (f"brier[{inside}] < {brier}", 3),
+        (f"brier[question=calibration,{inside}] <= {brier}", 0),
+        ("false_alarm_rate[question=promise,scorer=likelihood_ratio] <= 1", 0),
+        ("flag_rate[question=promise,scorer=likelihood_ratio,shift=far] < 0", 3),
+    ):
+        outcome = llmood("rescore", made.folder, "--gate", gate)
+        assert outcome.code == code, (gate, outcome)
+    refused(
+        llmood("rescore", made.folder, "--gate", "brier[calibrator=plat] <= 1"),
+        "no calibrator 'plat' (did you mean 'platt'?)",
+    )
+    refused(
+        llmood("rescore", made.folder, "--gate", "false_alarm_rat[question=promise] <= 1"),
+        "did you mean 'false_alarm_rate'",
+    )
+
+
+def test_the_fitted_calibrators_are_kept(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    kept = json.loads((made.folder / "calibrators.json").read_text())
+    assert {(each["scorer"], each["calibrator"]) for each in kept} == {
+        (scorer, calibrator) for scorer in SCORERS for calibrator in ("platt", "isotonic")
+    }
+    (own,) = (each for each in kept if (each["scorer"], each["calibrator"]) == ("gzip_knn", "platt"))
+    calibrator = calibrators.get("platt").from_state(own["state"])
+    scores = made.scores()
+    judged = made.correctness().set_index("sample_id")["correct"]
+    samples = made.samples().set_index("sample_id")
+    rows = scores[
+        (scores["scorer"] == "gzip_knn") & (samples.loc[scores["sample_id"], "task"] == "bank").values
+    ]
+    right = judged.loc[rows["sample_id"]].to_numpy(dtype=float)
+    found = ((calibrator.confidence(rows["score"].to_numpy()) - right) ** 2).mean()
+    (record,) = (
+        record
+        for record in of(made, "calibration")
+        if (record["scorer"], record["metric"], record["calibrator"], record["population"])
+        == ("gzip_knn", "brier", "platt", "id")
+    )
+    assert record["value"] == pytest.approx(found)
+    assert llmood("rescore", made.folder, "--set", "calibration=false").code == 0
+    assert not (made.folder / "calibrators.json").exists()
+    assert of(made, "calibration", "promise") == []
+
+
+def test_without_judged_answers_only_false_alarms_are_promised(world: World, tmp_path: Path) -> None:
+    made = run(world.edit(correctness="none", calibration={"wrong_answered": 0.1}), tmp_path / "run")
+    assert of(made, "calibration") == []
+    found = of(made, "promise")
+    assert {record["metric"] for record in found} == {
+        *("false_alarm_rate", "flag_rate", "false_alarm_rate_pac", "flag_rate_pac")
+    }
+    assert {record["scorer"] for record in found} == set(SCORERS)
+
+
+def test_another_seed_or_order_of_lines_leaves_the_halves(world: World, tmp_path: Path) -> None:
+    made = run(world, tmp_path / "run")
+    write_jsonl(world.folder / "bank" / "calibration.jsonl", rows("kept", 90)[::-1])
+    other = run(world, tmp_path / "other", "--seed", 5)
+    found = [
+        {
+            (record["scorer"], record["metric"], record["ood_task"]): record["params"]["threshold"]
+            for record in of(each, "promise")
+        }
+        for each in (made, other)
+    ]
+    assert found[0] == found[1]
+
+
+def test_rows_that_are_drawn_otherwise_break_the_promise_and_a_check_says_so(
+    world: World, tmp_path: Path
+) -> None:
+    def missed(made: package.Run) -> list[dict[str, Any]]:
+        return [check for check in made.checks() if check["code"] == "promise_missed"]
+
+    assert missed(run(world, tmp_path / "run")) == []
+    write_jsonl(
+        world.folder / "bank" / "test.jsonl", [{**row, "text": f"xq {row['text']} zz"} for row in LONG]
+    )
+    (found,) = (
+        each for each in missed(run(world, tmp_path / "other")) if "likelihood_ratio" in each["detail"]
+    )
+    assert found["severity"] == "warning"
+    assert found["values"]["rate"] > found["values"]["expected_high"]
+
+
+LONG = rows("nothing of the kind that stands there, and longer by far", 60)

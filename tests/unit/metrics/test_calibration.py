@@ -10,6 +10,7 @@ import pytest
 from llmood.metrics import (
     CALIBRATION,
     UndefinedMetric,
+    bootstrap_interval,
     brier,
     brier_reliability,
     brier_resolution,
@@ -22,11 +23,13 @@ from llmood.metrics import (
     mce_width_15,
     mean_confidence_gap,
     overconfidence,
+    paired_difference,
     perfect_calibration_band,
     reliability_curve,
     underconfidence,
 )
 from llmood.metrics.calibration import debiased_ece, debiased_mce, debiased_part
+from llmood.metrics.calibration_base import Confidences, Resampled
 from llmood.metrics.calibration_bins import mass_bins, width_bins
 from llmood.metrics.calibration_scores import debiased_reliability, debiased_resolution
 
@@ -167,10 +170,11 @@ class TestBand:
         inside = {metric.id: 0 for metric in calibration_metrics() if metric.is_biased}
         for seed in range(100):
             rng = np.random.default_rng(seed)
-            confidence = rng.beta(4, 1.5, size=400)
-            correct = rng.random(400) < confidence
+            confidence = rng.beta(4, 1.5, size=150)
+            correct = rng.random(150) < confidence
             for name, band in perfect_calibration_band(confidence, draws=200, seed=seed).items():
                 inside[name] += band.low <= BY_ID[name](confidence, correct) <= band.high
+        assert len(inside) == 8
         assert all(count >= 90 for count in inside.values()), inside
 
     def test_overconfident_answers_don_t(self) -> None:
@@ -188,7 +192,7 @@ class TestBand:
 
     def test_of_one_answer_by_hand(self) -> None:
         # Right with 0.8: the ECE is 0.2 then and 0.8 else; 0.2·0.8 + 0.8·0.2 expected.
-        band = perfect_calibration_band([0.8], draws=20_000, level=0.9)["ece_mass_15"]
+        band = perfect_calibration_band([0.8], 20_000, 0.9, metrics=[BY_ID["ece_mass_15"]])["ece_mass_15"]
         assert band.expected == pytest.approx(0.32, abs=5 * 0.24 / math.sqrt(20_000))
         assert (band.low, band.high) == (pytest.approx(0.2), pytest.approx(0.8))
 
@@ -239,7 +243,7 @@ class TestEstimates:
         weights = rng.integers(0, 3, size=(5, 30))
         for metric in calibration_metrics():
             if metric.of_weights is not None:
-                found = metric.of_weights(confidence, labels, weights.astype(float))
+                found = metric.of_weights(Resampled(Confidences(confidence), labels, weights.astype(float)))
                 rows = [np.repeat(np.arange(30), each) for each in weights]
                 assert found == pytest.approx([metric(confidence[r], labels[r] == 1) for r in rows], abs=1e-9)
 
@@ -249,7 +253,7 @@ class TestEstimates:
         labels = (rng.random((3, 40)) < 0.6).astype(float)
         for metric in calibration_metrics():
             if metric.of_labels is not None:
-                found = metric.of_labels(confidence, labels)
+                found = metric.of_labels(Confidences(confidence), labels)
                 assert found == pytest.approx([metric(confidence, row == 1) for row in labels], abs=1e-12)
 
     def test_groups_widen_the_interval(self) -> None:
@@ -268,6 +272,20 @@ class TestEstimates:
         assert found["brier"].low is None
         assert found["brier"].reason == "every answer is right: resampling can't show its spread"
         assert calibration_estimates([0.9], [False])["brier"].reason.startswith("every answer is wrong")
+
+    def test_what_ranks_scores_refuses_confidences(self) -> None:
+        with pytest.raises(ValueError, match="ece_mass_15 is of confidences: calibration_estimates says"):
+            bootstrap_interval("ece_mass_15", CONFIDENCE, CORRECT)
+
+    def test_calibrators_are_compared_in_pairs(self) -> None:
+        rng = np.random.default_rng(0)
+        calibrated = rng.random(300)
+        correct = rng.random(300) < calibrated
+        for metric in (brier, log_loss):
+            sharper = np.clip(calibrated * 2.0 - 0.5, 0.01, 0.99)
+            found = paired_difference(metric.__name__, sharper, calibrated, correct, draws=200)
+            assert found.value == metric(sharper, correct) - metric(calibrated, correct)
+            assert found.low > 0.0
 
     def test_too_few_groups(self) -> None:
         found = calibration_estimates([0.9, 0.8, 0.7], [True, True, False])["log_loss"]

@@ -1,0 +1,5 @@
+"""The metric `calibration_slope` for Hugging Face `evaluate`."""
+
+from llmood.evaluate_modules.shared import module_of
+
+Metric = module_of("calibration_slope")

@@ -1,0 +1,120 @@
+"""Is a confidence right as often as it says? In each population apart, before and after calibration on ID rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llmood.calibrators import CalibrationError
+from llmood.config import BootstrapConfig
+from llmood.metrics import (
+    CALIBRATION,
+    CalibrationMetric,
+    Estimate,
+    UndefinedMetric,
+    calibration_estimates,
+    calibration_metrics,
+)
+from llmood.questions.confidences import Confidence
+from llmood.questions.error_detection import populations_of
+from llmood.questions.errors import Answers, record
+from llmood.questions.judgements import Judgements
+from llmood.questions.ood_detection import NONE_SCORED
+from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.records import MetricRecord
+from llmood.seeds import derive_seed
+
+QUESTION = CALIBRATION
+
+
+def calibration(
+    scored: ScoredBenchmark,
+    judgements: Judgements,
+    confidences: Mapping[str, Sequence[Confidence]],
+    bootstrap: BootstrapConfig,
+    seed: int,
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[MetricRecord]:
+    """Every calibration metric of every confidence on every population whose answers are judged.
+
+    Biased metrics (ECE and its kin) have no interval: `params` holds the debiased value and the band of values that
+    perfect calibration would give. `params.n_calibration` says how many answers a calibrator learned from.
+    """
+    metrics = calibration_metrics()
+    for population in _judged(scored, judgements):
+        own_seed = derive_seed(seed, "errors", population.task)  # the resamples of error detection
+        for scorer, made in confidences.items():
+            answers = Answers.of(scored, judgements, population, scorer)
+            for each in made:
+                yield from _records(scored, answers, each, metrics, bootstrap, own_seed)
+                on_step()
+
+
+def steps_of(
+    scored: ScoredBenchmark, judgements: Judgements, confidences: Mapping[str, Sequence[Confidence]]
+) -> int:
+    """How often `calibration` reports progress."""
+    return len(_judged(scored, judgements)) * sum(len(made) for made in confidences.values())
+
+
+def _judged(scored: ScoredBenchmark, judgements: Judgements) -> list[Population]:
+    return [each for each in populations_of(scored) if len(judgements.rows(each))]
+
+
+def _records(
+    scored: ScoredBenchmark,
+    answers: Answers,
+    confidence: Confidence,
+    metrics: Sequence[CalibrationMetric],
+    bootstrap: BootstrapConfig,
+    seed: int,
+) -> Iterator[MetricRecord]:
+    found: Mapping[str, Estimate] = {}
+    reason = None
+    try:
+        found = calibration_estimates(
+            confidence.of(answers.scores),
+            ~answers.wrong,
+            groups=answers.groups.tolist(),
+            draws=bootstrap.draws,
+            level=bootstrap.level,
+            seed=seed,
+            metrics=metrics,
+        )
+    except CalibrationError as error:
+        reason = error.reason
+    except UndefinedMetric:
+        reason = NONE_SCORED
+    learned = {} if confidence.calibrator is None else {"n_calibration": confidence.n}
+    for metric in metrics:
+        estimate = found.get(metric.id, Estimate(None, bootstrap.level, reason))
+        made = record(
+            scored,
+            answers,
+            question=QUESTION,
+            calibrator=confidence.calibrator,
+            metric=metric.id,
+            positive_class=metric.positive_class,
+            higher_is_better=metric.higher_is_better,
+            **_entries(estimate, learned),
+        )
+        # The positive class is "right" here, and "wrong" in error detection.
+        yield replace(made, n_negative=made.n_positive, n_positive=made.n_negative)
+
+
+def _entries(estimate: Estimate, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A value and what is known of its uncertainty, as a record has them."""
+    band = estimate.band
+    if band is not None:
+        expected = {"band_expected": band.expected, "band_low": band.low, "band_high": band.high}
+        params = {**params, "debiased": estimate.debiased, **expected, "band_level": band.level}
+    return {
+        "value": estimate.value,
+        "reason": estimate.reason,
+        "params": params,
+        "ci_low": estimate.low,
+        "ci_high": estimate.high,
+        "ci_level": None if estimate.low is None else estimate.level,
+        "ci_method": estimate.method,
+    }
