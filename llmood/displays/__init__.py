@@ -6,6 +6,8 @@ from llmood.displays.concepts import ConceptCurve
 from llmood.displays.differences import Differences
 from llmood.displays.errors_by_shift import ErrorsByShift
 from llmood.displays.familiarity import FamiliarityCurve
+from llmood.displays.reliability import ReliabilityDiagram
+from llmood.displays.risk_coverage import RiskCoverage
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
@@ -17,6 +19,8 @@ __all__ = [
     "Display",
     "ErrorsByShift",
     "FamiliarityCurve",
+    "ReliabilityDiagram",
+    "RiskCoverage",
     "RocCurves",
     "ScoreDistribution",
     "SeverityCurve",

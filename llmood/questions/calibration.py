@@ -21,11 +21,14 @@ from llmood.questions.error_detection import populations_of
 from llmood.questions.errors import Answers, record
 from llmood.questions.judgements import Judgements
 from llmood.questions.ood_detection import NONE_SCORED
-from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.populations import Floats, Population, ScoredBenchmark
 from llmood.records import MetricRecord
 from llmood.seeds import derive_seed
 
 QUESTION = CALIBRATION
+SLOW = "smooth_ece"
+SLOW_DRAWS = 200
+"""Of the band of the one metric whose draws take ten times as long as those of all others together."""
 
 
 def calibration(
@@ -73,15 +76,7 @@ def _records(
     found: Mapping[str, Estimate] = {}
     reason = None
     try:
-        found = calibration_estimates(
-            confidence.of(answers.scores),
-            ~answers.wrong,
-            groups=answers.groups.tolist(),
-            draws=bootstrap.draws,
-            level=bootstrap.level,
-            seed=seed,
-            metrics=metrics,
-        )
+        found = _estimates(confidence.of(answers.scores), answers, metrics, bootstrap, seed)
     except CalibrationError as error:
         reason = error.reason
     except UndefinedMetric:
@@ -101,6 +96,31 @@ def _records(
         )
         # The positive class is "right" here, and "wrong" in error detection.
         yield replace(made, n_negative=made.n_positive, n_positive=made.n_negative)
+
+
+def _estimates(
+    confidence: Floats,
+    answers: Answers,
+    metrics: Sequence[CalibrationMetric],
+    bootstrap: BootstrapConfig,
+    seed: int,
+) -> dict[str, Estimate]:
+    found: dict[str, Estimate] = {}
+    slow = [metric for metric in metrics if metric.id == SLOW]
+    for own, draws in (
+        ([metric for metric in metrics if metric.id != SLOW], bootstrap.draws),
+        (slow, min(SLOW_DRAWS, bootstrap.draws)),
+    ):
+        found |= calibration_estimates(
+            confidence,
+            ~answers.wrong,
+            groups=answers.groups.tolist(),
+            draws=draws,
+            level=bootstrap.level,
+            seed=seed,
+            metrics=own,
+        )
+    return found
 
 
 def _entries(estimate: Estimate, params: Mapping[str, Any]) -> dict[str, Any]:

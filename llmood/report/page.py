@@ -17,6 +17,7 @@ from llmood.metrics import metrics_registry
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
+from llmood.report.calibration import calibration_part
 from llmood.report.concepts import concepts_part
 from llmood.report.errors import errors_part
 from llmood.report.examples import Example, confident_errors, false_alarms, misses
@@ -124,6 +125,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "confident_errors": confident_errors(run),
+        "calibration": calibration_part(run, prefix),
         "metrics": _metrics(run),
         "figures": _figures(run, prefix),
         "length": length_table(run) if run.records else None,

@@ -11,10 +11,12 @@ from llmood.displays.auroc_intervals import side_of_chance
 from llmood.metrics import metrics_registry
 from llmood.metrics.base import LAST
 from llmood.questions.adapters import OVER_ADAPTERS
+from llmood.questions.calibration import QUESTION as CALIBRATION
 from llmood.questions.concepts import QUESTION as CONCEPTS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.familiarity import QUESTION as FAMILIARITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
+from llmood.questions.promise import QUESTION as PROMISE
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
 from llmood.scorers.baselines import BASELINES
@@ -30,8 +32,8 @@ class Cell:
 
     Attributes:
         text: the value, or None where it is undefined; then `reason` says why.
-        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `gains`, `hard_familiar` or
-            `hard_unfamiliar`, said in words beside it; or empty.
+        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `gains`, `hard_familiar`,
+            `hard_unfamiliar`, or one of calibration (`calibration_tables`), said in words beside it; or empty.
     """
 
     text: str | None
@@ -134,7 +136,7 @@ def other_records(run: RunFiles) -> list[Record]:
     return [
         r
         for r in run.records
-        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS)
+        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE)
         and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from llmood.measures.token_statistics import Floats
@@ -23,10 +25,13 @@ def raw_confidence(scorer: Scorer, scores: Floats) -> Floats | None:
     Raises:
         ValueError: a score can't be what the scorer says that it is.
     """
-    if scorer.probability is None:
-        return None
+    return None if scorer.probability is None else probability_of(scorer.probability, scores)
+
+
+def probability_of(meaning: Literal["complement", "negative_log"], scores: Floats) -> Floats:
+    """The same of scores of which only the meaning is known; otherwise as `raw_confidence`."""
     low, high = float(np.nanmin(scores, initial=0.0)), float(np.nanmax(scores, initial=0.0))
-    if scorer.probability == "negative_log":
+    if meaning == "negative_log":
         if low < -ROUNDING:
             raise ValueError(f"a score of {low:g} is the negative logarithm of no probability")
         return np.asarray(np.exp(-np.maximum(scores, 0.0)))

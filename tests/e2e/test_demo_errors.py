@@ -37,3 +37,21 @@ def test_the_report_has_the_table(run: llmood.Run) -> None:
     table = page[page.index('aria-label="Error detection on demo"') :]
     table = table[: table.index("</table>")]
     assert all(f"<code>{scorer}</code>" in table for scorer in OF_DRAWS)
+
+
+def test_calibrating_on_id_rows_lowers_the_log_loss_of_id_rows(run: llmood.Run) -> None:
+    found = {
+        record["calibrator"]: record["value"]
+        for record in run.records()
+        if (record["question"], record["metric"], record["scorer"])
+        == ("calibration", "log_loss", "sequence_probability")
+    }
+    assert found["temperature"] < found[None]
+    assert found["beta"] < found[None]
+
+
+def test_false_alarms_are_as_rare_as_promised(run: llmood.Run) -> None:
+    found = [record for record in run.records() if record["metric"] == "false_alarm_rate"]
+    assert len(found) > 15
+    for record in found:
+        assert record["value"] <= record["params"]["expected_high"], record["scorer"]
