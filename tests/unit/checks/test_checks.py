@@ -134,7 +134,6 @@ def test_every_check_is_tested_here() -> None:
         "judging_failed",  # tests/e2e/test_servers.py
         "texts_cut",  # tests/e2e/test_encoder_runs.py
         "fewer_shots",  # tests/e2e/test_few_shot.py
-        "promise_missed",  # tests/e2e/test_calibration.py
         *("nothing_learned", "condition_number"),  # test_learning.py
         "train_remembered",  # test_memory.py
         "promise_missed",  # tests/e2e/test_calibration.py
