@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmood.checks.base import CheckInput, checks
+from llmood.measures.mahalanobis import Gaussians
 from llmood.records import Check
 from llmood.scorers.on_adapter import OnAdapter
 
@@ -34,7 +35,7 @@ def condition_number(given: CheckInput) -> Iterator[Check]:
             shrunk = f", and is shrunk by {scorer.shrinkage_:.3g} towards equal variances"
             yield _condition(f"covariance behind {name}", shrunk, name, number, shrinkage=scorer.shrinkage_)
         background = getattr(scorer, "background_", None)
-        if background is not None:
+        if isinstance(background, Gaussians):
             whole = f"covariance of the background of {name}"
             yield _condition(whole, "", name, background.condition_number, of="background")
 

@@ -94,7 +94,8 @@ def _explained(
         coordinates[places] = (states - space.origin) @ space.directions
         for count in counts:
             values[count][places] = scorer.distances(decoded_states(states, space, count))
-    shares = {count: float(space.variances[:count].sum()) / variance for count in counts}
+    # All directions hold all of it; two sums of the same differ in the last digit.
+    shares = {count: min(float(space.variances[:count].sum()) / variance, 1.0) for count in counts}
     return Explained(values, coordinates, shares)
 
 

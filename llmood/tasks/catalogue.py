@@ -95,7 +95,7 @@ def _find(
         return _find_file(kind, name, relative_to, at)
     known = _index(kind, include_paths)
     if name not in known:
-        raise UnknownNameError(f"{at}no {kind} '{name}'", hint=suggest(name, known))
+        raise UnknownNameError(f"{at}no {kind} {name!r}", hint=suggest(name, known))
     return known[name]
 
 

@@ -78,3 +78,9 @@ def test_a_background_has_a_condition_number_of_its_own() -> None:
     assert "of the background of it has the condition number" in background.detail
     assert background.values["of"] == "background"
     assert background.values["condition_number"] != own.values["condition_number"]
+
+
+def test_a_background_of_words_has_none() -> None:
+    scorer = scorers.get("ngram_ratio").make()
+    scorer.background_ = object()  # type: ignore[attr-defined]  # its own, of characters
+    assert not found(condition_number, it=scorer)
