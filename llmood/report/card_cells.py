@@ -16,7 +16,7 @@ BASELINE = " (baseline)"
 
 def scorer_row(row: Row, kind: str = "", around: str = "[]") -> list[str]:
     """A scorer's row; `around` stands about what belongs to a value, its interval or its range."""
-    return [f"{code(row.scorer)}{kind}", *(_cell(cell, around) for cell in row.cells)]
+    return [f"{code(row.scorer)}{kind}", *(cell(each, around) for each in row.cells)]
 
 
 def graded_sets(run: RunFiles) -> str:
@@ -38,15 +38,16 @@ def graded_sets(run: RunFiles) -> str:
     )
 
 
-def _alone(cell: Cell | None) -> str:
-    return _cell(None if cell is None else replace(cell, interval=None))
+def _alone(shown: Cell | None) -> str:
+    return cell(None if shown is None else replace(shown, interval=None))
 
 
-def _cell(cell: Cell | None, around: str = "[]") -> str:
-    if cell is None:
+def cell(shown: Cell | None, around: str = "[]") -> str:
+    """A value with what belongs to it, its interval or its range, in brackets; or why there is none."""
+    if shown is None:
         return "–"
-    unscored = f", {count(cell.unscored)} unscored" if cell.unscored else ""
-    if cell.text is None:
-        return f"undefined: {plain(cell.reason or '')}{unscored}"
-    beside = f" \\{around[0]}{cell.interval}\\{around[1]}" if cell.interval else ""
-    return f"{cell.text}{beside}{unscored}"
+    unscored = f", {count(shown.unscored)} unscored" if shown.unscored else ""
+    if shown.text is None:
+        return f"undefined: {plain(shown.reason or '')}{unscored}"
+    beside = f" \\{around[0]}{shown.interval}\\{around[1]}" if shown.interval else ""
+    return f"{shown.text}{beside}{unscored}"

@@ -12,6 +12,7 @@ from llmood.markdown import block, code, one_line, plain, table
 from llmood.metrics import metrics_registry
 from llmood.questions.ood_detection import HEADLINE
 from llmood.report.adapters import adapter_count, adapters_table
+from llmood.report.card_calibration import calibration_words
 from llmood.report.card_cells import BASELINE, graded_sets, scorer_row
 from llmood.report.provenance import config_yaml
 from llmood.report.read import Record, RunFiles, read_run
@@ -43,6 +44,7 @@ def render_model_card(folder: Path) -> str:
             hint="'llmood run' goes on with it, or its benchmark has no OOD task",
         )
     parts = [_metadata(run), "## Out-of-distribution detection", *_results(run, run.id_task), *_checks(run)]
+    parts += calibration_words(run)
     return "\n\n".join([*parts, *_origin(run), *_again(run)]) + "\n"
 
 

@@ -16,6 +16,7 @@ from llmood.report.calibration import calibration_part
 from llmood.report.calibration_records import CalibrationRecords
 from llmood.report.calibration_summary import NOT_PROMISED, summary
 from llmood.report.confidences import read_confidences
+from llmood.report.model_card import render_model_card
 from llmood.report.read import read_run
 from llmood.report.text import number, percent
 from tests.unit.report.calibrated_runs import SCORERS, calibrated_run
@@ -192,6 +193,36 @@ def test_hostile_names_show_as_text(run: Path, tmp_path: Path) -> None:
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
     own = page.text.partition("as it says?")[2]
     assert own.count("<script>alert(1)</script>") > 5
+
+
+def test_the_model_card_says_the_same(run: Path) -> None:
+    card = render_model_card(run)
+    own = card.partition("## Calibration")[2].partition("### Where the numbers come from")[0]
+    told = summary(CalibrationRecords.of(read_run(run)))
+    for sentence in told:
+        assert f"- {sentence.markdown}" in own
+    assert "On shifted data the promise does not hold" in own
+    plain = re.sub(r"`[^`]*`", "", own)
+    rates = {
+        percent(record["value"])
+        for record in records(run)
+        if record["metric"] in ("false_alarm_rate", "false_alarm_rate_pac") and record["value"] is not None
+    }
+    assert rates <= set(NUMBER.findall(plain))
+    tables = [line for line in own.splitlines() if line.startswith("|")]
+    widths = {line.replace("\\|", "").count("|") for line in tables if "uncalibrated" in line}
+    assert widths == {7}
+    assert "nan" not in own.lower()
+
+
+def test_a_hostile_name_stays_a_name_on_the_card(run: Path, tmp_path: Path) -> None:
+    copied = copy_of(run, tmp_path)
+    for name in ("metrics.json", "run.json", "calibrators.json"):
+        text = (copied / name).read_text(encoding="utf-8")
+        (copied / name).write_text(text.replace('"platt"', json.dumps(HOSTILE + "|*x*")), "utf-8")
+    own = render_model_card(copied).partition("## Calibration")[2].partition("### Where")[0]
+    assert HOSTILE in own
+    assert "<script" not in re.sub(r"`[^`]*`", "", own)
 
 
 def test_too_few_rows_are_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
