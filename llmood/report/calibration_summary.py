@@ -125,7 +125,7 @@ def _verdict(record: Record) -> str:
     low, high, value = params["expected_low"], params["expected_high"], record["value"]
     span = f"{_range(low, high)}{UNIT} in {percent(params['expected_level'])}{UNIT} of cases"
     if low <= value <= high:
-        return f"; a promise that is kept gives {span}, and it does"
+        return f"; a promise that is kept gives {span}, and so it is here"
     side = "above" if value > high else "below"
     return (
         f", {side} what a promise that is kept gives: {span}. ID test isn't drawn like the calibration rows"

@@ -19,7 +19,7 @@ from llmood.report.read import RunFiles
 from llmood.report.tables import Cell, Column
 
 MARKS = {
-    "kept": "kept",
+    "kept": "in that range",
     "missed": "**not kept**",
     "below": "fewer than promised",
     "miscalibrated": "beyond chance",
