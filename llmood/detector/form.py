@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from llmood.errors import kind_of
@@ -115,9 +116,16 @@ class Form:
         """The columns that the task's prompt is made of."""
         return self._reader(frozenset()).prompt_columns
 
+    @cached_property
+    def _plain_fields(self) -> tuple[tuple[str, str], ...]:
+        """The fields that are one column as it stands, with that column."""
+        named = _named(self.task["fields"]).items()
+        return tuple((name, value) for name, value in named if isinstance(value, str) and "{" not in value)
+
     def _own(self, record: Mapping[str, Any]) -> Sample:
         """A row of the task; of the fields beside the prompt, those that it has."""
-        dropped: frozenset[str] = frozenset()
+        # What is plainly absent at once; of what a template asks for, one after the other.
+        dropped = frozenset(name for name, column in self._plain_fields if column not in record)
         while True:
             reader = self._reader(dropped)
             try:
@@ -193,11 +201,14 @@ def _without(fields: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, An
     return {**kept, "meta": meta}
 
 
+def _named(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**fields, **{f"meta.{name}": value for name, value in fields["meta"].items()}}
+
+
 def _naming(fields: Mapping[str, Any], column: str) -> frozenset[str]:
     """The fields that read a column."""
-    given = {**fields, **{f"meta.{name}": value for name, value in fields["meta"].items()}}
     return frozenset(
         name
-        for name, value in given.items()
+        for name, value in _named(fields).items()
         if isinstance(value, str) and (value == column or ("{" in value and column in value))
     )
