@@ -16,8 +16,10 @@ from benchmarks.peak_memory import MemoryOfSamples, MemoryOfVocabulary
 from benchmarks.random_llama import EIGHT_BILLION, NARROW
 from benchmarks.ratio_scoring import RatioScoring
 from benchmarks.sampling import SamplingAgainstLmPolygraph
+from benchmarks.scoring_traffic import MemoryOfTraffic
 from benchmarks.semantic_clusters import SemanticClusters
 from benchmarks.store_rates import StoreRates
+from benchmarks.traffic_rate import TrafficRate
 from benchmarks.vllm_overhead import VllmOverhead
 
 
@@ -47,4 +49,6 @@ def lines_for(device: str) -> Sequence[Line]:
         Bootstrap(),
         NearestNeighbours(),
         MemoryOfStates(),
+        MemoryOfTraffic(),
+        TrafficRate(),
     ]

@@ -28,7 +28,7 @@ def scripts() -> Iterator[SimpleNamespace]:
     """The bench and its parts, by their names."""
     names = "agreement bootstrap clinc150 context environments lines lm_eval lm_polygraph matrix_rate"
     names += " nearest_neighbours one_at_a_time peak_memory peer random_llama ratio_scoring record sampling scoring"
-    names += " semantic_clusters store_rates timing vllm_overhead"
+    names += " scoring_traffic semantic_clusters store_rates timing traffic_rate vllm_overhead"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "scripts"))
         parts = {name: import_module(f"benchmarks.{name}") for name in names.split()}
@@ -416,6 +416,25 @@ def test_a_peer_answers_each_time(scripts: SimpleNamespace, talking: Path) -> No
             assert found["given"] == 3
             assert found["seconds"] >= 0
     assert peer._process.returncode == 0
+
+
+def test_the_memory_and_the_rate_of_scored_traffic(
+    scripts: SimpleNamespace, context: Any, fresh_cache: Path
+) -> None:
+    memory, rate = scripts.scoring_traffic.MemoryOfTraffic(rows=(300, 600)).measure(context)
+    assert memory.unit == "MiB"
+    assert 0.5 < memory.ratio < 1.5
+    assert rate.value > 0
+    assert not list(context.folder.glob("*.scored.jsonl"))
+
+
+def test_the_rate_of_scoring_against_its_engine(
+    scripts: SimpleNamespace, context: Any, fresh_cache: Path
+) -> None:
+    (record,) = scripts.traffic_rate.TrafficRate(rows=40).measure(context)
+    assert record.value > 0
+    assert record.ratio > 0
+    assert len(set(scripts.traffic_rate.demo_questions(3000))) == 3000
 
 
 @pytest.mark.parametrize(
