@@ -91,7 +91,10 @@ def tokenise(
             prompts.append(
                 Prompt(sample.sample_id, row, task.part(sample), sample.messages, chat, sample.references)
             )
-            rows.append(_sample_row(task, sample, text, len(row)))
+            own = sample_row(
+                sample, text, len(row), population=task.population, shift=task.shift, part=task.part(sample)
+            )
+            rows.append(own if task.severity is None else {**own, "severity": task.severity})
     return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
 
 
@@ -120,14 +123,29 @@ def _check_same_ids(
             )
 
 
-def _sample_row(task: PlannedTask, sample: Sample, prompt: str, tokens: int) -> dict[str, Any]:
+def sample_row(
+    sample: Sample,
+    prompt: str,
+    tokens: int,
+    *,
+    population: Population = "id",
+    shift: Shift = "none",
+    part: Part,
+) -> dict[str, Any]:
+    """A row of `tables.SAMPLES`.
+
+    Args:
+        prompt: its text, as the model is sent it.
+        tokens: of that.
+        part: which of the run's rows it is.
+    """
     return {
         "sample_id": sample.sample_id,
         "task": sample.task,
-        "population": task.population,
-        "split": task.part(sample),
-        "shift": task.shift,
-        "severity": task.severity if task.severity is not None else sample.severity,
+        "population": population,
+        "split": part,
+        "shift": shift,
+        "severity": sample.severity,
         "domain": sample.domain,
         "label": sample.label,
         "group": sample.group,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -14,9 +12,9 @@ from llmood.engines.base import Engine, Tokenizer, prompt_role, prompted_roles
 from llmood.engines.prompts import encode_texts, prompt_text
 from llmood.engines.requests import Prompt
 from llmood.errors import ConfigError
-from llmood.identity import digest
 from llmood.records import EVALUATED
 from llmood.tables import SAMPLES
+from llmood.tokenise import sample_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,11 @@ def make_prompts(reads: Sequence[Read], engine: Engine) -> Made:
             )
             for read, _, row in kept
         ),
-        pa.Table.from_pylist([_row(read, text, len(row)) for read, text, row in kept], schema=SAMPLES),
+        # As ID rows: that is what they are held against.
+        pa.Table.from_pylist(
+            [sample_row(read.sample, text, len(row), part=EVALUATED) for read, text, row in kept],
+            schema=SAMPLES,
+        ),
         {read.sample.sample_id: read.response for read, _, _ in kept if read.response is not None},
         faults,
     )
@@ -100,29 +102,3 @@ def _unlike(
         elif largest is not None and row and max(row) >= largest:
             faults[read.row] = f"its token id {max(row)} is none of the model's {largest}"
     return faults
-
-
-def _row(read: Read, prompt: str, tokens: int) -> dict[str, Any]:
-    sample = read.sample
-    return {
-        "sample_id": sample.sample_id,
-        "task": sample.task,
-        "population": "id",  # what it is held against: whether it belongs there is the question
-        "split": EVALUATED,
-        "shift": "none",
-        "severity": sample.severity,
-        "domain": sample.domain,
-        "label": sample.label,
-        "group": sample.group,
-        "parent_id": sample.parent_id,
-        "language": sample.language,
-        "messages": json.dumps([message.to_json() for message in sample.messages], ensure_ascii=False),
-        "prompt": prompt,
-        "prompt_hash": digest(prompt),
-        "references": list(sample.references),
-        "choices": list(sample.choices),
-        "images": list(sample.images),
-        "meta": json.dumps(dict(sample.meta), ensure_ascii=False, sort_keys=True),
-        "source_line": None,
-        "prompt_tokens": tokens,
-    }

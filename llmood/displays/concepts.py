@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmood.displays.style import DASHES, LINES, MUTED, label, legend_or_undefined, new_figure, styled
+from llmood.displays.style import (
+    LINES,
+    MUTED,
+    beside,
+    draw_intervals,
+    legend_or_undefined,
+    new_figure,
+    styled,
+)
 from llmood.questions.concepts import COMPLETENESS, QUESTION, SEPARABILITY
 
 if TYPE_CHECKING:
@@ -67,19 +75,16 @@ class ConceptCurve:
                 axes.axhline(kept, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
             for position, scorer in enumerate(drawn):
                 own = frame[frame["scorer"] == scorer]
-                # Beside each other, so that intervals can be told apart.
-                beside = 0.06 * (position - (len(drawn) - 1) / 2)
-                places = [counts.index(count) + beside for count in own["concepts"]]
-                axes.plot(
+                places = [counts.index(count) + beside(position, len(drawn)) for count in own["concepts"]]
+                draw_intervals(
+                    axes,
                     places,
                     own["completeness"],
-                    marker="o",
-                    markersize=4,
-                    color=LINES[position],
-                    linestyle=DASHES[position],
-                    label=label(scorer, 28),
+                    own["ci_low"],
+                    own["ci_high"],
+                    position=position,
+                    name=scorer,
                 )
-                axes.vlines(places, own["ci_low"], own["ci_high"], color=LINES[position], linewidth=1.4)
             axes.set_xticks(range(len(counts)), [str(count) for count in counts])
             axes.grid(False, axis="x")
             axes.set_xlabel("concepts")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmood.displays.style import DASHES, LINES, MUTED, label, legend_or_undefined, new_figure, styled
+from llmood.displays.style import (
+    LINES,
+    MUTED,
+    beside,
+    draw_intervals,
+    label,
+    legend_or_undefined,
+    new_figure,
+    styled,
+)
 from llmood.questions.error_loss import LOSS
 from llmood.questions.errors import QUESTION
 
@@ -63,18 +72,10 @@ class ErrorsByShift:
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
             for position, scorer in enumerate(drawn):
                 own = frame[frame["scorer"] == scorer]
-                # Beside each other, so that intervals can be told apart.
-                places = [place + 0.06 * (position - (len(drawn) - 1) / 2) for place in range(len(own))]
-                axes.plot(
-                    places,
-                    own["auroc"],
-                    marker="o",
-                    markersize=4,
-                    color=LINES[position],
-                    linestyle=DASHES[position],
-                    label=label(scorer, 28),
+                places = [place + beside(position, len(drawn)) for place in range(len(own))]
+                draw_intervals(
+                    axes, places, own["auroc"], own["ci_low"], own["ci_high"], position=position, name=scorer
                 )
-                axes.vlines(places, own["ci_low"], own["ci_high"], color=LINES[position], linewidth=1.4)
             names = [
                 f"{label(task, 14)}\n{'ID' if shift == 'none' else shift}" for task, shift in self.populations
             ]

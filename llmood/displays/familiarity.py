@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmood.displays.style import DASHES, LINES, MUTED, label, legend_or_undefined, new_figure, styled
+from llmood.displays.style import (
+    LINES,
+    MUTED,
+    beside,
+    draw_intervals,
+    legend_or_undefined,
+    new_figure,
+    styled,
+)
 from llmood.questions.familiarity import GAP, IN_SLICE, QUESTION, SLICES
 
 if TYPE_CHECKING:
@@ -59,18 +67,10 @@ class FamiliarityCurve:
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
             for position, scorer in enumerate(drawn):
                 own = frame[frame["scorer"] == scorer]
-                # Beside each other, so that intervals can be told apart.
-                places = [place + 0.06 * (position - (len(drawn) - 1) / 2) for place in range(len(own))]
-                axes.plot(
-                    places,
-                    own["auroc"],
-                    marker="o",
-                    markersize=4,
-                    color=LINES[position],
-                    linestyle=DASHES[position],
-                    label=label(scorer, 28),
+                places = [place + beside(position, len(drawn)) for place in range(len(own))]
+                draw_intervals(
+                    axes, places, own["auroc"], own["ci_low"], own["ci_high"], position=position, name=scorer
                 )
-                axes.vlines(places, own["ci_low"], own["ci_high"], color=LINES[position], linewidth=1.4)
             axes.set_xticks(range(len(SLICES)), SLICES)
             axes.grid(False, axis="x")
             axes.set_xlabel("to the base model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,33 @@ def legend_or_undefined(figure: Figure, axes: Axes, *, defined: bool) -> None:
         legend_below(figure, axes)
     else:
         axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED, transform=axes.transAxes)
+
+
+def draw_intervals(
+    axes: Axes, places: Sequence[float], values: Any, low: Any, high: Any, *, position: int, name: str
+) -> None:
+    """The line of one of several scorers, with an interval at each of its dots. Call within `styled()`.
+
+    Args:
+        places: where its dots stand; see `beside`.
+        position: which of the scorers, from 0: its colour and dashes.
+    """
+    colour = LINES[position]
+    axes.plot(
+        places,
+        values,
+        marker="o",
+        markersize=4,
+        color=colour,
+        linestyle=DASHES[position],
+        label=label(name, 28),
+    )
+    axes.vlines(places, low, high, color=colour, linewidth=1.4)
+
+
+def beside(position: int, of: int) -> float:
+    """How far a scorer's dots stand from their place, so that the intervals of several can be told apart."""
+    return 0.06 * (position - (of - 1) / 2)
 
 
 def label(name: str, limit: int = 34) -> str:

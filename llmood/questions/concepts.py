@@ -176,14 +176,9 @@ def _record(
     scored: ScoredBenchmark, ood: Population, scorer: str, contrast: Contrast, **entries: Any
 ) -> MetricRecord:
     return MetricRecord(
-        benchmark=scored.name,
+        **scored.about(ood),
         question=QUESTION,
         scorer=scorer,
-        population="ood",
-        id_task=scored.id.task,
-        ood_task=ood.task,
-        shift=ood.shift,
-        severity=ood.severity,
         slice=f"{entries['params']['concepts']}_concepts",
         n=len(contrast.scores),
         n_negative=contrast.n_negative,

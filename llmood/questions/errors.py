@@ -115,17 +115,11 @@ def record(
     scored: ScoredBenchmark, answers: Answers, *, question: str = QUESTION, **entries: Any
 ) -> MetricRecord:
     """A record of error detection, or of another question about judged answers, on one population."""
-    is_id = answers.population is scored.id
     return MetricRecord(
-        benchmark=scored.name,
+        **scored.about(answers.population),
         question=question,
         scorer=answers.scorer,
         correctness=answers.rule,
-        population="id" if is_id else "ood",
-        id_task=scored.id.task,
-        ood_task=None if is_id else answers.population.task,
-        shift=answers.population.shift,
-        severity=answers.population.severity,
         n=len(answers.wrong),
         n_negative=int((~answers.wrong).sum()),
         n_positive=int(answers.wrong.sum()),

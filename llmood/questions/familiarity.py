@@ -174,14 +174,9 @@ def _record(
     id_unscored = len(scored.id.rows) - n_id
     n_ood = sum(contrast.n_positive for contrast in contrasts)
     return MetricRecord(
-        benchmark=scored.name,
+        **scored.about(ood),
         question=QUESTION,
         scorer=scorer,
-        population="ood",
-        id_task=scored.id.task,
-        ood_task=ood.task,
-        shift=ood.shift,
-        severity=ood.severity,
         params={"by": BASE, **params, "not_sliced": sliced.not_sliced},
         n=n_id + n_ood,
         n_negative=n_id,

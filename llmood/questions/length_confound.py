@@ -37,16 +37,10 @@ def _record(
 ) -> MetricRecord:
     kept = ~np.isnan(values) & ~np.isnan(length)  # a length is not known where nobody gave the tokens
     value, reason = _spearman(values[kept], length[kept])
-    is_id = population is scored.id
     return MetricRecord(
-        benchmark=scored.name,
+        **scored.about(population),
         question=QUESTION,
         scorer=scorer,
-        population="id" if is_id else "ood",
-        id_task=scored.id.task,
-        ood_task=None if is_id else population.task,
-        shift=population.shift,
-        severity=population.severity,
         metric=METRIC,
         value=value,
         reason=reason,

@@ -150,16 +150,10 @@ def _record(
     scorer: str | None = None,
     reason: str | None = None,
 ) -> MetricRecord:
-    is_id = population.task == scored.id.task
     return MetricRecord(
-        benchmark=scored.name,
+        **scored.about(population),
         question=QUESTION,
         scorer=scorer,
-        population="id" if is_id else "ood",
-        id_task=scored.id.task,
-        ood_task=None if is_id else population.task,
-        shift=population.shift,
-        severity=population.severity,
         metric=metric,
         params=params,
         value=value,

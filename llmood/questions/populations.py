@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,18 @@ class ScoredBenchmark:
         return Contrast(
             rows[scored], values[scored], is_ood[scored], self.groups[rows[scored]], int((~scored).sum())
         )
+
+    def about(self, population: Population) -> dict[str, Any]:
+        """What a record says of the population that it is about."""
+        is_id = population.task == self.id.task
+        return {
+            "benchmark": self.name,
+            "population": "id" if is_id else "ood",
+            "id_task": self.id.task,
+            "ood_task": None if is_id else population.task,
+            "shift": population.shift,
+            "severity": population.severity,
+        }
 
     def pairs(self) -> Iterator[tuple[Population, str]]:
         for ood in self.ood:
