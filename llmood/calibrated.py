@@ -99,16 +99,15 @@ def score_calibration(
         observations: of all splits.
         judged: which answers are right, of all splits; None where nothing was judged.
     """
-    half = np.array([each == CALIBRATORS for each in halves(observations.samples)], dtype=np.bool_)
-    own = pc.is_in(observations.samples["sample_id"], calibration_samples(observations.samples)["sample_id"])
-    samples = observations.samples.filter(own)
+    samples = calibration_samples(observations.samples)
+    half = np.array([each == CALIBRATORS for each in halves(samples)], dtype=np.bool_)
     columns = score_all(observations.only(samples["sample_id"].to_pylist()), scorers)
     judgements = read_judgements(CORRECTNESS.empty_table() if judged is None else judged, samples)
     rows = CalibrationRows(
         {column.scorer: column.values for column in columns},
         judgements.judged,
         judgements.wrong,
-        half[own.to_numpy(zero_copy_only=False)],
+        half,
     )
     calibrated = {
         name: kind for name, kind in scorers.items() if name not in BASELINES and not is_on_adapter(name)

@@ -17,6 +17,7 @@ from llmood.measures.pac_threshold import pac_rank
 from llmood.measures.threshold import Target, Threshold, percent
 from llmood.measures.token_statistics import Floats
 from llmood.measures.too_few import TooFewError
+from llmood.questions.promises import NO_OTHER
 
 FALSE_ALARMS: Target = "false_alarms"
 WRONG_ANSWERED: Target = "wrong_answered"
@@ -113,6 +114,8 @@ class Targets:
                 found.append(Threshold.wrong_answered(scores, wrong, self.wrong_answered))
         alpha_among = self.error_among_answered
         if alpha_among is not None:
+            if not len(other):
+                raise ConfigError(f"{_option(ERROR_AMONG_ANSWERED)}: {NO_OTHER}")
             with _refusing(ERROR_AMONG_ANSWERED):
                 found.append(
                     Threshold.error_among_answered(scores, wrong, alpha_among, self.sure, other=other)

@@ -97,6 +97,19 @@ class Threshold:
         return cls("error_among_answered", alpha, delta, value, n)
 
     @property
+    def rank(self) -> int:
+        """Of false alarms: which of the n scores the threshold is, the largest being the first.
+
+        Raises:
+            ValueError: of another target, where no rank is chosen.
+        """
+        if self.target != "false_alarms":
+            raise ValueError(f"a threshold of {self.target} has no rank")
+        if self.delta is None:
+            return split_conformal.rank(self.n, self.alpha)
+        return pac_rank(self.n, self.alpha, self.delta)
+
+    @property
     def guarantee(self) -> str:
         """The promise in one sentence."""
         return f"{PROMISES[self.target].format(alpha=percent(self.alpha))}, {self._how_sure()}."

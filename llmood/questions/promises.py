@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmood.calibration_config import CalibrationConfig
-from llmood.measures.pac_threshold import pac_rank
 from llmood.measures.split_conformal import beta_binomial_interval
 from llmood.measures.threshold import Target, Threshold
 from llmood.measures.too_few import TooFewError
@@ -44,11 +43,8 @@ class Promise:
         """
         if self.target != "false_alarms" or self.threshold is None or n_test < 1:
             return None
-        if self.delta is None:
-            return beta_binomial_interval(self.n, self.alpha, n_test, LEVEL)
-        # The rank that this threshold has would promise another α on average.
-        on_average = pac_rank(self.n, self.alpha, self.delta) / (self.n + 1)
-        return beta_binomial_interval(self.n, on_average, n_test, LEVEL)
+        # What the threshold's rank would promise on average.
+        return beta_binomial_interval(self.n, self.threshold.rank / (self.n + 1), n_test, LEVEL)
 
 
 def promises(rows: CalibrationRows, scorer: str, config: CalibrationConfig, *, judged: bool) -> list[Promise]:

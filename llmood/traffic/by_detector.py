@@ -54,7 +54,7 @@ def summary_of(detector: Detector, scoring: Scoring) -> Summary:
     content = detector.content
     flagging = content.thresholds[0]
     calibration = content.calibration[f"{SCORE}/{THRESHOLDS}"]
-    promise = Promise(calibration, flagging.value, flagging.alpha)
+    promise = Promise(calibration, flagging)
     answers: dict[str, str] = {
         each.target: f"{ANSWER}{each.target}" for each in content.thresholds if each.target != FALSE_ALARMS
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmood.measures.split_conformal import beta_binomial_interval, beta_quantiles
+from llmood.measures.threshold import Threshold
 from llmood.measures.token_statistics import Floats
 from llmood.records import OK
 from llmood.traffic.scoring import BATCH_FLAG
@@ -61,25 +62,31 @@ class Promise:
 
     Args:
         calibration: (n,) its calibration scores.
-        threshold: what is flagged is above.
-        alpha: the share that it flags of them at most.
+        threshold: that of false alarms.
     """
 
-    def __init__(self, calibration: Floats, threshold: float, alpha: float) -> None:
-        self.alpha = alpha
+    def __init__(self, calibration: Floats, threshold: Threshold) -> None:
+        self.alpha = threshold.alpha
         self._n = len(calibration)
-        # The threshold is the k-th largest: the detector's own rate is a draw of Beta(k, n + 1 − k).
-        self._k = int((calibration >= threshold).sum())
+        self._k = threshold.rank
+        # What equals the threshold isn't flagged: where several calibration scores do, the rate is lower than its
+        # rank says, but not below what the scores above it say.
+        above = int((calibration > threshold.value).sum())
+        tied = int((calibration == threshold.value).sum()) > 1
+        self._least = above if tied else self._k
 
     def expected(self, rows: int) -> dict[str, Any]:
         """Between which shares that of so many questions like the calibration rows lies, nearly always."""
-        if not rows or not 1 <= self._k <= self._n:
+        if not rows:
             return {"promised": self.alpha}
-        if rows <= EXACT_ROWS:
-            low, high = beta_binomial_interval(self._n, self._k / (self._n + 1), rows, EXPECTED_LEVEL)
-        else:
-            low, high = beta_quantiles(self._n, self._k, EXPECTED_LEVEL)
-        return {"promised": self.alpha, "expected_low": low, "expected_high": high}
+        low = self._range(self._least, rows)[0] if self._least else 0.0
+        return {"promised": self.alpha, "expected_low": low, "expected_high": self._range(self._k, rows)[1]}
+
+    def _range(self, k: int, rows: int) -> tuple[float, float]:
+        """Of a threshold that is the k-th largest: the detector's own rate is a draw of Beta(k, n + 1 − k)."""
+        if rows > EXACT_ROWS:
+            return beta_quantiles(self._n, k, EXPECTED_LEVEL)
+        return beta_binomial_interval(self._n, k / (self._n + 1), rows, EXPECTED_LEVEL)
 
 
 class Batches:

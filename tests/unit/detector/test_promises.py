@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import llmood
+from llmood.detector.targets import Targets
 from llmood.errors import ConfigError, EngineError
 from llmood.measures.threshold import Threshold
 from tests.detecting import CALIBRATION, SPLITS, detecting_world
@@ -182,3 +183,12 @@ def test_rows_without_a_score_are_counted_and_not_ranked(tmp_path: Path) -> None
     data = llmood.fit_detector(world.config).content.data
     assert sum(data["halves"].values()) == len(CALIBRATION)
     assert sum(data["unscored"].values()) == len(long)
+
+
+def test_no_row_beside_the_tested_ones_is_said() -> None:
+    scores, correct = np.arange(100.0), np.ones(100)
+    targets = Targets(error_among_answered=0.2)
+    with pytest.raises(
+        ConfigError, match="--error-among-answered: no calibration row of the calibrators' half"
+    ):
+        targets.thresholds(scores, correct, other=np.empty(0))

@@ -97,6 +97,7 @@ def test_rows_without_a_score_are_never_flagged_or_ranked(tmp_path: Path) -> Non
     detector = llmood.fit_detector(detecting_world(tmp_path / "world").config)
     found = detector.score([{"x": 1}, {"text": "zyx qqq vvv"}])
     assert found["p_value"].isna().tolist() == [True, False]
+    assert found["flag"][0] is None
 
 
 def test_chunks_are_the_whole(tmp_path: Path) -> None:
@@ -150,10 +151,7 @@ def test_an_answer_that_a_record_brings_is_looked_at(tmp_path: Path) -> None:
     told = detector.score([{"messages": turns}, {"messages": turns, "response": "yes"}])
     assert list(told["status"]) == ["failed", "ok"]
     assert told["score"][1] == found["score"][0]
-    # What the model would have said itself is scored as if it had.
-    run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
     assert detector.score([{"text": "bank", "response": 3}])["status"][0] == "failed"
-    assert run.status == "complete"
 
 
 def test_traffic_leaves_nothing_behind(tmp_path: Path, fresh_cache: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from llmood.measures.threshold import Threshold
 from llmood.progress import Progress
 from llmood.records import FAILED, OK, UNSCORED
 from llmood.traffic import Input, ScoredFile, Scoring, Summary, score_file
@@ -63,7 +64,7 @@ def scoring(verdicts: Lengths, **settings: Any) -> Scoring:
 
 def summary_of(scoring: Scoring) -> Summary:
     """Everything that there is to tell of its rows."""
-    promise = Promise(CALIBRATION, LONG, 0.05)
+    promise = Promise(CALIBRATION, Threshold.false_alarms(CALIBRATION, 0.05))
     batches = [] if scoring.batch is None else [Batches(scoring.batch, scoring.alpha)]
     replays = [Replay(label, 0, promise) for label in scoring.labels]
     return Summary(ABOUT, [Shares(promise, {}), *batches, Drift(CALIBRATION, 0), *replays])
