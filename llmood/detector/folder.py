@@ -114,7 +114,7 @@ def read_detector(folder: Path) -> Content:
     try:
         return _content(folder, record, calibration)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise _damaged(path, f"it holds {error}") from None
+        raise _damaged(path, f"it holds {error}") from error
 
 
 def read_digest(folder: Path) -> str:

@@ -14,7 +14,6 @@ from llmood.registry import suggest
 from llmood.scorers.artefacts import roles_of
 
 CONTENT = ("weights", "adapter", "model", "files")  # of an identity, what is the model's own on any machine
-ROLES = ("base", "tuned", "nli", "encoder", "judge")
 
 
 def needed_models(models: Models, needs: Iterable[CaptureSpec], relative_to: Path | None) -> Models:

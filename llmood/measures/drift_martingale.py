@@ -17,7 +17,6 @@ Retrain: Conformal Test Martingales for Change-Point Detection" (2021), for the 
 from __future__ import annotations
 
 from math import exp, log
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,26 +78,6 @@ class DriftMartingale:
     def evidence(self) -> float:
         """A p-value that holds whenever one looks: 1 / the highest capital so far."""
         return exp(-self.highest)
-
-    def state(self) -> dict[str, Any]:
-        """What changes with the stream, as plain values."""
-        kept = {"counts": self.counts.tolist(), "active": list(self._active), "scale": self._scale}
-        return {"rows": self.rows, "log_capital": self.log_capital, "highest": self.highest, **kept}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state` of the same calibration scores and seed.
-
-        Raises:
-            ValueError: it is of others.
-        """
-        counts = np.asarray(state["counts"], dtype=np.int64)
-        if counts.shape != self.counts.shape or counts.sum() != self.counts.sum() - self.rows + state["rows"]:
-            raise ValueError("this state is of other calibration scores")
-        self.counts, self.rows = counts, state["rows"]
-        self.log_capital, self.highest = state["log_capital"], state["highest"]
-        self._active, self._scale = list(state["active"]), state["scale"]
-        self._bits = np.random.PCG64([self._seed, 2])
-        self._bits.advance(self.rows)  # one draw of 64 bits a row
 
     def _binned(self, values: Floats) -> NDArray[np.int64]:
         return np.bincount(np.searchsorted(self.edges, values, side="left"), minlength=len(self.edges) + 1)

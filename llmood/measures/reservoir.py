@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,17 +42,3 @@ class Reservoir:
         keys = np.concatenate([self._keys, keys])
         kept = np.argsort(keys, kind="stable")[: self.size]
         self._keys, self._rows = keys[kept], joined[kept]
-
-    def state(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        kept = {"keys": self._keys.tolist(), "rows": self._rows.tolist()}
-        return {"size": self.size, "seed": self.seed, "seen": self.seen, **kept}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Reservoir:
-        """Go on from a `state`."""
-        found = cls(state["size"], state["seed"])
-        found.seen = state["seen"]
-        found._keys, found._rows = (np.array(state[name], dtype=np.float64) for name in ("keys", "rows"))
-        found._bits.advance(found.seen)  # one draw of 64 bits a row
-        return found

@@ -109,21 +109,6 @@ class ScoreDrift:
         expected = (count - 1) * (1 / up_to[-1] + 1 / self.n)
         return Stability(float(((theirs - ours) * np.log(theirs / ours)).sum()), float(expected), count)
 
-    def state(self) -> dict[str, list[int]]:
-        """What was counted, as plain values: with the same calibration scores, `restore` goes on from there."""
-        return {"between": self.between.tolist(), "equal": self.equal.tolist()}
-
-    def restore(self, state: dict[str, list[int]]) -> None:
-        """Go on from a `state`.
-
-        Raises:
-            ValueError: it is of other calibration scores.
-        """
-        between, equal = (np.asarray(state[name], dtype=np.int64) for name in ("between", "equal"))
-        if between.shape != self.between.shape or equal.shape != self.equal.shape:
-            raise ValueError("these counts are of other calibration scores")
-        self.between, self.equal = between, equal
-
     def _check(self) -> None:
         if not self.n:
             raise ValueError("no row has a score")

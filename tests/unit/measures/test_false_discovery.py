@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llmood.measures.false_discovery import BatchFlags, benjamini_hochberg
+from llmood.measures.false_discovery import benjamini_hochberg
 from llmood.measures.split_conformal import p_values
 
 
@@ -23,15 +23,6 @@ def test_scipys_adjusted_p_values(values: list[float], alpha: float) -> None:
     adjusted = stats.false_discovery_control(values)
     clear = np.abs(adjusted - alpha) > 1e-9
     assert (benjamini_hochberg(values, alpha) == (adjusted <= alpha))[clear].all()
-
-
-@given(st.lists(st.integers(1, 20), max_size=60), st.integers(1, 7), st.floats(0.01, 0.9))
-def test_a_batch_in_chunks(ranks: list[int], size: int, alpha: float) -> None:
-    values = np.array(ranks, dtype=np.float64) / 20
-    flags = BatchFlags(19)
-    for start in range(0, len(values), size):
-        flags.update(values[start : start + size])
-    assert (values <= flags.cutoff(alpha)).tolist() == benjamini_hochberg(values, alpha).tolist()
 
 
 def test_few_of_the_flags_are_false() -> None:
@@ -51,8 +42,3 @@ def test_bad_input() -> None:
     for values in ([-0.1], [1.1], [np.nan], [[0.5]]):
         with pytest.raises(ValueError, match="from 0 to 1"):
             benjamini_hochberg(values, 0.1)
-    for values in ([0.0], [0.525]):
-        with pytest.raises(ValueError, match="no conformal p-values of 19"):
-            BatchFlags(19).update(values)
-    with pytest.raises(ValueError, match="at least one calibration row"):
-        BatchFlags(0)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,6 @@ def test_how_the_stream_is_cut_changes_nothing(size: int) -> None:
     whole.update(rows)
     for start in range(0, len(rows), size):
         pieces.update(rows[start : start + size])
-        pieces = Reservoir.from_state(json.loads(json.dumps(pieces.state())))
     assert pieces.rows.tolist() == whole.rows.tolist()
     assert (len(whole.rows), whole.seen) == (20, 500)
     assert len({*whole.rows.tolist()}) == 20
@@ -36,6 +33,5 @@ def test_vectors_and_few_rows() -> None:
     sample.update(np.zeros((0, 2)))
     sample.update(np.ones((3, 2)))
     assert sample.rows.shape == (3, 2)
-    assert Reservoir.from_state(sample.state()).rows.shape == (3, 2)
     with pytest.raises(ValueError, match="at least one row"):
         Reservoir(0, 0)
