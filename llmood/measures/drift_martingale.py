@@ -57,7 +57,6 @@ class DriftMartingale:
         self.rows, self.log_capital, self.highest = 0, 0.0, 0.0
         self._active = [0.0] * len(SLOPES)  # in units of exp(_scale)
         self._scale = 0.0
-        self._seed = seed
         self._bits = np.random.PCG64([seed, 2])
 
     def update(self, scores: ArrayLike) -> Floats:
