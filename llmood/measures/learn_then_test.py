@@ -9,12 +9,11 @@ exact binomial p-values, and fixed-sequence testing from several starts.
 
 from __future__ import annotations
 
-from math import ceil, expm1, log, log1p
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llmood.measures.conformal_risk import checked_answers
+from llmood.measures.pac_threshold import pac_least_alpha, pac_least_rows
 from llmood.measures.split_conformal import check_share, checked
 from llmood.measures.token_statistics import Floats
 from llmood.measures.too_few import TooFewError
@@ -104,11 +103,9 @@ def cautious_thresholds(other: ArrayLike, n: int, alpha: float, delta: float, *,
 
 def least_error(n: int, delta: float, starts: int = STARTS) -> float | None:
     """1 − (δ/starts)^(1/n): the smallest α that n right answers show. None without any."""
-    return -expm1(log(delta / starts) / n) * (1 + 1e-9) if n else None  # whatever the rounding, it holds
+    return pac_least_alpha(n, delta / starts)
 
 
 def least_rows(alpha: float, delta: float, starts: int = STARTS) -> int:
     """The smallest n with (1 − α)ⁿ ≤ δ/starts."""
-    check_share(alpha, "α")
-    check_share(delta, "δ")
-    return max(ceil(log(delta / starts) / log1p(-alpha)), 1)
+    return pac_least_rows(alpha, delta / starts)

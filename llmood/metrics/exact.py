@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from llmood.metrics.inputs import FloatArray
+
 
 def zero_rate_bound(n: int, level: float) -> float:
     """The upper Clopper-Pearson bound of a rate seen 0 times in n: 1 − (α/2)^(1/n).
@@ -74,3 +79,21 @@ def perfect_selection_bound(
     area += error_rate * math.log(1.0 / (1.0 - last))
     best = error_rate + (1.0 - error_rate) * math.log(1.0 - error_rate)
     return area - best, (error_rate - area) / (error_rate - best)
+
+
+def clopper_pearson(hits: ArrayLike, of: ArrayLike, level: float) -> tuple[FloatArray, FloatArray]:
+    """The exact two-sided interval of each share hits/of, of a shape that both have.
+
+    Counts need not be whole (groups that are partly right). Source: Clopper and Pearson, Biometrika 26 (1934).
+
+    >>> [round(float(end), 4) for end in clopper_pearson(0, 10, 0.95)]
+    [0.0, 0.3085]
+    """
+    from scipy.special import betaincinv  # here, so that importing metrics doesn't load scipy
+
+    tail = (1.0 - level) / 2.0
+    found = np.asarray(hits, dtype=np.float64)
+    misses = np.asarray(of, dtype=np.float64) - found
+    low = np.where(found > 0.0, betaincinv(np.maximum(found, 1e-300), misses + 1.0, tail), 0.0)
+    high = np.where(misses > 0.0, betaincinv(found + 1.0, np.maximum(misses, 1e-300), 1.0 - tail), 1.0)
+    return low, high

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llmood.metrics.calibration_base import labelled
+from llmood.metrics.exact import clopper_pearson
 from llmood.metrics.inputs import FloatArray, check_share
 from llmood.metrics.interval import Groups, check_level
 from llmood.metrics.resample import number_groups
@@ -125,14 +126,3 @@ def _looks(values: FloatArray, labels: FloatArray, unit: NDArray[np.intp], level
     accuracy = right / n
     low, high = clopper_pearson(accuracy * independent, independent, 1.0 - (1.0 - level) / len(threshold))
     return _Looks(threshold, n.astype(np.float64), independent, accuracy, low, high)
-
-
-def clopper_pearson(hits: FloatArray, of: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-    """The exact two-sided interval of each share hits/of; counts need not be whole (groups that are partly right)."""
-    from scipy.special import betaincinv  # here, so that importing metrics doesn't load scipy
-
-    tail = (1.0 - level) / 2.0
-    misses = of - hits
-    low = np.where(hits > 0.0, betaincinv(np.maximum(hits, 1e-300), misses + 1.0, tail), 0.0)
-    high = np.where(misses > 0.0, betaincinv(hits + 1.0, np.maximum(misses, 1e-300), 1.0 - tail), 1.0)
-    return low, high

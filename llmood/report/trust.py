@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from llmood.metrics import UndefinedMetric
-from llmood.metrics.trust import Trust, clopper_pearson, trust_above
+from llmood.metrics.exact import clopper_pearson
+from llmood.metrics.trust import Trust, trust_above
 from llmood.report.calibration_records import CalibrationRecords, ood_name
 from llmood.report.confidences import Confidences, Curve, named
 from llmood.report.tables import Cell, Column, column_of
@@ -70,8 +69,8 @@ def _above(curve: Curve, threshold: float) -> Cell:
         return Cell(None, reason="no answer is so sure")
     accuracy = float(curve.correct[above].mean())
     units = float(len({group for group, held in zip(curve.groups, above, strict=True) if held}))
-    low, high = clopper_pearson(np.array([accuracy * units]), np.array([units]), LEVEL)
-    return _told(accuracy, float(low[0]), float(high[0]), n, n / len(above))
+    low, high = clopper_pearson(accuracy * units, units, LEVEL)
+    return _told(accuracy, float(low), float(high), n, n / len(above))
 
 
 def _told(

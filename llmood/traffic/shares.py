@@ -9,6 +9,7 @@ from typing import Any
 from llmood.measures.split_conformal import beta_binomial_interval, beta_quantiles
 from llmood.measures.threshold import Threshold
 from llmood.measures.token_statistics import Floats
+from llmood.metrics.exact import clopper_pearson
 from llmood.records import OK
 from llmood.traffic.scoring import BATCH_FLAG
 from llmood.traffic.summary import entry
@@ -144,21 +145,10 @@ def share(metric: str, hits: int, of: int, reason: str = NONE_SCORED, **more: An
     )
     if of:
         low, high = clopper_pearson(hits, of, LEVEL)
-        found |= {"ci_low": low, "ci_high": high, "ci_level": LEVEL, "ci_method": "clopper_pearson"}
+        found |= {
+            "ci_low": float(low),
+            "ci_high": float(high),
+            "ci_level": LEVEL,
+            "ci_method": "clopper_pearson",
+        }
     return found
-
-
-def clopper_pearson(hits: int, of: int, level: float) -> tuple[float, float]:
-    """The exact interval of a share of independent rows, seen `hits` times in `of`.
-
-    Source: Clopper and Pearson, Biometrika 26 (1934).
-
-    >>> [round(end, 4) for end in clopper_pearson(0, 10, 0.95)]
-    [0.0, 0.3085]
-    """
-    from scipy.special import betaincinv
-
-    tail = (1.0 - level) / 2.0
-    low = 0.0 if hits == 0 else float(betaincinv(hits, of - hits + 1, tail))
-    high = 1.0 if hits == of else float(betaincinv(hits + 1, of - hits, 1.0 - tail))
-    return low, high

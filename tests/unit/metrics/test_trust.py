@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from llmood.metrics import UndefinedMetric, trust_above
-from llmood.metrics.trust import clopper_pearson
+from llmood.metrics.exact import clopper_pearson
 
 
 def test_the_interval_is_scipy_s() -> None:
