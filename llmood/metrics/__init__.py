@@ -14,6 +14,7 @@ from llmood.metrics.calibration import (
 )
 from llmood.metrics.calibration_band import Band, perfect_calibration_band
 from llmood.metrics.calibration_base import CALIBRATION, CalibrationMetric, calibration_metrics
+from llmood.metrics.calibration_change import calibration_changes
 from llmood.metrics.calibration_interval import Estimate, calibration_estimates
 from llmood.metrics.calibration_scores import (
     brier,
@@ -87,6 +88,7 @@ __all__ = [
     "brier_reliability",
     "brier_resolution",
     "brier_uncertainty",
+    "calibration_changes",
     "calibration_estimates",
     "calibration_intercept",
     "calibration_metrics",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 from llmood.calibrators import CalibrationError
 from llmood.config import BootstrapConfig
@@ -16,9 +14,10 @@ from llmood.metrics import (
     calibration_estimates,
     calibration_metrics,
 )
+from llmood.questions.calibration_change import change_records
 from llmood.questions.confidences import Confidence
 from llmood.questions.error_detection import populations_of
-from llmood.questions.errors import Answers, record
+from llmood.questions.errors import Answers, about_right, estimate_entries
 from llmood.questions.judgements import Judgements
 from llmood.questions.ood_detection import NONE_SCORED
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
@@ -39,7 +38,7 @@ def calibration(
     seed: int,
     on_step: Callable[[], None] = lambda: None,
 ) -> Iterator[MetricRecord]:
-    """Every calibration metric of every confidence on every population whose answers are judged.
+    """Every calibration metric of every confidence on every judged population, and what calibrators change there.
 
     Biased metrics (ECE and its kin) have no interval: `params` holds the debiased value and the band of values that
     perfect calibration would give. `params.n_calibration` says how many answers a calibrator learned from.
@@ -52,6 +51,7 @@ def calibration(
             for each in made:
                 yield from _records(scored, answers, each, metrics, bootstrap, own_seed)
                 on_step()
+            yield from change_records(scored, answers, made, bootstrap, own_seed)
 
 
 def steps_of(
@@ -84,7 +84,7 @@ def _records(
     learned = {} if confidence.calibrator is None else {"n_calibration": confidence.n}
     for metric in metrics:
         estimate = found.get(metric.id, Estimate(None, bootstrap.level, reason))
-        made = record(
+        yield about_right(
             scored,
             answers,
             question=QUESTION,
@@ -92,10 +92,8 @@ def _records(
             metric=metric.id,
             positive_class=metric.positive_class,
             higher_is_better=metric.higher_is_better,
-            **_entries(estimate, learned),
+            **estimate_entries(estimate, learned),
         )
-        # The positive class is "right" here, and "wrong" in error detection.
-        yield replace(made, n_negative=made.n_positive, n_positive=made.n_negative)
 
 
 def _estimates(
@@ -121,20 +119,3 @@ def _estimates(
             metrics=own,
         )
     return found
-
-
-def _entries(estimate: Estimate, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A value and what is known of its uncertainty, as a record has them."""
-    band = estimate.band
-    if band is not None:
-        expected = {"band_expected": band.expected, "band_low": band.low, "band_high": band.high}
-        params = {**params, "debiased": estimate.debiased, **expected, "band_level": band.level}
-    return {
-        "value": estimate.value,
-        "reason": estimate.reason,
-        "params": params,
-        "ci_low": estimate.low,
-        "ci_high": estimate.high,
-        "ci_level": None if estimate.low is None else estimate.level,
-        "ci_method": estimate.method,
-    }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmood.questions.calibration_change import CHANGE
 from llmood.questions.promise import FALSE_ALARMS, FLAGGED
 from llmood.report.calibration_records import CalibrationRecords, kind_of, ood_name
 from llmood.report.read import Record
 from llmood.report.sentences import Name, Sentence
 from llmood.report.text import number, percent
 
+CHANGE_OF_LOSS = f"log_loss{CHANGE}"
 UNIT = "\u00a0%"
 NOT_PROMISED = Sentence.of(
     "On shifted data the promise does not hold: it is for questions that are drawn like the calibration rows. What is "
@@ -73,15 +75,10 @@ def _bought(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:
         )
         if before is None or after is None or before["value"] is None or after["value"] is None:
             continue
-        word = (
-            "better"
-            if after["value"] < before["value"]
-            else "worse"
-            if after["value"] > before["value"]
-            else "the same"
-        )
+        change = found.confidence.get((CHANGE_OF_LOSS, scorer, chosen, ood_name(task)))
+        word = _word(change, before["value"], after["value"])
         between = f" ({kind_of(task)}) from {number(before['value'])} to {number(after['value'])}, {word}"
-        pieces += [", " if pieces else "", Name(task["name"]), between]
+        pieces += ["; " if pieces else "", Name(task["name"]), between]
     if pieces:
         yield Sentence.of(
             "Calibrating on ID rows by ",
@@ -90,6 +87,18 @@ def _bought(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:
             *pieces,
             ".",
         )
+
+
+def _word(change: Record | None, before: float, after: float) -> str:
+    """By the paired interval of the difference, where a record has one."""
+    word = "better" if after < before else "worse" if after > before else "the same"
+    if change is None or change["ci_low"] is None:
+        return word
+    low, high = change["ci_low"], change["ci_high"]
+    between = f"interval of the change {number(low)} to {number(high)}"
+    if low <= 0 <= high:
+        return f"which these answers can't tell from no change ({between})"
+    return f"{word} ({between})"
 
 
 def _kept(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:

@@ -241,3 +241,27 @@ def test_a_run_without_calibration_has_no_such_section(
     monkeypatch.setenv("LLMOOD_CACHE", str(tmp_path / "store"))
     run = calibrated_run(tmp_path, calibration=False)
     assert HEADING not in render_report([run])
+
+
+def test_what_calibrating_buys_goes_by_the_interval_of_the_change(run: Path, tmp_path: Path) -> None:
+    def told(low: float | None, high: float | None) -> str:
+        copied = copy_of(run, tmp_path / f"{low}")
+
+        def edited(found: list[dict[str, Any]]) -> None:
+            for record in found:
+                if record["metric"] == "log_loss_change":
+                    record.update(ci_low=low, ci_high=high)
+                elif record["metric"] == "log_loss":
+                    record["value"] = 0.9 if record["calibrator"] is None else 0.7
+
+        edit_json(copied / "metrics.json", edited)
+        words = [sentence.words for sentence in summary(CalibrationRecords.of(read_run(copied)))]
+        (own,) = (each for each in words if "takes the log loss" in each)
+        return own
+
+    assert "from 0.900 to 0.700, better (interval of the change −0.300 to −0.100)" in told(-0.3, -0.1)
+    assert "0.700, which these answers can't tell from no change (interval of the change −0.3" in told(
+        -0.31, 0.1
+    )
+    # A run of before these records.
+    assert "from 0.900 to 0.700, better; " in told(None, None)
