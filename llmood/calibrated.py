@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
 from llmood.halves import CALIBRATORS, halves
 from llmood.progress import Progress
-from llmood.questions.calibration import calibration, steps_of
+from llmood.questions.calibration import calibration, judged_populations, steps_of
 from llmood.questions.calibration_rows import CalibrationRows
+from llmood.questions.calibration_slices import calibration_slices
 from llmood.questions.confidences import Confidence, confidences
 from llmood.questions.judgements import Judgements, read_judgements
 from llmood.questions.populations import ScoredBenchmark
@@ -29,7 +30,9 @@ from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
 from llmood.scoring import ScorerColumn, score_all, scores_table
 from llmood.tables import CALIBRATED, CONFIDENCES, CORRECTNESS, write_json, write_table
+from llmood.tokenise import hidden_once
 
+SLICED_BY = ("domain", "language")
 PLACE = "calibration.calibrators"
 IMPORT_ROWS = "import rows of the ID task whose 'split' is 'calibration'"
 """How an import has them."""
@@ -119,15 +122,21 @@ def score_calibration(
 def measure_calibration(
     found: ScoredCalibration,
     scored: ScoredBenchmark,
+    samples: pa.Table,
     judgements: Judgements | None,
     config: RunConfig,
     progress: Progress,
 ) -> list[MetricRecord]:
-    """What confidences and thresholds are worth on what is measured."""
+    """What confidences and thresholds are worth on what is measured.
+
+    Args:
+        samples: the measured ones, in the order of the scores.
+    """
     if config.calibration is None:
         return []
     steps = len(scorers_of(scored))
-    steps += 0 if judgements is None else steps_of(scored, judgements, found.confidences)
+    if judgements is not None:
+        steps += steps_of(scored, judgements, found.confidences) + len(judged_populations(scored, judgements))
     with progress.track("calibration", steps, unit="tables") as advance:
         kept = promise(
             scored,
@@ -141,11 +150,36 @@ def measure_calibration(
         measured = (
             []
             if judgements is None
-            else calibration(
-                scored, judgements, found.confidences, config.bootstrap, config.seed, lambda: advance(1)
-            )
+            else _of_confidences(found, scored, samples, judgements, config, lambda: advance(1))
         )
         return [*measured, *kept]
+
+
+def _of_confidences(
+    found: ScoredCalibration,
+    scored: ScoredBenchmark,
+    samples: pa.Table,
+    judgements: Judgements,
+    config: RunConfig,
+    on_step: Callable[[], None],
+) -> list[MetricRecord]:
+    made, bootstrap, seed = found.confidences, config.bootstrap, config.seed
+    named = slice_columns(samples, text=config.text)
+    return [
+        *calibration(scored, judgements, made, bootstrap, seed, on_step),
+        *calibration_slices(scored, judgements, made, named, bootstrap=bootstrap, seed=seed, on_step=on_step),
+    ]
+
+
+def slice_columns(samples: pa.Table, *, text: bool) -> dict[str, list[str | None]]:
+    """What slices are made by → what each sample has there, by the names that the run's files have.
+
+    Args:
+        samples: of `tables.SAMPLES`, as they were read or as a run keeps them.
+        text: whether the run keeps words.
+    """
+    shown = samples if text else hidden_once(samples)
+    return {name: shown[name].to_pylist() for name in SLICED_BY}
 
 
 def write_calibration(folder: RunFolder, found: ScoredCalibration | None) -> None:

@@ -77,7 +77,9 @@ def write_results(
     explaining = explain_by_concepts(scorers, learned.of("train"), observations)
     measured = _measure(scored, base, explaining, judgements, config, progress)
     if calibration is not None:
-        measured += measure_calibration(calibration, scored, judgements, config, progress)
+        measured += measure_calibration(
+            calibration, scored, observations.samples, judgements, config, progress
+        )
     measured += _populations(scored, observations, learned, scorers, config.seed)
     records = [asdict(record) for record in measured]
     pieces = read_pieces(folder.file(PIECES)) if config.text else {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from llmood.calibrators import CalibrationError
 from llmood.config import BootstrapConfig
@@ -44,12 +46,12 @@ def calibration(
     perfect calibration would give. `params.n_calibration` says how many answers a calibrator learned from.
     """
     metrics = calibration_metrics()
-    for population in _judged(scored, judgements):
+    for population in judged_populations(scored, judgements):
         own_seed = derive_seed(seed, "errors", population.task)  # the resamples of error detection
         for scorer, made in confidences.items():
             answers = Answers.of(scored, judgements, population, scorer)
             for each in made:
-                yield from _records(scored, answers, each, metrics, bootstrap, own_seed)
+                yield from confidence_records(scored, answers, each, metrics, bootstrap, own_seed)
                 on_step()
             yield from change_records(scored, answers, made, bootstrap, own_seed)
 
@@ -58,21 +60,31 @@ def steps_of(
     scored: ScoredBenchmark, judgements: Judgements, confidences: Mapping[str, Sequence[Confidence]]
 ) -> int:
     """How often `calibration` reports progress."""
-    return len(_judged(scored, judgements)) * sum(len(made) for made in confidences.values())
+    return len(judged_populations(scored, judgements)) * sum(len(made) for made in confidences.values())
 
 
-def _judged(scored: ScoredBenchmark, judgements: Judgements) -> list[Population]:
+def judged_populations(scored: ScoredBenchmark, judgements: Judgements) -> list[Population]:
+    """The populations that have judged answers, ID first."""
     return [each for each in populations_of(scored) if len(judgements.rows(each))]
 
 
-def _records(
+def confidence_records(
     scored: ScoredBenchmark,
     answers: Answers,
     confidence: Confidence,
     metrics: Sequence[CalibrationMetric],
     bootstrap: BootstrapConfig,
     seed: int,
+    *,
+    of_slice: str | None = None,
+    params: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[MetricRecord]:
+    """These metrics of one confidence.
+
+    Args:
+        of_slice: what the answers are a slice of their population by.
+        params: beside what the metrics add.
+    """
     found: Mapping[str, Estimate] = {}
     reason = None
     try:
@@ -89,10 +101,11 @@ def _records(
             answers,
             question=QUESTION,
             calibrator=confidence.calibrator,
+            slice=of_slice,
             metric=metric.id,
             positive_class=metric.positive_class,
             higher_is_better=metric.higher_is_better,
-            **estimate_entries(estimate, learned),
+            **estimate_entries(estimate, {**params, **learned}),
         )
 
 

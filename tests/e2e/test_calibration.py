@@ -13,6 +13,7 @@ import llmood as package
 from llmood.calibrators import calibrators
 from llmood.config_file import load_config
 from llmood.halves import halves
+from llmood.identity import digest
 from llmood.plan import make_plan
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.ood_detection import QUESTION as DETECTION
@@ -157,6 +158,39 @@ def test_without_text_the_halves_and_all_numbers_stay(world: World, tmp_path: Pa
     assert tree(shown.folder)["metrics.json"] == tree(hidden.folder)["metrics.json"]
     assert llmood("rescore", hidden.folder).code == 0
     assert tree(shown.folder)["metrics.json"] == tree(hidden.folder)["metrics.json"]
+
+
+def test_slices_are_by_domain_and_without_text_by_its_hash(tmp_path: Path) -> None:
+    def of_two(kind: str, count: int) -> list[dict[str, Any]]:
+        return [{**row, "domain": f"xq{place // 2 % 2}"} for place, row in enumerate(rows(kind, count))]
+
+    world = write_world(
+        tmp_path / "world",
+        bank={"calibration": of_two("kept", 90), "test": of_two("bank", 60)},
+        near=of_two("near", 50),
+        far=[{**row, "domain": "xq0"} for row in rows("far", 40)],
+        task={"fields": {"references": "answers", "group": "group", "domain": "domain"}},
+        scorers=SCORERS[1:2],
+        correctness="task",
+        calibration=True,
+    )
+    shown, hidden = run(world, tmp_path / "shown"), run(world, tmp_path / "hidden", "--no-text")
+    found = [
+        {
+            (r["slice"], r["metric"], r["calibrator"], r["ood_task"]): r["value"]
+            for r in of(made, "calibration")
+        }
+        for made in (shown, hidden)
+    ]
+    names = {"domain:xq0", "domain:xq1"}
+    assert {key[0] for key in found[0]} == {None, *names}
+    hashes = {f"domain:{digest(name.partition(':')[2])}": name for name in names}
+    assert {(hashes.get(key[0], key[0]), *key[1:]): value for key, value in found[1].items()} == found[0]
+    assert b"xq" not in (hidden.folder / "metrics.json").read_bytes()
+    before = tree(hidden.folder)["metrics.json"]
+    gate = f"brier[calibrator=platt,population=id,slice={next(iter(hashes))}] <= 1"
+    assert llmood("rescore", hidden.folder, "--gate", gate).code == 0
+    assert tree(hidden.folder)["metrics.json"] == before
 
 
 def test_groups_are_in_one_half(world: World, tmp_path: Path) -> None:
