@@ -18,11 +18,13 @@ from llmood.halves import CALIBRATORS, halves
 from llmood.progress import Progress
 from llmood.questions.calibration import calibration, judged_populations, steps_of
 from llmood.questions.calibration_rows import CalibrationRows
+from llmood.questions.calibration_severity import severity_of_confidence
 from llmood.questions.calibration_slices import calibration_slices
 from llmood.questions.confidences import Confidence, confidences
 from llmood.questions.judgements import Judgements, read_judgements
 from llmood.questions.populations import ScoredBenchmark
 from llmood.questions.promise import promise, scorers_of
+from llmood.questions.severity import families
 from llmood.records import CALIBRATION, MetricRecord
 from llmood.run_folder import RunFolder
 from llmood.scorers.base import Scorer
@@ -137,6 +139,7 @@ def measure_calibration(
     steps = len(scorers_of(scored))
     if judgements is not None:
         steps += steps_of(scored, judgements, found.confidences) + len(judged_populations(scored, judgements))
+        steps += len(families(scored))
     with progress.track("calibration", steps, unit="tables") as advance:
         kept = promise(
             scored,
@@ -168,6 +171,7 @@ def _of_confidences(
     return [
         *calibration(scored, judgements, made, bootstrap, seed, on_step),
         *calibration_slices(scored, judgements, made, named, bootstrap=bootstrap, seed=seed, on_step=on_step),
+        *severity_of_confidence(scored, judgements, made, bootstrap, seed, on_step),
     ]
 
 

@@ -14,6 +14,7 @@ from llmood.metrics import metrics_registry
 from llmood.questions import (
     calibration,
     calibration_change,
+    calibration_severity,
     concepts,
     error_loss,
     error_quality,
@@ -47,6 +48,7 @@ OF_QUESTIONS = (
         concepts.SEPARABILITY,
     ),
     *promise.METRICS,
+    *calibration_severity.METRICS,
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),

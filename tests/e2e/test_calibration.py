@@ -15,6 +15,7 @@ from llmood.config_file import load_config
 from llmood.halves import halves
 from llmood.identity import digest
 from llmood.plan import make_plan
+from llmood.questions.calibration_severity import METRICS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.tables import SAMPLES, read_table
@@ -401,3 +402,30 @@ def test_rows_that_are_drawn_otherwise_break_the_promise_and_a_check_says_so(
 
 
 LONG = rows("nothing of the kind that stands there, and longer by far", 60)
+
+
+def test_a_shift_that_comes_in_grades_has_records_of_confidence(world: World, tmp_path: Path) -> None:
+    ood = [{"corruption": "typos"}]
+    made = run(
+        world.edit(benchmark={"name": "graded", "id": "bank/t.yaml", "ood": ood}, scorers=SCORERS[1:2]),
+        tmp_path / "run",
+    )
+    found = {
+        (r["metric"], r["calibrator"]): r for r in of(made, "calibration") if r["ood_task"] == "bank.typos"
+    }
+    assert set(found) == {
+        (name, calibrator)
+        for name in METRICS
+        for calibrator in (("platt", "isotonic") if name != "spearman_severity_accuracy" else (None,))
+    }
+    brier = found["spearman_severity_brier", "platt"]
+    assert brier["params"]["grades"] == [0, 1, 2, 3, 4, 5]
+    # What is found at a grade is what its own record says.
+    own = {
+        r["severity"] or 0: r["value"]
+        for r in of(made, "calibration")
+        if (r["metric"], r["calibrator"]) == ("brier", "platt")
+    }
+    assert brier["params"]["values"] == pytest.approx([own[grade] for grade in range(6)])
+    outcome = llmood("rescore", made.folder, "--gate", "raulc[calibrator=platt,ood_task=bank.typos] >= -9")
+    assert outcome.code == 0, outcome
