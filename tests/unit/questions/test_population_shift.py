@@ -34,7 +34,8 @@ def found(msp: np.ndarray, members: np.ndarray) -> dict[str | None, MetricRecord
         np.array([f"g{place}" for place in range(2 * N)]),
     )
     nothing = Observations(SAMPLES.empty_table(), INDEX.empty_table(), Store())
-    return {r.ood_task: r for r in population_shift(scored, nothing, {}, {"msp": members}, 0)}
+    named = {"msp": scorers.get("msp").make()}
+    return {r.ood_task: r for r in population_shift(scored, nothing, named, {"msp": members}, 0)}
 
 
 def test_a_sure_model_mistakes_what_is_far_for_train() -> None:
@@ -65,8 +66,18 @@ def test_too_few_and_unscored_rows_have_a_reason() -> None:
 
 
 def test_confidence() -> None:
-    assert confidence("msp", np.array([0.25])).tolist() == [0.75]
-    assert confidence("min_k", np.array([0.0, np.inf])).tolist() == [1.0, 0.0]
+    assert confidence("complement", np.array([0.25])).tolist() == [0.75]
+    assert confidence("negative_log", np.array([0.0, np.inf])).tolist() == [1.0, 0.0]
+
+
+def test_which_scorers_say_how_sure_a_model_is() -> None:
+    told = {name: entry.make().sureness for name, entry in scorers}
+    assert {name: sureness for name, sureness in told.items() if sureness is not None} == {
+        **dict.fromkeys(
+            ("msp", "msp.base", "msp.encoder", "msp.labels", "msp.labels.tempered"), "complement"
+        ),
+        **dict.fromkeys(("likelihood.mean", "min_k", "sequence_probability.mean"), "negative_log"),
+    }
 
 
 def test_no_capture_on_train_is_no_membership() -> None:
