@@ -154,7 +154,7 @@ def make_plan(
     """
     chosen = make_scorers(config)
     calibrated = not measured or config.calibration is not None
-    check_calibrators(config)
+    check_calibrators(config, together=not measured)
     comparisons = required_comparisons(chosen.values())
     choosing = chosen_by(comparisons)
     needing: list[Needs] = [*chosen.values(), *_answers(config, choosing, chosen)]

@@ -73,7 +73,8 @@ def command(
     calibrator: Annotated[
         str | None,
         typer.Option(
-            help="Makes a confidence of the score, where answers are judged: platt (the default), isotonic, histogram.",
+            help="Makes a confidence of the score, where answers are judged: platt (the default), isotonic, histogram; "
+            "logistic of several scorers' scores.",
             rich_help_panel=PROMISE,
         ),
     ] = None,
