@@ -40,17 +40,20 @@ IMPORT_ROWS = "import rows of the ID task whose 'split' is 'calibration'"
 """How an import has them."""
 
 
-def check_calibrators(config: RunConfig) -> None:
+def check_calibrators(config: RunConfig, *, together: bool = False) -> None:
     """Refuse a calibrator that isn't there, or that reads several scorers at once.
+
+    Args:
+        together: whether several scorers have one confidence, as those of a detector do.
 
     Raises:
         ConfigError: there is one.
     """
     for position, name in enumerate(() if config.calibration is None else config.calibration.calibrators):
-        if calibrators.get(name, place=f"{PLACE}[{position}]").many_scores:
+        if calibrators.get(name, place=f"{PLACE}[{position}]").many_scores and not together:
             raise ConfigError(
                 f"{PLACE}[{position}]: '{name}' combines several scorers, and a run calibrates each by itself",
-                hint=f"leave '{name}' out: 'llmood fit' combines scorers",
+                hint=f"leave '{name}' out: 'llmood fit --calibrator {name}' makes one confidence of several scorers",
             )
 
 
@@ -105,20 +108,31 @@ def score_calibration(
         judged: which answers are right, of all splits; None where nothing was judged.
     """
     samples = calibration_samples(observations.samples)
-    half = np.array([each == CALIBRATORS for each in halves(samples)], dtype=np.bool_)
     columns = score_all(observations.only(samples["sample_id"].to_pylist()), scorers)
-    judgements = read_judgements(CORRECTNESS.empty_table() if judged is None else judged, samples)
-    rows = CalibrationRows(
-        {column.scorer: column.values for column in columns},
-        judgements.judged,
-        judgements.wrong,
-        half,
-    )
+    rows = calibration_rows(samples, columns, judged)
     calibrated = {
         name: kind for name, kind in scorers.items() if name not in BASELINES and not is_on_adapter(name)
     }
     made = {} if judged is None else confidences(rows, calibrated, config.calibrators)
     return ScoredCalibration(samples, columns, rows, made)
+
+
+def calibration_rows(
+    samples: pa.Table, columns: Sequence[ScorerColumn], judged: pa.Table | None
+) -> CalibrationRows:
+    """These `calibration` rows as arrays, each in its half.
+
+    Args:
+        columns: their scores, in the samples' order.
+        judged: which answers are right; None where nothing was judged.
+    """
+    judgements = read_judgements(CORRECTNESS.empty_table() if judged is None else judged, samples)
+    return CalibrationRows(
+        {column.scorer: column.values for column in columns},
+        judgements.judged,
+        judgements.wrong,
+        np.array([each == CALIBRATORS for each in halves(samples)], dtype=np.bool_),
+    )
 
 
 def measure_calibration(

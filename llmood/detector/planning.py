@@ -82,9 +82,9 @@ def plan_fit(
     """Resolve what is to be fitted: see `fit_detector`."""
     parsed, folder, name = load_config(config, overrides)
     targets = Targets.of(parsed.calibration, promises)
-    kind = calibrator or default_calibrator(parsed.calibration)
-    check_calibrator(kind)
     chosen, parsed = _choose(parsed, scorers)
+    kind = calibrator or default_calibrator(parsed.calibration, chosen)
+    check_calibrator(kind, chosen)
     plan = make_plan(parsed, folder=folder, include=include, measured=False)
     own = {each: plan.scorers[each] for each in chosen}
     check_no_shots(own)

@@ -73,7 +73,7 @@ class Verdicts:
             "status": score.status,
             "reason": score.reasons,
             **{part.scorer: part.values for part in parts},
-            **self._content.decide(score),
+            **self._content.decide(score, parts),
         }
         schema = self._content.schema
         return pa.table(

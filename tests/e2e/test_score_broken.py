@@ -6,12 +6,11 @@ import errno
 import json
 import os
 import shutil
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.killing import kill_again_and_again
 from tests.traffic_rows import AWAY, HOME, fit_two, jsonl, rows_of
 from tests.worlds import Outcome, llmood, no_model_runs, refused, spawn
 
@@ -123,7 +122,6 @@ def test_killed_again_and_again_it_neither_repeats_nor_skips_a_row(folder: Path,
     )
     command = ("score", folder / "cheap", source, "--chunk", 10, "-o")
     assert llmood(*command, tmp_path / "whole.jsonl").code == 0
-    state = tmp_path / ".out.jsonl.partial.json"
     slow = """
 import time
 from llmood.traffic.scoring import Scoring
@@ -133,22 +131,13 @@ def score(self, rows):
     return honest(self, rows)
 Scoring.score = score
 """
-    generator, done = np.random.default_rng(0), [0]
-    for _ in range(3):
-        with spawn(*command, tmp_path / "out.jsonl", cwd=tmp_path, patch=slow) as process:
-            while process.poll() is None and rows_in(state) <= done[-1]:
-                time.sleep(0.005)
-            time.sleep(float(generator.uniform(0, 0.06)))
-            assert process.poll() is None, "it ended before it was killed"
-            process.kill()
-        assert not (tmp_path / "out.jsonl").exists()
-        done.append(rows_in(state))
-    assert all(np.diff(done) > 0)
+    kill_again_and_again(
+        lambda: spawn(*command, tmp_path / "out.jsonl", cwd=tmp_path, patch=slow),
+        tmp_path / "out.jsonl",
+        3,
+        within=0.06,
+    )
     refused(llmood("score", folder / "detector", source, "-o", tmp_path / "out.jsonl"), "another detector")
     ends = llmood(*command, tmp_path / "out.jsonl", "--json")
     assert ends.json()["rows"] == 400
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-
-
-def rows_in(state: Path) -> int:
-    return int(json.loads(state.read_text(encoding="utf-8"))["rows"]) if state.exists() else 0
