@@ -219,6 +219,8 @@ def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed onto it when the block ends well, removed when it does not."""
     # A process's number is its own on one machine only: in containers that share a folder, most have the same few.
     own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    if path.exists() and not path.is_file():  # a device or a pipe would be gone, and /dev/null with it
+        raise StoreError(f"{path}: can't write: is no file", hint="name another")
     partial = path.with_name(f".{path.name}.{own}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

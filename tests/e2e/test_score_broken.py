@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.traffic_rows import AWAY, HOME, fit_two, jsonl, rows_of
-from tests.worlds import Outcome, llmood, no_model_runs, refused, spawn
+from tests.worlds import LLMOOD, Outcome, llmood, no_model_runs, refused, spawn
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +73,30 @@ def test_mistakes_before_any_model_loads(
     refused(score("--correct", "right"), "--correct right", "has that column")
     refused(score("--delimiter", ";;"), "one character")
     refused(score("--model", "base"), "ROLE=FOLDER")
+    refused(score("--summary", source), "is the input itself")
+    refused(
+        score("-o", tmp_path / "out.jsonl", "--summary", tmp_path / "." / "out.jsonl"), "is the output itself"
+    )
+    refused(score("--summary", detector / "card.md"), "in the detector's folder")
+    refused(score("--summary", tmp_path), "is no file")
+    (tmp_path / "folder.csv").mkdir()
+    refused(score("-o", tmp_path / "folder.csv", "--overwrite"), "is no file")
+    os.mkfifo(tmp_path / "pipe.jsonl")  # a first look at it would take rows away
+    refused(score(file=tmp_path / "pipe.jsonl"), "is no file", "'-' reads JSONL from stdin")
     (tmp_path / "out.jsonl").write_text("mine", encoding="utf-8")
     refused(score("-o", tmp_path / "out.jsonl"), "is there already", "--overwrite")
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_closed_streams_are_said(folder: Path, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "in.jsonl", HOME)
+    for command, words in (
+        ("- <&-", "stdin is closed"),
+        (f"{source} >&-", "stdout is closed"),
+    ):
+        line = f"{shlex.quote(LLMOOD)} score {folder / 'cheap'} {command}"
+        done = subprocess.run(["sh", "-c", line], check=False, capture_output=True, text=True)
+        refused(Outcome(done.returncode, done.stdout, done.stderr), words)
 
 
 def test_a_tampered_detector_scores_nothing(folder: Path, tmp_path: Path) -> None:
