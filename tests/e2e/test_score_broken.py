@@ -54,6 +54,29 @@ def test_rows_that_cannot_be_read_keep_their_places(detector: Path, tmp_path: Pa
     assert (tmp_path / "empty.csv").read_text(encoding="utf-8").startswith("row,line,id,score")
 
 
+def test_reasons_hold_no_word_of_a_record(detector: Path, tmp_path: Path) -> None:
+    rows = [
+        {"text": ["a secret"]},
+        {"text": {"secret's": "secret"}},
+        {"messages": [{"role": "secret", "content": "secret"}]},
+        {"my secret is said": 1},
+    ]
+    output = tmp_path / "out.jsonl"
+    done = llmood(
+        "score", detector, jsonl(tmp_path / "in.jsonl", rows), "-o", output, "--summary", tmp_path / "s"
+    )
+    assert done.code == 1
+    for text in (done.err, output.read_text(encoding="utf-8"), (tmp_path / "s").read_text(encoding="utf-8")):
+        assert "wrong type: a list, where text is needed" in text
+        assert "secret" not in text
+    deep = b'{"text": "a", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"
+    (tmp_path / "odd.jsonl").write_bytes(deep + b'\n{"text": "a", "n": ' + b"1" * 5000 + b"}")
+    done = llmood("score", detector, tmp_path / "odd.jsonl")
+    found = [row["reason"] for row in rows_of(done.out)]
+    assert found[0] == "bad JSON: too many brackets inside one another"
+    assert "sys." not in found[1]
+
+
 def test_mistakes_before_any_model_loads(
     folder: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
