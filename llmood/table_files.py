@@ -24,6 +24,8 @@ def atomic(path: Path) -> Iterator[Path]:
     own = f"{os.getpid()}-{secrets.token_hex(4)}"
     partial = path.with_name(f".{path.name}.{own}.partial")
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe would be gone, and /dev/null with it
+            raise StoreError(f"{path}: can't write: is no file", hint="name another")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb+") as stream:

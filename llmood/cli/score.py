@@ -140,6 +140,8 @@ def command(
 
     gates = traffic_gates(gate)
     _check(file, output, file_format, delimiter, as_json=as_json)
+    if summary_file is not None:
+        _check_summary(summary_file, file, output, detector)
     source = Input(Path(file), file_format, delimiter)
     if file != STDIN:
         source.check()
@@ -169,12 +171,34 @@ def _check(file: str, output: Path | None, file_format: str | None, delimiter: s
         raise ConfigError(
             "--json: rows are on stdout already", hint="-o FILE takes them, or leave --json out"
         )
+    if file == STDIN and sys.stdin is None:
+        raise ConfigError("-: stdin is closed", hint="name a file")
+    if output is None and sys.stdout is None:
+        raise ConfigError("rows have nowhere to go: stdout is closed", hint="-o FILE takes them")
     if file == STDIN and output is not None:
         raise ConfigError("-o: stdin can't be resumed", hint="send the rows to stdout: > FILE")
     if file == STDIN and file_format not in (None, "jsonl"):
         raise ConfigError(f"--format {file_format}: stdin is JSONL")
     if len(delimiter) != 1 or delimiter in '\n\r"':
         raise ConfigError(f"--delimiter {delimiter!r}: one character is needed", hint="--delimiter ';'")
+
+
+def _check_summary(path: Path, file: str, output: Path | None, detector: Path) -> None:
+    """Refuse to write the summary over what is read or written here."""
+    from llmood.errors import ConfigError
+
+    taken = {"the input itself": Path(file), "the output itself": output}
+    what = next((name for name, other in taken.items() if other is not None and _same(path, other)), None)
+    if path.exists() and not path.is_file():
+        what = "no file"
+    elif detector.resolve() in path.resolve().parents:
+        what = "in the detector's folder"
+    if what is not None:
+        raise ConfigError(f"--summary {path}: is {what}", hint="name another file")
+
+
+def _same(path: Path, other: Path) -> bool:
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
 
 
 def _paths(given: list[str]) -> dict[str, str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -23,9 +23,11 @@ from llmood.calibrators import Calibrator, calibrators
 from llmood.config import RunConfig
 from llmood.config_file import recorded_config
 from llmood.detector.card import card_of
-from llmood.detector.content import Content, Stage
+from llmood.detector.content import SCORE, Content
 from llmood.detector.form import Form
+from llmood.detector.kinds import Kinds
 from llmood.errors import ConfigError, StoreError
+from llmood.halves import CALIBRATORS, THRESHOLDS
 from llmood.identity import digest, digest_bytes
 from llmood.measures.threshold import Threshold
 from llmood.scorers.artefact_folder import SCORERS, safe_name
@@ -39,26 +41,6 @@ FORMAT = 1
 DETECTOR, CALIBRATION, CARD = "detector.json", "calibration.safetensors", "card.md"
 LARGEST = {DETECTOR: 1 << 26, CALIBRATION: 1 << 30, CARD: 1 << 24, RECORD: 1 << 28, ARRAYS: 1 << 33}  # bytes
 AGAIN = "'llmood fit' makes it anew"
-
-
-class Kinds(BaseModel):
-    """The kinds of what `detector.json` holds, as far as they aren't looked at where they are read."""
-
-    model_config = ConfigDict(strict=True)
-
-    name: str
-    llmood: str
-    stage: Stage
-    scorers: list[dict[str, Any]] = Field(min_length=1)
-    thresholds: list[dict[str, Any]] = Field(min_length=1)
-    config: dict[str, Any]
-    models: dict[str, dict[str, Any]]
-    captures: list[str]
-    form: dict[str, Any]
-    data: dict[str, Any]
-    calibrator: dict[str, Any] | None
-    end: int | None
-    files: dict[str, str]
 
 
 def write_detector(folder: Path, content: Content) -> None:
@@ -114,7 +96,7 @@ def read_detector(folder: Path) -> Content:
     try:
         return _content(folder, record, calibration)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise _damaged(path, f"it holds {error}") from error
+        raise _damaged(path, f"it holds {' '.join(str(error).split())[:200]}") from error
 
 
 def read_digest(folder: Path) -> str:
@@ -171,17 +153,19 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         else:
             fitted = load_scorer(folder / _inside(folder / DETECTOR, each["folder"]))
             scorers[each["name"]], origins[each["name"]] = fitted.scorer, fitted.origin
+    form = Form.from_json(record["form"])
+    _ = form.columns  # what is no prompt is said here, not at the first record
     config: RunConfig = recorded_config(record["config"], place=f"{folder / DETECTOR}: config")
     return Content(
         record["name"],
         record["stage"],
         scorers,
         [Threshold.from_json(each) for each in record["thresholds"]],
-        _arrays(folder / CALIBRATION, arrays),
+        _arrays(folder / CALIBRATION, arrays, list(scorers)),
         config,
         record["models"],
         record["captures"],
-        Form.from_json(record["form"]),
+        form,
         record["data"],
         _calibrator(record["calibrator"]),
         record["end"],
@@ -193,14 +177,27 @@ def _calibrator(state: Mapping[str, Any] | None) -> Calibrator | None:
     return None if state is None else calibrators.get(state["calibrator"]).from_state(state)
 
 
-def _arrays(path: Path, content: bytes) -> dict[str, NDArray[np.float64]]:
+def _arrays(path: Path, content: bytes, scorers: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     try:
-        return {name: values.copy() for name, values in load(content).items()}
+        found = {name: values.copy() for name, values in load(content).items()}
     except SafetensorError as error:
         raise _damaged(path, str(error)) from None
+    members = [f"{name}/{CALIBRATORS}" for name in scorers] if len(scorers) > 1 else []
+    for name in (f"{SCORE}/{THRESHOLDS}", *members):
+        if not _sorted_scores(found.get(name)):
+            raise _damaged(path, f"it has no sorted scores '{name}'")
+    return found
+
+
+def _sorted_scores(values: NDArray[Any] | None) -> bool:
+    if values is None or values.dtype != np.float64 or values.ndim != 1 or not len(values):
+        return False
+    return bool((values[1:] >= values[:-1]).all()) and not np.isnan(values).any()
 
 
 def _record(path: Path) -> dict[str, Any]:
+    if path.parent.is_file():
+        raise ConfigError(f"{path.parent}: is a file", hint="name the folder that 'llmood fit' made")
     content = read_own_file(path, LARGEST[DETECTOR], hint=AGAIN)
     if content is None:
         raise ConfigError(

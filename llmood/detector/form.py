@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -105,7 +106,7 @@ class Form:
             return Read(0, self._own(self._as_column(self._text(record, TEXT))))
         if own & record.keys():
             return Read(0, self._own(record))
-        found = ", ".join(list(map(str, record))[:SHOWN_COLUMNS]) or "nothing"
+        found = ", ".join(map(_shown, list(record)[:SHOWN_COLUMNS])) or "nothing"
         raise RowError(
             f"has none of '{TEXT}', '{PROMPT}', '{MESSAGES}' or the task's columns "
             f"({', '.join(sorted(own))}), but {found}"
@@ -175,6 +176,11 @@ class Form:
             spec = _spec_of({**self.task, "fields": _without(self.task["fields"], dropped)})
             self._readers[dropped] = RowReader(spec, spec.sources[0])
         return self._readers[dropped]
+
+
+def _shown(column: Any) -> str:
+    # Where the header is missing, the first row's words stand for it.
+    return str(column) if re.fullmatch(r"[\w.-]{1,40}", str(column)) else "…"
 
 
 def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool) -> Form:

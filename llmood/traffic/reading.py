@@ -62,8 +62,9 @@ class Input:
 
         Raises:
             ConfigError: no reader knows its suffix, or another delimiter is in the header of CSV.
-            DataError: it can't be read.
+            DataError: it can't be read, or only once.
         """
+        _refuse_no_file(self.path)
         first = next(self.rows(), None)
         columns = [] if first is None or first.record is None else list(first.record)
         other = next((mark for mark in DELIMITERS if len(columns) == 1 and mark in columns[0]), None)
@@ -116,14 +117,19 @@ def identity_of(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it can't be read.
     """
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: is no file", hint="'-' reads JSONL from stdin")
+    _refuse_no_file(path)
     try:
         with path.open("rb") as stream:
             digest = file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     return {"name": path.name, "digest": digest}
+
+
+def _refuse_no_file(path: Path) -> None:
+    # A pipe gives each row once, and the rows that a first look took would be lost.
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file", hint="'-' reads JSONL from stdin")
 
 
 def count_rows(path: Path, kind: str | None = None) -> int | None:

@@ -66,6 +66,8 @@ def score_file(
     check_suffix(output)
     if output.exists() and output.samefile(source.path):
         raise ConfigError(f"{output}: is the input itself", hint="choose another file with -o")
+    if output.exists() and not output.is_file():
+        raise ConfigError(f"{output}: is no file", hint="choose another with -o")
     identity = {
         "input": source.identity(),
         "detector": scoring.identity,

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from llmood.errors import ConfigError
 from llmood.measures.false_discovery import benjamini_hochberg
+from llmood.records import FAILED
 from llmood.traffic.formats import plain
 from llmood.traffic.labels import truth
 from llmood.traffic.reading import Row
+from llmood.traffic.reasons import without_words
 
 if TYPE_CHECKING:
     from llmood.detector.verdicts import Verdicts as DetectorVerdicts  # noqa: F401 - what `Verdicts` stands for
@@ -103,6 +105,8 @@ class Scoring:
         found = {"row": row.number, "line": row.line, ID: plain(record.get(ID)), **verdict}
         if row.reason is not None:
             found["reason"] = row.reason
+        if found["status"] == FAILED:
+            found["reason"] = without_words(found["reason"])
         if self.batch is not None:
             found[BATCH_FLAG] = None
         found |= {name: truth(record.get(column)) for name, column in self.labels.items()}

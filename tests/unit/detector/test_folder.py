@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import llmood
 from llmood.errors import ConfigError, StoreError
-from llmood.identity import digest
+from llmood.identity import digest, digest_bytes
 from tests.detecting import detecting_world
 from tests.worlds import tree
 
@@ -81,6 +82,7 @@ def test_a_record_that_was_changed_is_refused(folder: Path) -> None:
 def test_a_record_of_nonsense_is_damage(folder: Path) -> None:
     record = json.loads((folder / "detector.json").read_text())
     del record["digest"]
+    task = record["form"]["task"]
     for keys in (
         {"files": {**record["files"], "../out/card.md": "x"}},
         {"files": {}},
@@ -91,18 +93,39 @@ def test_a_record_of_nonsense_is_damage(folder: Path) -> None:
         {"config": {"benchmark": 3}},
         {"stage": "later"},
         {"models": []},
+        {"models": {"base": {"identity": 3}}},
+        {"data": {}},
+        {"scorers": [{"name": 3, "folder": None, "packed": record["scorers"][0]["packed"]}]},
+        {"form": {**record["form"], "task": {**task, "fields": {**task["fields"], "label": 3}}}},
+        {"form": {**record["form"], "task": {**task, "fields": {**task["fields"], "meta": []}}}},
     ):
         changed(folder, **{**record, **keys})
-        with pytest.raises(StoreError, match="detector"):
+        with pytest.raises(StoreError, match="detector") as raised:
             llmood.load_detector(folder)
+        assert "\n" not in str(raised.value)
     changed(folder, **{**record, "format": 99})
     with pytest.raises(StoreError, match="update llmood"):
+        llmood.load_detector(folder)
+
+
+@pytest.mark.parametrize("values", [None, [], [np.nan, 1.0], [2.0, 1.0], [[1.0]], [1, 2]])
+def test_scores_of_nonsense_are_damage(folder: Path, values: list[Any] | None) -> None:
+    content = save({} if values is None else {"score/thresholds": np.array(values)})
+    (folder / "calibration.safetensors").write_bytes(content)
+    record = json.loads((folder / "detector.json").read_text())
+    del record["digest"]
+    files = {**record["files"], "calibration.safetensors": digest_bytes(content)}
+    changed(folder, **{**record, "files": files})
+    with pytest.raises(StoreError, match="no sorted scores"):
         llmood.load_detector(folder)
 
 
 def test_no_detector_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no detector"):
         llmood.load_detector(tmp_path)
+    (tmp_path / "detector.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is a file"):
+        llmood.load_detector(tmp_path / "detector.json")
 
 
 def test_nothing_else_is_written_over(tmp_path: Path) -> None:

@@ -134,6 +134,35 @@ def test_what_was_written_after_the_last_note_is_cut_off(source: Path, tmp_path:
     )
 
 
+@pytest.mark.parametrize("how", ["a row more", "fewer bytes", "no row", "a byte", "below 0", "a link"])
+def test_a_partial_file_that_was_changed_is_refused(source: Path, tmp_path: Path, how: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        file_scored(scoring(Lengths(20)), source, tmp_path / "out.jsonl")
+    rows, note = tmp_path / ".out.jsonl.partial", tmp_path / ".out.jsonl.partial.json"
+    state, content = json.loads(note.read_text(encoding="utf-8")), rows.read_bytes()
+    changes = {
+        "a row more": {"rows": state["rows"] + 1},
+        "fewer bytes": {"bytes": state["bytes"] - 9},
+        "below 0": {"bytes": -1},
+    }
+    note.write_text(json.dumps({**state, **changes.get(how, {})}), encoding="utf-8")
+    if how == "no row":
+        rows.write_bytes(b"[" + content[1:])
+    elif how == "a byte":
+        rows.write_bytes(b"\xff" + content[1:])
+    elif how == "a link":
+        rows.rename(tmp_path / "elsewhere")
+        rows.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=r"not what was written|damaged|can't be written"):
+        file_scored(scoring(Lengths()), source, tmp_path / "out.jsonl")
+    if how == "a link":
+        assert (tmp_path / "elsewhere").read_bytes() == content
+    else:
+        assert (
+            file_scored(scoring(Lengths()), source, tmp_path / "out.jsonl", overwrite=True).summary.rows == 50
+        )
+
+
 def test_another_input_or_detector_is_refused(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     with pytest.raises(KeyboardInterrupt):
