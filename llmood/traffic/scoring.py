@@ -28,7 +28,7 @@ Scored = dict[str, Any]
 class Verdicts(Protocol):
     """What scores records: `detector.verdicts.Verdicts`."""
 
-    def chunks(self, records: Iterable[Any], *, rows: int = ..., first: int = ...) -> Iterator[pa.Table]:
+    def chunks(self, records: Iterable[Any], *, rows: int = ...) -> Iterator[pa.Table]:
         """A table of so many rows after the other, in the records' order."""
 
 
