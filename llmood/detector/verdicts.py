@@ -22,7 +22,7 @@ from llmood.tasks.row_errors import RowError
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 4096  # scored at a time: what is lost where a process dies
 
 
 class Verdicts:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -91,13 +92,12 @@ class ProgressFile:
 
     def read(self) -> Iterator[dict[str, Any]]:
         """The rows that count, from the first on."""
-        left = self.rows
+        return map(json.loads, self.lines())
+
+    def lines(self) -> Iterator[bytes]:
+        """The same as they stand there, each with its end."""
         with self.path.open("rb") as stream:
-            for line in stream:
-                if left == 0:
-                    return
-                left -= 1
-                yield json.loads(line)
+            yield from islice(stream, self.rows)
 
     def remove(self) -> None:
         """It became the target, or is to be made anew."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from llmood.detector.verdicts import CHUNK_ROWS
 from llmood.errors import ConfigError
 from llmood.measures.false_discovery import benjamini_hochberg
 from llmood.traffic.formats import plain
@@ -17,7 +18,6 @@ from llmood.traffic.reading import Row
 if TYPE_CHECKING:
     from llmood.detector.verdicts import Verdicts as DetectorVerdicts  # noqa: F401 - what `Verdicts` stands for
 
-CHUNK_ROWS = 4096
 ID = "id"
 BATCH_FLAG = "batch_flag"
 PLACES = [("row", pa.int64()), ("line", pa.int64()), (ID, pa.string())]
