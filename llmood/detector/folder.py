@@ -1,7 +1,8 @@
 """A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors` and `card.md`.
 
 Everything is under one digest: what is damaged or was changed is refused. Nothing outside of the folder is read but the
-models, and no code that it names is run. The same fit gives the same bytes.
+models, and no code that it names is run. The same fit gives the same bytes, wherever models and data are: `models.json`
+alone, which no digest covers, says where models that are folders were.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from llmood.calibrators import Calibrator, calibrators
-from llmood.config import RunConfig
 from llmood.config_file import recorded_config
 from llmood.detector.card import card_of
 from llmood.detector.content import SCORE, Content
 from llmood.detector.form import Form
 from llmood.detector.kinds import Kinds
+from llmood.detector.places import PLACES, places_of, with_places, without_places
 from llmood.errors import ConfigError, StoreError
 from llmood.halves import CALIBRATORS, THRESHOLDS
 from llmood.identity import digest, digest_bytes
@@ -35,7 +36,7 @@ from llmood.scorers.artefact_packing import pack, state_of, unpack
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, load_scorer, read_own_file, save_scorer
 from llmood.scorers.base import Scorer
 from llmood.scorers.on_adapter import OnAdapter
-from llmood.tables import write_text
+from llmood.tables import write_json, write_text
 
 FORMAT = 1
 DETECTOR, CALIBRATION, CARD = "detector.json", "calibration.safetensors", "card.md"
@@ -43,8 +44,8 @@ LARGEST = {DETECTOR: 1 << 26, CALIBRATION: 1 << 30, CARD: 1 << 24, RECORD: 1 << 
 AGAIN = "'llmood fit' makes it anew"
 
 
-def write_detector(folder: Path, content: Content) -> None:
-    """Write a detector, in place of the one that is there.
+def write_detector(folder: Path, content: Content) -> str:
+    """Write a detector, in place of the one that is there; gives its digest, as `read_detector`.
 
     Raises:
         ConfigError: the folder holds something else.
@@ -55,12 +56,15 @@ def write_detector(folder: Path, content: Content) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name[:40]}-", dir=folder.parent) as scratch:
             new = Path(scratch) / "new"
-            _write(new, content)
+            written = _write(new, content.with_config(without_places(content.config)))
+            if places := places_of(content.config, folder):
+                write_json(new / PLACES, places)
             if folder.exists():
                 folder.rename(Path(scratch) / "old")
             new.rename(folder)
     except OSError as error:
         raise StoreError(f"{folder}: can't be written: {error.strerror or error}") from error
+    return written
 
 
 def check_free(folder: Path) -> None:
@@ -75,8 +79,8 @@ def check_free(folder: Path) -> None:
         raise ConfigError(f"{folder}: is not empty and holds no detector", hint="choose another with -o")
 
 
-def read_detector(folder: Path) -> Content:
-    """Read a detector.
+def read_detector(folder: Path) -> tuple[Content, str]:
+    """Read a detector, and the digest over everything in its folder but where its models are.
 
     Raises:
         ConfigError: the folder holds none.
@@ -94,21 +98,12 @@ def read_detector(folder: Path) -> Content:
             raise _damaged(own, f"its content is not what {DETECTOR} says")
         calibration = content if name == CALIBRATION else calibration
     try:
-        return _content(folder, record, calibration)
+        return _content(folder, record, calibration), str(record["digest"])
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"it holds {' '.join(str(error).split())[:200]}") from error
 
 
-def read_digest(folder: Path) -> str:
-    """The digest over everything in a detector's folder.
-
-    Raises:
-        ConfigError, StoreError: as `read_detector`.
-    """
-    return str(_record(folder / DETECTOR)["digest"])
-
-
-def _write(folder: Path, content: Content) -> None:
+def _write(folder: Path, content: Content) -> str:
     folder.mkdir()
     scorers = [
         _write_scorer(folder, name, scorer, content.origins) for name, scorer in content.scorers.items()
@@ -132,8 +127,9 @@ def _write(folder: Path, content: Content) -> None:
         "end": content.end,
         "files": {name: digest_bytes((folder / name).read_bytes()) for name in names},
     }
-    text = json.dumps(record | {"digest": digest(record)}, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / DETECTOR, text + "\n")
+    whole = digest(record)
+    write_json(folder / DETECTOR, record | {"digest": whole})
+    return whole
 
 
 def _write_scorer(folder: Path, name: str, scorer: Scorer, origins: Mapping[str, Origin]) -> dict[str, Any]:
@@ -155,14 +151,14 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
             scorers[each["name"]], origins[each["name"]] = fitted.scorer, fitted.origin
     form = Form.from_json(record["form"])
     _ = form.columns  # what is no prompt is said here, not at the first record
-    config: RunConfig = recorded_config(record["config"], place=f"{folder / DETECTOR}: config")
+    config = recorded_config(record["config"], place=f"{folder / DETECTOR}: config")
     return Content(
         record["name"],
         record["stage"],
         scorers,
         [Threshold.from_json(each) for each in record["thresholds"]],
         _arrays(folder / CALIBRATION, arrays, list(scorers)),
-        config,
+        with_places(config, folder),
         record["models"],
         record["captures"],
         form,
@@ -241,4 +237,4 @@ def _damaged(path: Path, why: str) -> StoreError:
     return StoreError(f"{path}: is damaged or was changed: {why}", hint=AGAIN)
 
 
-__all__ = ["check_free", "read_detector", "read_digest", "write_detector"]
+__all__ = ["check_free", "read_detector", "write_detector"]

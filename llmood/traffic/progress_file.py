@@ -99,11 +99,15 @@ class ProgressFile:
             ConfigError: one of them is not as it was written.
         """
         found = 0
-        with self.path.open("rb") as stream:
-            for found, line in enumerate(islice(stream, self.rows), start=1):
-                yield self._parsed(line, found)
+        for found, line in enumerate(self.lines(), start=1):
+            yield self._parsed(line, found)
         if found < self.rows:
             raise self._damaged(found + 1)
+
+    def lines(self) -> Iterator[bytes]:
+        """The same as they stand there, each with its end."""
+        with self.path.open("rb") as stream:
+            yield from islice(stream, self.rows)
 
     def remove(self) -> None:
         """It became the target, or is to be made anew."""

@@ -8,12 +8,13 @@ from itertools import chain, islice
 from pathlib import Path
 
 from llmood import interrupts
+from llmood.detector.verdicts import CHUNK_ROWS
 from llmood.errors import ConfigError
 from llmood.progress import Progress
 from llmood.traffic.formats import check_suffix, write_rows
 from llmood.traffic.progress_file import ProgressFile
 from llmood.traffic.reading import Input, Row, chunks
-from llmood.traffic.scoring import CHUNK_ROWS, Scored, Scoring
+from llmood.traffic.scoring import Scored, Scoring
 from llmood.traffic.summary import Summary
 
 
@@ -83,7 +84,7 @@ def score_file(
             summary.update(some)
         _score_rest(scoring, source, partial, summary, progress)
         progress.say(f"writing {output}")
-        write_rows(output, partial.read(), scoring.columns)
+        write_rows(output, partial.lines(), scoring.columns)
         finish(summary)
         partial.remove()
     return ScoredFile(output, summary)

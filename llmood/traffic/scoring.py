@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from llmood.detector.verdicts import CHUNK_ROWS
 from llmood.errors import ConfigError
 from llmood.measures.false_discovery import benjamini_hochberg
 from llmood.records import FAILED
@@ -19,7 +20,6 @@ from llmood.traffic.reasons import without_words
 if TYPE_CHECKING:
     from llmood.detector.verdicts import Verdicts as DetectorVerdicts  # noqa: F401 - what `Verdicts` stands for
 
-CHUNK_ROWS = 4096
 ID = "id"
 BATCH_FLAG = "batch_flag"
 PLACES = [("row", pa.int64()), ("line", pa.int64()), (ID, pa.string())]
@@ -30,7 +30,7 @@ Scored = dict[str, Any]
 class Verdicts(Protocol):
     """What scores records: `detector.verdicts.Verdicts`."""
 
-    def chunks(self, records: Iterable[Any], *, rows: int = ..., first: int = ...) -> Iterator[pa.Table]:
+    def chunks(self, records: Iterable[Any], *, rows: int = ...) -> Iterator[pa.Table]:
         """A table of so many rows after the other, in the records' order."""
 
 
