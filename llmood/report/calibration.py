@@ -16,7 +16,7 @@ from llmood.report.calibration_tables import (
     metrics_of,
     promise_tables,
 )
-from llmood.report.confidences import Confidences, named, read_confidences
+from llmood.report.curves import Curves, named, read_curves
 from llmood.report.figures import Picture
 from llmood.report.read import RunFiles
 from llmood.report.sentences import Sentence
@@ -75,7 +75,7 @@ def calibration_part(run: RunFiles, prefix: str) -> CalibrationPart | None:
     found = CalibrationRecords.of(run)
     if (not found.confidence and not found.promise) or run.id_task is None:
         return None
-    made = read_confidences(run)
+    made = read_curves(run)
     scorers = [
         _scorer(found, made if place < DRAWN else None, name, f"{prefix}-p{place}")
         for place, name in enumerate(found.scorers)
@@ -89,9 +89,7 @@ def calibration_part(run: RunFiles, prefix: str) -> CalibrationPart | None:
     )
 
 
-def _scorer(
-    found: CalibrationRecords, made: Confidences | None, scorer: str, prefix: str
-) -> ScorerCalibration:
+def _scorer(found: CalibrationRecords, made: Curves | None, scorer: str, prefix: str) -> ScorerCalibration:
     rows = confidence_rows(found, scorer)
     if made is None or not made.of(scorer):
         return ScorerCalibration(scorer, [], [], [], rows, None)
@@ -110,7 +108,7 @@ def _scorer(
     )
 
 
-def _reliability(found: CalibrationRecords, made: Confidences, scorer: str, task: str) -> ReliabilityDiagram:
+def _reliability(found: CalibrationRecords, made: Curves, scorer: str, task: str) -> ReliabilityDiagram:
     """The scorer's own word and the first calibrator: what more there is stands in the table."""
     shown = [one for one in (None, found.chosen(scorer)) if (scorer, one) in made.kept]
     curves = {named(one): made.curve(scorer, one, task)[:2] for one in dict.fromkeys(shown)}

@@ -104,7 +104,7 @@ def test_calibrators_learn_from_their_half_and_from_judged_answers_alone() -> No
     spoiled_scores[~half] = 99.0
     spoiled[~judged | ~half] ^= True
     ours, theirs = (
-        Confidence.fitted("mine", PLAIN, "platt", rows_of(*own, half, judged))
+        Confidence.fitted("mine", PLAIN.probability, "platt", rows_of(*own, half, judged))
         for own in ((scores, correct), (spoiled_scores, spoiled))
     )
     assert ours.n == int((half & judged).sum())
@@ -122,10 +122,11 @@ def test_what_reads_a_probability_is_left_out_where_there_is_none() -> None:
 
 def test_a_probability_calibrator_reads_the_scorers_own_word() -> None:
     scores, correct = drawn(3)
-    made = Confidence.fitted("mine", CERTAIN, "temperature", rows_of(scores, correct))
+    made = Confidence.fitted("mine", CERTAIN.probability, "temperature", rows_of(scores, correct))
     own = calibrators.get("temperature")().fit(1 - np.exp(-scores[::2]), correct[::2])
     assert made.of(scores).tolist() == own.confidence(1 - np.exp(-scores)).tolist()
     assert made.to_json()["reads"] == "probability"
+    assert Confidence.of_kept(made.kept).of(scores).tolist() == made.of(scores).tolist()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,9 @@ def test_an_infinite_log_loss_is_null_and_the_rest_is_there() -> None:
     scores = scored.scores["mine"].copy()
     scores[np.flatnonzero(judged.wrong)[0]] = 0.0  # certain, and wrong
     found = measured(
-        {"mine": [Confidence("mine", CERTAIN, None)]}, replace(scored, scores={"mine": scores}), judged
+        {"mine": [Confidence("mine", CERTAIN.probability, None)]},
+        replace(scored, scores={"mine": scores}),
+        judged,
     )
     assert found["log_loss", None, None].value is None
     assert "infinite: 1 of 400" in str(found["log_loss", None, None].reason)

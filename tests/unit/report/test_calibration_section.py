@@ -15,7 +15,7 @@ from llmood.report import render_report
 from llmood.report.calibration import calibration_part
 from llmood.report.calibration_records import CalibrationRecords
 from llmood.report.calibration_summary import NOT_PROMISED, summary
-from llmood.report.confidences import read_confidences
+from llmood.report.curves import read_curves
 from llmood.report.model_card import render_model_card
 from llmood.report.read import read_run
 from llmood.report.text import number, percent
@@ -141,7 +141,7 @@ def test_a_promise_that_is_not_kept_is_said(run: Path, tmp_path: Path) -> None:
 
 
 def test_confidences_of_the_figures_are_those_of_the_records(run: Path) -> None:
-    found = read_confidences(read_run(run))
+    found = read_curves(read_run(run))
     assert found is not None
     own = {
         (r["scorer"], r["calibrator"], r["ood_task"] or "bank"): r
