@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llmood.displays import ReliabilityDiagram, RiskCoverage
 from llmood.displays.base import Display
-from llmood.report.calibration_records import CalibrationRecords
+from llmood.report.calibration_records import CalibrationRecords, kind_of
 from llmood.report.calibration_summary import summary
 from llmood.report.calibration_tables import (
     HEADS,
@@ -54,12 +54,14 @@ class CalibrationPart:
     """All of it.
 
     Attributes:
+        calibrators: what confidences are made by, but for a score's own word.
         heads: the metrics of the tables, each its name and how to read it.
         first: the first scorer's confidences; None where no answer was judged.
         others: the other scorers'.
     """
 
     summary: list[Sentence]
+    calibrators: list[str]
     heads: list[tuple[str, str]]
     first: ScorerCalibration | None
     others: list[ScorerCalibration]
@@ -82,6 +84,7 @@ def calibration_part(run: RunFiles, prefix: str) -> CalibrationPart | None:
     ]
     return CalibrationPart(
         summary(found),
+        found.learned,
         [HEADS[metric] for metric in metrics_of(found)],
         scorers[0] if scorers else None,
         scorers[1:],
@@ -97,7 +100,8 @@ def _scorer(found: CalibrationRecords, made: Curves | None, scorer: str, prefix:
     for place, task in enumerate(found.tasks):
         drawn = _reliability(found, made, scorer, task["name"])
         if drawn.curves:
-            pictures.append(Picture(inline_svg(drawn, f"{prefix}-r{place}"), title=task["name"]))
+            title = f"{task['name']} ({kind_of(task)})"
+            pictures.append(Picture(inline_svg(drawn, f"{prefix}-r{place}"), title=title))
             data.append(_reliability_data(drawn))
     answers = {task["name"]: made.answers(scorer, task["name"])[1:] for task in found.tasks}
     risk = RiskCoverage(answers, scorer=scorer)

@@ -11,8 +11,8 @@ from llmood.report.read import Record
 from llmood.report.sentences import Name, Sentence
 from llmood.report.text import number, percent
 
-CHANGE_OF_LOSS = f"log_loss{CHANGE}"
 UNIT = "\u00a0%"
+COMPARED = {"log_loss": "log loss", "brier": "Brier score"}
 NOT_PROMISED = Sentence.of(
     "On shifted data the promise does not hold: it is for questions that are drawn like the calibration rows. What is "
     "flagged there is only what happened."
@@ -20,7 +20,7 @@ NOT_PROMISED = Sentence.of(
 
 
 def summary(found: CalibrationRecords) -> list[Sentence]:
-    """Of the first scorer: how far its confidence is off, what calibrating buys, what its threshold keeps."""
+    """How far the first scorer's confidence is off, what calibrating buys, and what the first threshold keeps."""
     told: list[Sentence] = []
     if found.scorers:
         scorer = found.scorers[0]
@@ -64,26 +64,27 @@ def _far(record: Record) -> str:
 
 
 def _bought(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:
-    """Log loss before and after calibration on ID."""
+    """Log loss before and after calibration on ID; the Brier score where a log loss is infinite, say."""
     chosen = found.chosen(scorer)
     if chosen is None or None not in found.calibrators(scorer):
         return
+    compared = {metric: _before_and_after(found, metric, scorer, chosen) for metric in COMPARED}
+    metric = max(
+        COMPARED, key=lambda name: len(compared[name])
+    )  # the first of those with the most populations
     pieces: list[str | Name] = []
-    for task in found.tasks:
-        before, after = (
-            found.confidence.get(("log_loss", scorer, made, ood_name(task))) for made in (None, chosen)
-        )
-        if before is None or after is None or before["value"] is None or after["value"] is None:
-            continue
-        change = found.confidence.get((CHANGE_OF_LOSS, scorer, chosen, ood_name(task)))
-        word = _word(change, before["value"], after["value"])
-        between = f" ({kind_of(task)}) from {number(before['value'])} to {number(after['value'])}, {word}"
+    for task, before, after in compared[metric]:
+        change = found.confidence.get((f"{metric}{CHANGE}", scorer, chosen, ood_name(task)))
+        word = _word(change, before, after)
+        between = f" ({kind_of(task)}) from {number(before)} to {number(after)}, {word}"
         pieces += ["; " if pieces else "", Name(task["name"]), between]
     if pieces:
         yield Sentence.of(
-            "Calibrating on ID rows by ",
+            "Calibrating ",
+            Name(scorer),
+            " on ID rows by ",
             Name(chosen),
-            " takes the log loss, lower being better, on ",
+            f" takes the {COMPARED[metric]}, lower being better, on ",
             *pieces,
             ".",
         )
@@ -99,6 +100,20 @@ def _word(change: Record | None, before: float, after: float) -> str:
     if low <= 0 <= high:
         return f"which these answers can't tell from no change ({between})"
     return f"{word} ({between})"
+
+
+def _before_and_after(
+    found: CalibrationRecords, metric: str, scorer: str, chosen: str
+) -> list[tuple[Record, float, float]]:
+    """Where both are known."""
+    pairs = []
+    for task in found.tasks:
+        before, after = (
+            found.confidence.get((metric, scorer, made, ood_name(task))) for made in (None, chosen)
+        )
+        if before and after and before["value"] is not None and after["value"] is not None:
+            pairs.append((task, before["value"], after["value"]))
+    return pairs
 
 
 def _kept(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:

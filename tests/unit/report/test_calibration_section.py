@@ -91,7 +91,7 @@ def test_the_section_holds_figures_tables_and_the_promise(run: Path) -> None:
     assert part.first is not None
     assert part.first.scorer == SCORERS[0]
     assert [other.scorer for other in part.others] == SCORERS[1:]
-    assert [picture.title for picture in part.first.pictures] == list(TASKS)
+    assert [picture.title for picture in part.first.pictures] == ["bank (ID)", "near (near)", "far (far)"]
     assert [population.column.task for population in part.first.populations] == list(TASKS)
     for population in part.first.populations:
         assert [row.name for row in population.rows] == ["uncalibrated", "platt", "isotonic"]
@@ -124,6 +124,45 @@ def test_each_promise_shows_what_its_records_say(run: Path) -> None:
         assert cells[0].mark == ("missed" if rates[0] > high else "below" if rates[0] < low else "kept")
         assert all(cell.mark == "" for cell in cells[1:])
     assert NOT_PROMISED in part.summary
+
+
+def test_calibrating_is_told_of_the_brier_score_where_a_log_loss_is_infinite(
+    run: Path, tmp_path: Path
+) -> None:
+    own = {(r["calibrator"], r["ood_task"]): r["value"] for r in records(run) if _is_brier(r)}
+    (told,) = [one for one in summary(CalibrationRecords.of(read_run(run))) if "takes the" in one.words]
+    assert "takes the log loss" in told.words
+    copied = copy_of(run, tmp_path)
+
+    def infinite(found: list[dict[str, Any]]) -> None:
+        for record in found:
+            if record["metric"] == "log_loss" and record["calibrator"] is None:
+                record |= {
+                    "value": None,
+                    "reason": "infinite: 4 of 60 answers came out as their confidence ruled out",
+                }
+
+    edit_json(copied / "metrics.json", infinite)
+    (told,) = [one for one in summary(CalibrationRecords.of(read_run(copied))) if "takes the" in one.words]
+    assert "takes the Brier score" in told.words
+    for task in (None, "near", "far"):
+        assert f"from {number(own[None, task])} to {number(own['platt', task])}" in told.words
+
+
+def _is_brier(record: dict[str, Any]) -> bool:
+    return record["metric"] == "brier" and record["scorer"] == SCORERS[0]
+
+
+def test_a_score_that_is_a_probability_comes_first(run: Path, tmp_path: Path) -> None:
+    copied = copy_of(run, tmp_path)
+    swapped = dict(zip(SCORERS, reversed(SCORERS), strict=True))
+    # What the other order of scorers would have been called: its first has no word of its own.
+    edit_json(
+        copied / "metrics.json",
+        lambda found: [{**r, "scorer": swapped.get(r["scorer"], r["scorer"])} for r in found],
+    )
+    assert CalibrationRecords.of(read_run(run)).scorers == SCORERS
+    assert CalibrationRecords.of(read_run(copied)).scorers == SCORERS[::-1]
 
 
 def test_a_promise_that_is_not_kept_is_said(run: Path, tmp_path: Path) -> None:
