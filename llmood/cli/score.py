@@ -130,7 +130,7 @@ def command(
 ) -> None:
     """Score records with a detector: which of them are outside of what the model was tuned for?"""
     from llmood.cli.gating import traffic_gates
-    from llmood.cli.printing_traffic import finish, write_summary, writer_to
+    from llmood.cli.printing_traffic import finish, warn_of_engine, write_summary, writer_to
     from llmood.cli.progress import Bars
     from llmood.detector.detector import load_detector
     from llmood.traffic import score_file, score_stream
@@ -148,8 +148,7 @@ def command(
     labels = {name: column for name, column in ((CORRECT, correct), (OOD, ood)) if column}
     loaded = load_detector(detector, models=_paths(model or []), engine=engine)
     progress = Bars()
-    for each in loaded.differs:
-        progress.say(f"{each}: scores may differ by the noise between engines")
+    warn_of_engine(loaded.differs)
     with loaded.open() as verdicts:
         scoring = scoring_by(loaded, verdicts, keep=keep or [], labels=labels, batch=batch, rows=chunk)
         summary = summary_of(loaded, scoring)
