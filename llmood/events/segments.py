@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +32,19 @@ def segment_number(name: str) -> int | None:
 
 
 def write_segment(folder: Path, number: int, blocks: Iterable[Sequence[Event]]) -> None:
-    """Write a segment, in place of one that may be there. The same events give the same bytes.
+    """Write a segment, in place of one that may be there.
+
+    Raises:
+        StoreError: the disk takes no more.
+    """
+    with open_segment(folder, number) as writer:
+        for some in blocks:
+            write_block(writer, some)
+
+
+@contextmanager
+def open_segment(folder: Path, number: int) -> Iterator[pq.ParquetWriter]:
+    """What writes a segment; it stands once the block ends well.
 
     Raises:
         StoreError: the disk takes no more.
@@ -41,8 +54,12 @@ def write_segment(folder: Path, number: int, blocks: Iterable[Sequence[Event]]) 
         atomic(segment_path(folder, number)) as partial,
         pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
-        for some in blocks:
-            writer.write_table(table_of(some).replace_schema_metadata(schema.metadata))
+        yield writer
+
+
+def write_block(writer: pq.ParquetWriter, events: Sequence[Event]) -> None:
+    """Write some events of a segment."""
+    writer.write_table(table_of(events).replace_schema_metadata(writer.schema.metadata))
 
 
 def read_segment(folder: Path, number: int) -> Iterator[pa.Table]:

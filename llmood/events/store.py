@@ -14,6 +14,7 @@ from typing import IO, Self
 
 from llmood.errors import ConfigError, StoreError
 from llmood.events.event import Event
+from llmood.events.growing import GrowingSegment
 from llmood.events.journal import DAMAGED, JOURNAL, Journal, begin_journal, sync_folder
 from llmood.events.segments import BLOCK_ROWS, segment_number, segment_path, write_segment
 
@@ -53,7 +54,8 @@ class EventStore:
         try:
             self._journal = _opened(folder)
             if segment_path(folder, self._journal.number).exists():
-                self._rotate()  # a rotation that was broken off
+                self._close_segment()  # a rotation that was broken off
+            self._growing = self._grown()
         except BaseException:
             self._lock.close()
             raise
@@ -75,6 +77,7 @@ class EventStore:
             if not self._journal.rows:
                 self._begun = monotonic()
             self._journal.append(kept)
+            self._growing.add(kept)
             self._rotate_when_due()
 
     def close(self) -> None:
@@ -85,6 +88,7 @@ class EventStore:
             if self._journal.rows:
                 with suppress(StoreError):  # the next to open it has its events in the journal
                     self._rotate()
+            self._growing.abandon()
             self._journal.close()
             self._lock.close()
             self._lock = None
@@ -108,14 +112,30 @@ class EventStore:
                 self._not_before = now + RETRY_SECONDS
 
     def _rotate(self) -> None:
+        if self._growing.finish(self._journal.rows):
+            self._begin_anew()
+        else:
+            self._close_segment()
+        self._growing = GrowingSegment(self.folder, self._journal.number)
+
+    def _close_segment(self) -> None:
         """The journal becomes a segment; until the next journal stands in its place, it is what counts."""
-        number = self._journal.number
-        write_segment(self.folder, number, self._journal.blocks(BLOCK_ROWS))
+        write_segment(self.folder, self._journal.number, self._journal.blocks(BLOCK_ROWS))
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         try:
             sync_folder(self.folder)
         except OSError as error:
             raise StoreError(f"{self.folder}: can't write: {error.strerror}") from error
-        self._journal.begin(number + 1)
+        self._journal.begin(self._journal.number + 1)
+
+    def _grown(self) -> GrowingSegment:
+        """The segment that the journal becomes, with what is in the journal already."""
+        growing = GrowingSegment(self.folder, self._journal.number)
+        for some in self._journal.blocks(BLOCK_ROWS):
+            growing.add(some)
+        return growing
 
 
 def _opened(folder: Path) -> Journal:

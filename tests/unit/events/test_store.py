@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from llmood.errors import ConfigError, StoreError
-from llmood.events import SCHEMA, Event, EventStore, read_events
+from llmood.events import SCHEMA, Event, EventStore, growing, read_events
 from llmood.events.journal import Journal
 from tests.deciding import event, events, kept
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {".lock"}
+    """Its files but the lock, and what is being written."""
+    return {path.name for path in folder.iterdir() if path.suffix != ".partial"} - {".lock"}
 
 
 def killed(store: EventStore) -> None:
@@ -188,6 +189,52 @@ def test_a_segment_without_room_costs_no_event(tmp_path: Path, monkeypatch: pyte
     assert kept(tmp_path) == events(0, 5)
 
 
+def test_a_copy_that_breaks_off_is_made_from_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with EventStore(tmp_path, rotate_rows=6) as store:
+        store.append(events(0, 2))
+        with monkeypatch.context() as patch:
+            patch.setattr(growing, "GROUP_ROWS", 2)
+            patch.setattr(growing, "write_block", full)
+            store.append(events(2, 4))
+        assert not list(tmp_path.glob("*.partial"))
+        store.append(events(4, 6))
+        assert names(tmp_path) == {"journal.jsonl", "000001.parquet"}
+        assert kept(tmp_path) == events(0, 6)
+
+
+def test_a_copy_that_missed_an_append_is_made_from_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with EventStore(tmp_path) as store:
+        store.append(events(0, 2))
+        with monkeypatch.context() as patch:
+            patch.setattr(growing.GrowingSegment, "add", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                store.append(events(2, 4))
+        store.append(events(4, 6))
+    assert kept(tmp_path) == events(0, 6)
+
+
+def test_a_segment_has_several_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing, "GROUP_ROWS", 3)
+    store = EventStore(tmp_path, rotate_rows=10)
+    store.append(events(0, 4))
+    killed(store)
+    with EventStore(tmp_path, rotate_rows=10) as again:
+        again.append(events(4, 8))
+        again.append(events(8, 10))
+        assert pq.read_metadata(tmp_path / "000001.parquet").num_row_groups == 3
+    assert kept(tmp_path) == events(0, 10)
+
+
 def test_what_can_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     with EventStore(tmp_path) as store:
         for wrong in (
@@ -330,7 +377,7 @@ def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
     EventStore(tmp_path).close()
     (tmp_path / ".000001.parquet.1-abcd.partial").write_bytes(b"half")
     EventStore(tmp_path).close()
-    assert names(tmp_path) == {"journal.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"journal.jsonl", ".lock"}
 
 
 def test_an_event_is_the_same_as_json(tmp_path: Path) -> None:
