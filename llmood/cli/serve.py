@@ -99,11 +99,11 @@ def command(
         log_text=log_text,
     )
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
-    listening = bound(host, port)
-    store = store_of(events, loaded, private=no_text)
     log = RequestLog()
-    guard = Guard(loaded, settings, Policy(), store, lambda message: log.write("error", message=message))
-    server = Server(lambda failed: make_app(guard, log=log, failed=failed), listening, drain)
-    where = listening.getsockname()
-    log.write("listening", url=f"http://{where[0]}:{where[1]}", detector=loaded.content.name)
-    server.run()
+    with bound(host, port) as listening:
+        store = store_of(events, loaded, private=no_text)
+        guard = Guard(loaded, settings, Policy(), store, lambda message: log.write("error", message=message))
+        server = Server(lambda failed: make_app(guard, log=log, failed=failed), listening, drain)
+        where = listening.getsockname()
+        log.write("listening", url=f"http://{where[0]}:{where[1]}", detector=loaded.content.name)
+        server.run()

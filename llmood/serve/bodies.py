@@ -45,7 +45,8 @@ def parse_json(text: bytes, most_depth: int) -> Any:
     if depth_of(text, most_depth) > most_depth:
         raise RequestError(400, f"the body is nested deeper than {most_depth} levels", "too_deep")
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        # Decoded here: json would also take UTF-16, in which the brackets above could hide.
+        return json.loads(text.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError:
         raise RequestError(400, "the body is not UTF-8", "invalid_json") from None
     except json.JSONDecodeError as error:

@@ -22,16 +22,11 @@ def bound(host: str, port: int) -> socket.socket:
         ConfigError: the port is taken, or the host isn't ours.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        own = socket.socket(family, kind, protocol)
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        own.bind(address)
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            f"--host {host} --port {port}: {why.lower()}", hint="choose another with --port"
-        ) from None
-    return own
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ConfigError(f"--host {host} --port {port}: {why}", hint="choose another with --port") from None
 
 
 class Server:
@@ -75,6 +70,10 @@ class Server:
         if self._error is not None:
             raise self._error
 
+    def end(self) -> None:
+        """Take no new connection, and have `run` return once what was begun is answered. From any thread."""
+        self._server.should_exit = True
+
     def _fail(self, error: BaseException) -> None:
         self._error = error
-        self._server.should_exit = True
+        self.end()
