@@ -24,6 +24,7 @@ from llmood.tasks import LoadedTask
 # The reasons of a reject that may hold a piece of the row: whole behind these words, else between quotes.
 _QUOTING = re.compile(r"^(wrong type|the template fails):.*", re.DOTALL)
 _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
+_LISTING = re.compile(r"(?<=\)), but .*", re.DOTALL)  # the keys of a record that has none of the right ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,12 @@ def hidden_once(samples: pa.Table) -> pa.Table:
 
 def without_values(reject: Reject) -> Reject:
     """A reject whose reason quotes nothing of its row (`--no-text`)."""
-    reason = _QUOTING.sub(r"\1", reject.reason)
-    return replace(reject, reason=_QUOTED.sub("'…'", reason))
+    return replace(reject, reason=unquoted(reject.reason))
+
+
+def unquoted(reason: str) -> str:
+    """A reason that quotes nothing of the row that it is about."""
+    return _QUOTED.sub("'…'", _LISTING.sub("", _QUOTING.sub(r"\1", reason)))
 
 
 def _replaced(table: pa.Table, name: str, values: list[Any]) -> pa.Table:

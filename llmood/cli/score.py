@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llmood.cli import options
+from llmood.cli import detector_options, options
 
 NAME = "score"
 KNOWN = "What is known of the rows"
@@ -37,19 +37,6 @@ Output = Annotated[
         help="A .jsonl, .csv or .parquet file; by default JSONL on stdout, which can't be resumed.",
         rich_help_panel=options.OUTPUT,
     ),
-]
-ModelPath = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        metavar="ROLE=FOLDER",
-        help="Where a model is, if it isn't where it was; it must be the same. May be repeated.",
-        rich_help_panel=options.INPUT,
-    ),
-]
-EngineKind = Annotated[
-    str | None,
-    typer.Option("--engine", help="Another engine than it was fitted on.", rich_help_panel=options.INPUT),
 ]
 Keep = Annotated[
     list[str] | None,
@@ -117,8 +104,8 @@ def command(
     summary_file: SummaryFile = None,
     file_format: Format = None,
     delimiter: Delimiter = ",",
-    model: ModelPath = None,
-    engine: EngineKind = None,
+    model: detector_options.ModelPath = None,
+    engine: detector_options.EngineKind = None,
     keep: Keep = None,
     correct: Correct = None,
     ood: Ood = None,
@@ -146,7 +133,7 @@ def command(
     if file != STDIN:
         source.check()
     labels = {name: column for name, column in ((CORRECT, correct), (OOD, ood)) if column}
-    loaded = load_detector(detector, models=_paths(model or []), engine=engine)
+    loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     progress = Bars()
     warn_of_engine(loaded.differs)
     with loaded.open() as verdicts:
@@ -198,15 +185,3 @@ def _check_summary(path: Path, file: str, output: Path | None, detector: Path) -
 
 def _same(path: Path, other: Path) -> bool:
     return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
-
-
-def _paths(given: list[str]) -> dict[str, str]:
-    from llmood.errors import ConfigError
-
-    found = {}
-    for each in given:
-        role, equals, path = each.partition("=")
-        if not equals or not role or not path:
-            raise ConfigError(f"--model {each!r}: is not ROLE=FOLDER", hint="--model base=models/base")
-        found[role] = path
-    return found

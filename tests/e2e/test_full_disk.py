@@ -11,6 +11,9 @@ import pytest
 
 import llmood as package
 from llmood.engines.fake import FakeEngine
+from llmood.errors import StoreError
+from llmood.events import EventStore
+from tests.deciding import events, kept
 from tests.worlds import World, llmood, tree, write_world
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -123,3 +126,23 @@ def test_an_export_without_room(
     assert outcome.code == 1
     assert "No space left on device" in outcome.err
     assert tree(tmp_path / "export") == {}
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", ".parquet"])
+def test_an_event_store_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = tmp_path / "events"
+    store = EventStore(folder, rotate_rows=4)
+    store.append(events(0, 3))
+    with monkeypatch.context() as patch:
+        disk_full(patch, lambda path: name in path.name and folder in path.parents)
+        if name == ".parquet":  # a segment can wait, and the decision is in the journal
+            store.append(events(3, 6))
+        else:
+            with pytest.raises(StoreError, match="No space left on device"):
+                store.append(events(3, 6))
+    kept_until_now = 6 if name == ".parquet" else 3
+    assert kept(folder) == events(0, kept_until_now)
+    store.append(events(kept_until_now, 9))
+    store.close()
+    assert kept(folder) == events(0, 9)
+    assert not list(folder.rglob("*.partial"))
