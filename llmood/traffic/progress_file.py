@@ -112,13 +112,12 @@ class ProgressFile:
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            row = json.loads(line)
-            right = row["row"] == number
-        except (ValueError, LookupError, TypeError, RecursionError):
-            right = False
-        if not right:
+            row = dict(json.loads(line))
+        except (ValueError, TypeError, RecursionError):
+            row = {}
+        if row.get("row") != number:
             raise self._damaged(number)
-        return dict(row)
+        return row
 
     def _damaged(self, number: int) -> ConfigError:
         return ConfigError(f"{self.path}:{number}: is not what was written", hint="--overwrite begins anew")
