@@ -12,6 +12,7 @@ import typer
 from llmood.cli import detector_options, options
 
 NAME = "score"
+MOST = 10_000_000  # rows at a time
 KNOWN = "What is known of the rows"
 EPILOG = """A record has 'text', 'prompt' (to the letter), 'messages', or the columns of the task that the detector was
 fitted on, and maybe 'response'. The same command goes on where it was killed.
@@ -49,7 +50,7 @@ Keep = Annotated[
 ]
 Chunk = Annotated[
     int | None,
-    typer.Option("--chunk", min=1, help="Rows scored at a time.", rich_help_panel=options.INPUT),
+    typer.Option("--chunk", min=1, max=MOST, help="Rows scored at a time.", rich_help_panel=options.INPUT),
 ]
 Overwrite = Annotated[
     bool,
@@ -79,6 +80,7 @@ Batch = Annotated[
         "--batch",
         metavar="N",
         min=1,
+        max=MOST,
         help="In each N rows, also flag so that few of the flags are false (Benjamini–Hochberg): batch_flag.",
         rich_help_panel=options.OUTPUT,
     ),
@@ -130,9 +132,9 @@ def command(
     if summary_file is not None:
         _check_summary(summary_file, file, output, detector)
     source = Input(Path(file), file_format, delimiter)
-    if file != STDIN:
-        source.check()
     labels = {name: column for name, column in ((CORRECT, correct), (OOD, ood)) if column}
+    if file != STDIN:
+        source.check([*(keep or []), *labels.values()])
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     progress = Bars()
     warn_of_engine(loaded.differs)

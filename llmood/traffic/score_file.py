@@ -35,7 +35,7 @@ def score_stream(
 ) -> Summary:
     """Score rows as they come (`rows_of_stream`, `Input.rows`); what is scored is handed on at once."""
     with progress.track("scoring", None, unit="rows") as advance:
-        for some in _checked(scoring, chunks(rows, scoring.chunk)):
+        for some in _checked(scoring, chunks(rows, scoring.chunk), progress):
             scored = scoring.score(some)
             summary.update(scored)
             write(scored)
@@ -96,7 +96,7 @@ def _score_rest(
     done = partial.rows
     left = chunks(islice(source.rows(), done, None), scoring.chunk)
     with progress.track("scoring", source.count(), done=done, unit="rows") as advance:
-        for rows in left if done else _checked(scoring, left):
+        for rows in left if done else _checked(scoring, left, progress):
             scored = scoring.score(rows)
             partial.append(scored)
             summary.update(scored)
@@ -104,11 +104,13 @@ def _score_rest(
             interrupts.check()
 
 
-def _checked(scoring: Scoring, rows: Iterator[list[Row]]) -> Iterator[list[Row]]:
+def _checked(scoring: Scoring, rows: Iterator[list[Row]], progress: Progress) -> Iterator[list[Row]]:
     first = next(rows, None)
     if first is None:
         return
     scoring.check(first)
+    for name in scoring.absent(first):
+        progress.say(f"--keep {name}: none of the first {len(first)} rows has that column")
     yield from chain([first], rows)
 
 

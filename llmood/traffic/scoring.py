@@ -100,6 +100,11 @@ class Scoring:
             if records and not any(column in record for record in records):
                 raise ConfigError(f"--{name} {column}: none of the first {len(rows)} rows has that column")
 
+    def absent(self, rows: Sequence[Row]) -> list[str]:
+        """Columns to copy that none of some rows has; later ones may."""
+        records = [row.record for row in rows if row.record is not None]
+        return [name for name in self.keep if records and not any(name in record for record in records)]
+
     def _joined(self, row: Row, verdict: Scored) -> Scored:
         record = row.record or {}
         found = {"row": row.number, "line": row.line, ID: plain(record.get(ID)), **verdict}

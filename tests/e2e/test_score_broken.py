@@ -101,6 +101,11 @@ def test_mistakes_before_any_model_loads(
     )
     refused(score("--summary", detector / "card.md"), "in the detector's folder")
     refused(score("--summary", tmp_path), "is no file")
+    (tmp_path / "in.csv").write_text("id;text\n1;a, b\n2;c\n", encoding="utf-8")
+    refused(score(file=tmp_path / "in.csv"), "its header is one column", "--delimiter ';'")
+    named = score("--keep", "txet", "--delimiter", ";", file=tmp_path / "in.csv")
+    refused(named, "no column 'txet'", "did you mean 'text'")
+    assert score("--chunk", 10**20).code == 2
     (tmp_path / "folder.csv").mkdir()
     refused(score("-o", tmp_path / "folder.csv", "--overwrite"), "is no file")
     os.mkfifo(tmp_path / "pipe.jsonl")  # a first look at it would take rows away

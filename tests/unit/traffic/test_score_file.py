@@ -17,6 +17,7 @@ from llmood.errors import ConfigError
 from llmood.progress import Progress
 from llmood.traffic import score_stream
 from llmood.traffic.reading import rows_of_stream
+from llmood.traffic.words import said
 from tests.unit.traffic.stand_in import LONG, Lengths, scoring, summary_of
 from tests.unit.traffic.stand_in import scored as file_scored
 
@@ -193,3 +194,26 @@ def test_a_stream_is_scored_as_it_comes() -> None:
     summary = score_stream(own, stream, written.extend, summary_of(own), Progress())
     assert [row["row"] for row in written] == list(range(1, 52))
     assert (summary.rows, summary.failed) == (51, 1)
+
+
+class Said(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_a_column_that_no_row_has_is_said() -> None:
+    progress, working = Said(), scoring(Lengths(), keep=["user", "text"])
+    rows = rows_of_stream(io.BytesIO(b'{"text": "a"}\n{"text": "b"}\n'))
+    score_stream(working, rows, lambda _: None, summary_of(working), progress)
+    assert progress.lines == ["--keep user: none of the first 2 rows has that column"]
+
+
+def test_a_stability_that_chance_gives_is_no_shift() -> None:
+    record = {"metric": "drift_psi", "params": {"expected": 8.1}, "value": 0.3, "n_positive": None, "n": 1}
+    assert said(record) == "no shift to speak of; about 8.1 without any shift"
+    assert said({**record, "value": 8.4}).startswith("a large shift")
