@@ -146,6 +146,11 @@ def _telling(rows: NDArray[np.int64], weights: Any, names: Any) -> tuple[str, ..
     found = [
         (-float(more[place]), str(names[place]).removeprefix(_OF_WORD))
         for place in np.flatnonzero(more > 0).tolist()
-        if str(names[place]).startswith(_OF_WORD) and len(str(names[place])) > 2
+        if _tells(str(names[place]))
     ]
     return tuple(word for _, word in sorted(found)[:WORDS])
+
+
+def _tells(feature: str) -> bool:
+    """Whether it is a word of two characters or more, and no number."""
+    return feature.startswith(_OF_WORD) and len(feature) > 2 and not feature[1:].isdecimal()

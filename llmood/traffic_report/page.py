@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from llmood.displays import FlagRate, ScoreDistribution
-from llmood.measures.threshold import percent
 from llmood.metrics.exact import clopper_pearson
 from llmood.records import FAILED, OK, MetricRecord
 from llmood.report.figures import Picture
 from llmood.report.page import environment
 from llmood.report.svg import inline_svg
-from llmood.report.text import count, interval, number, shorten
+from llmood.report.text import count, interval, number, percent, shorten
+from llmood.traffic.drift import MARTINGALE_P
 from llmood.traffic.shares import ANSWERED_SHARE, FLAG_RATE, LEVEL, SCORED_SHARE
-from llmood.traffic.words import P_VALUES, TITLES, said
+from llmood.traffic.words import ALARM, P_VALUES, TITLES, said
 from llmood.traffic_report.clusters import Cluster, clusters_of
 from llmood.traffic_report.collecting import Collected
 from llmood.traffic_report.latency import TITLES as LATENCIES
@@ -55,6 +55,7 @@ def _section(own: Collected, position: int) -> dict[str, Any]:
     records, counts = own.records(), own.summary.statuses
     width, spans = own.timeline.spans()
     clusters = clusters_of(own.flagged.texts())
+    findings, warned = _findings(records)
     return {
         "prefix": prefix,
         "name": own.detector.name,
@@ -62,7 +63,8 @@ def _section(own: Collected, position: int) -> dict[str, Any]:
         "period": f"{_moment(own.first)} to {_moment(own.last)}",
         "failed": counts[FAILED],
         "unscored": own.summary.rows - counts[OK] - counts[FAILED],
-        "findings": [_finding(record) for record in records if record.metric == FLAG_RATE],
+        "findings": findings,
+        "mark": "failed" if counts[FAILED] else "warned" if warned else "complete",
         "shares": [_line(record) for record in records if record.metric in SHARES],
         "drift": [
             _line(record) for record in records if record.metric in TITLES and record.metric not in SHARES
@@ -83,10 +85,21 @@ def _section(own: Collected, position: int) -> dict[str, Any]:
     }
 
 
-def _finding(record: MetricRecord) -> str:
-    if record.value is None:
-        return f"Nothing can be said of flags: {record.reason}."
-    return f"{percent(record.value)} of the questions with a score were flagged: {said(asdict(record))}."
+def _findings(records: Sequence[MetricRecord]) -> tuple[list[str], bool]:
+    """The two sentences that come first, and whether one of them is a warning."""
+    by_metric = {record.metric: record for record in records}
+    flags, moved = by_metric[FLAG_RATE], by_metric[MARTINGALE_P]
+    if flags.value is None or moved.value is None:
+        return [f"Nothing can be said of flags: {flags.reason}."], True
+    params = flags.params or {}
+    found = [f"{percent(flags.value)} % of the questions with a score were flagged: {said(asdict(flags))}."]
+    tests = [by_metric[name] for name in P_VALUES]
+    seen = [each for each in tests if each.value is not None and each.value < ALARM]
+    if seen:
+        found.append(
+            "Scores have moved since calibration, so that the promise may not hold: see the tests of drift below."
+        )
+    return found, bool(seen) or flags.value > params["expected_high"]
 
 
 def _line(record: MetricRecord) -> Line:

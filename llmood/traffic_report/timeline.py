@@ -14,8 +14,8 @@ NAMES = dict(
     zip(
         WIDTHS,
         [
-            *("second", "10 seconds", "30 seconds", "minute", "5 minutes", "15 minutes", "hour", "3 hours"),
-            *("6 hours", "day", "week", "4 weeks"),
+            *("1 second", "10 seconds", "30 seconds", "1 minute", "5 minutes", "15 minutes", "1 hour"),
+            *("3 hours", "6 hours", "1 day", "1 week", "4 weeks"),
         ],
         strict=True,
     )
