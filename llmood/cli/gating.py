@@ -106,17 +106,21 @@ def comparison_gates(texts: Sequence[str] | None) -> list[Gate]:
     return found
 
 
-def traffic_gates(texts: Sequence[str] | None) -> list[Gate]:
+def traffic_gates(texts: Sequence[str] | None, more: Collection[str] = ()) -> list[Gate]:
     """Gates on scored traffic: the question of what only traffic has needs no naming.
+
+    Args:
+        more: metrics that this traffic has, beside what all traffic has.
 
     Raises:
         ConfigError: a gate can't be read, or names a metric or a question that traffic doesn't have.
     """
     found = []
     for gate in [parse_gate(text) for text in texts or []]:
-        _check(gate, "metric", gate.metric, {*TITLES, *metrics_registry.names()})
+        own = {*TITLES, *more}
+        _check(gate, "metric", gate.metric, {*own, *metrics_registry.names()})
         question = gate.filters["question"]
-        if gate.metric in TITLES and question == DETECTION:
+        if gate.metric in own and question == DETECTION:
             question = TRAFFIC
         _check(gate, "question", question, (TRAFFIC, DETECTION, errors.QUESTION))
         found.append(replace(gate, filters={**gate.filters, "question": question}, baselines=True))

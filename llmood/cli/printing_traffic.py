@@ -97,14 +97,15 @@ def _print(
         of = [record for record in records if record["question"] == question]
         if of:
             say()
-            print_table([heading, "value", "interval", "what it says"], [_row(record) for record in of])
+            print_table([heading, "value", "interval", "what it says"], [row_of(record) for record in of])
     say()
     print_gates(results)
     if output is not None:
         say(f"written: {output}")
 
 
-def _row(record: Record) -> list[str]:
+def row_of(record: Record) -> list[str]:
+    """A record as a row of a table: what it is, value, interval, what it says."""
     return [TITLES.get(record["metric"]) or metric_name(record["metric"]), *_shown(record), said(record)]
 
 

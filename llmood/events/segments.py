@@ -59,7 +59,8 @@ def open_segment(folder: Path, number: int) -> Iterator[pq.ParquetWriter]:
 
 def write_block(writer: pq.ParquetWriter, events: Sequence[Event]) -> None:
     """Write some events of a segment."""
-    writer.write_table(table_of(events).replace_schema_metadata(writer.schema.metadata))
+    # A reader holds a group at a time, however much was appended at once.
+    writer.write_table(table_of(events).replace_schema_metadata(writer.schema.metadata), BLOCK_ROWS)
 
 
 def read_segment(folder: Path, number: int) -> Iterator[pa.Table]:
