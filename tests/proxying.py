@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx2
 
-from llmood.detector.detector import Detector
 from llmood.events import Event, events_of, read_events
 from llmood.serve.proxy import proxy_routes
 from llmood.serve.proxy_paths import base_of
@@ -34,11 +33,16 @@ def guarding(
     settings: Settings | None = None,
     **more: Any,
 ) -> Iterator[Served]:
-    events = more.pop("events", None)
+    events, ready = more.pop("events", None), more.pop("ready", True)
     url, base = base_of(more.pop("url", upstream.url))
     behind = Behind(url, base, **more)
     with serving(
-        detector, settings, policy, events=events, more=lambda guard: (proxy_routes(guard, behind),)
+        detector,
+        settings,
+        policy,
+        events=events,
+        ready=ready,
+        more=lambda guard: (proxy_routes(guard, behind),),
     ) as served:
         yield served
 
