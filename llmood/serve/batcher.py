@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import Generic, TypeVar
 
 from llmood.serve.pace import Pace
@@ -40,6 +40,7 @@ class ClosedError(Exception):
 class _Waiting(Generic[Item, Answer]):
     item: Item
     answer: asyncio.Future[Answer]
+    due: float  # when its answer is to be there, by `time.monotonic()`
 
 
 class Batcher(Generic[Item, Answer]):
@@ -83,9 +84,9 @@ class Batcher(Generic[Item, Answer]):
         """
         if self._closed:
             raise ClosedError
-        self._admit(len(items))
+        due = self._admit(len(items))
         loop = asyncio.get_running_loop()
-        own = [_Waiting[Item, Answer](item, loop.create_future()) for item in items]
+        own = [_Waiting[Item, Answer](item, loop.create_future(), due) for item in items]
         self._waiting.extend(own)
         self._some.set()
         try:
@@ -94,27 +95,29 @@ class Batcher(Generic[Item, Answer]):
             for each in own:  # whoever asked has gone: what hasn't begun never does
                 each.answer.cancel()
 
-    def _admit(self, rows: int) -> None:
+    def _admit(self, rows: int) -> float:
+        """When the answers of so many rows more are due."""
+        # A request alone may take longer than the bound: it is in nobody's way, and no later time would be better.
+        if not self.waiting and not self._in_hand:
+            return inf
         over = self.waiting + rows - self._queue
         late = self.wait(self.waiting + rows) - self._latency
-        # A request alone may take longer than the bound: it is in nobody's way, and no later time would be better.
-        if over > 0 or (late > 0 and self.waiting + self._in_hand > 0):
+        if over > 0 or late > 0:
             raise FullError(max(1, ceil(max(late, self.wait(over) if over > 0 else 0.0))))
+        return time.monotonic() + self._latency
 
     def wait(self, rows: int) -> float:
         """Seconds, as far as one can tell, until so many rows from the front of the queue are answered."""
         batch = self._batch()
-        left = 0.0
-        if self._in_hand:
-            left = max(0.0, (self.pace.seconds(self._in_hand) or 0.0) - (time.monotonic() - self._begun))
         whole, rest = divmod(rows, batch)
-        seconds = whole * (self.pace.seconds(batch) or 0.0)
-        return left + seconds + (0.0 if rest == 0 else self.pace.seconds(rest) or 0.0)
+        passed = time.monotonic() - self._begun
+        left = max(0.0, self.pace.seconds(self._in_hand) - passed)
+        return left + whole * self.pace.seconds(batch) + self.pace.seconds(rest)
 
     async def run(self) -> None:
         """Work until `close`, and until nothing waits any more."""
         while True:
-            self._waiting = deque(each for each in self._waiting if not each.answer.done())
+            self._shed()
             if self._waiting:
                 size = min(self._batch(), len(self._waiting))
                 await self._work_on([self._waiting.popleft() for _ in range(size)])
@@ -123,6 +126,14 @@ class Batcher(Generic[Item, Answer]):
             else:
                 self._some.clear()
                 await self._some.wait()
+
+    def _shed(self) -> None:
+        """Let go of rows that nobody waits for, and refuse those that would be late after all."""
+        end = time.monotonic() + self.pace.seconds(min(self._batch(), self.waiting))
+        for each in self._waiting:
+            if each.due < end and not each.answer.done():
+                each.answer.set_exception(FullError(1))
+        self._waiting = deque(each for each in self._waiting if not each.answer.done())
 
     def close(self) -> None:
         """Take no more; `run` ends once all that waits is answered."""

@@ -160,7 +160,7 @@ def test_traffic_leaves_nothing_behind(tmp_path: Path, fresh_cache: Path) -> Non
     assert before
     with detector.open() as opened:
         opened.score([{"text": "something new"}])
-        opened.score([{"text": "something else"}])
+        opened.score([{"text": f"something else {i}"} for i in range(300)])  # more than memory is used for
     assert tree(fresh_cache) == before
     assert not any((fresh_cache / "traffic").iterdir())
 

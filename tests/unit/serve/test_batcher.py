@@ -103,6 +103,24 @@ def test_what_would_be_answered_after_the_bound_is_refused_with_the_time_that_it
     asyncio.run(story())
 
 
+def test_what_turns_out_to_be_late_is_refused_before_it_is_worked_for() -> None:
+    held = Held()
+
+    async def story() -> None:
+        async with working(held, most=1, latency=0.2) as batcher:
+            first = asyncio.create_task(batcher.submit([1]))  # nobody can tell yet how long it takes
+            await begun(held)
+            second = asyncio.create_task(batcher.submit([2]))
+            await asyncio.sleep(0.3)
+            held.go.set()
+            assert await first == [2]
+            with pytest.raises(FullError):
+                await second
+
+    asyncio.run(story())
+    assert held.batches == [[1]]
+
+
 def test_a_batch_takes_a_quarter_of_the_bound() -> None:
     sizes: list[int] = []
 

@@ -10,20 +10,22 @@ from llmood.serve.pace import Pace
 
 
 def test_nothing_is_known_before_a_batch_was_seen() -> None:
-    assert Pace().seconds(3) is None
+    assert Pace().seconds(3) == 0.0
     assert Pace().rows_within(0.1, 64) == 64
 
 
-def test_sizes_are_learned_apart_and_the_newest_counts_for_three_tenths() -> None:
+def test_sizes_are_learned_apart_and_the_newest_counts_for_a_quarter() -> None:
     pace = Pace()
     pace.note(1, 0.010)
     pace.note(64, 0.080)
+    assert (pace.seconds(1), pace.seconds(64)) == (0.010, 0.080)
     pace.note(64, 0.180)
-    assert pace.seconds(1) == 0.010
-    assert pace.seconds(64) == pytest.approx(0.7 * 0.080 + 0.3 * 0.180)
+    expected = 0.080 + 0.25 * 0.100 + 2 * 0.25 * 0.100  # the mean, and two mean deviations
+    assert pace.seconds(64) == pytest.approx(expected)
     assert pace.seconds(33) == pace.seconds(64)  # of the same power of two
     assert pace.seconds(2) == pace.seconds(64)  # nothing nearer from above is known
-    assert pace.seconds(256) == pytest.approx(4 * 0.110)
+    assert pace.seconds(256) == pytest.approx(4 * expected)
+    assert pace.seconds(0) == 0.0
 
 
 def test_a_batch_is_as_large_as_its_time_allows() -> None:
@@ -40,6 +42,4 @@ def test_an_estimate_is_never_below_the_fastest_batch(batches: list[tuple[int, f
     pace = Pace()
     for size, seconds in batches:
         pace.note(size, seconds)
-    found = pace.seconds(rows)
-    assert found is not None
-    assert found >= min(seconds for _, seconds in batches) * (1 - 1e-12)
+    assert pace.seconds(rows) >= min(seconds for _, seconds in batches) * (1 - 1e-12)
