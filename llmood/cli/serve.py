@@ -99,7 +99,7 @@ def command(
     from llmood.serve.settings import Settings
 
     own_policy = policy_of(upstream, policy, on_failure, message)
-    server_behind = upstream_of(upstream, upstream_key_env, upstream_timeout)
+    server_behind = upstream_of(upstream, upstream_key_env, upstream_timeout, host=host, port=port)
     settings = Settings(
         queue=queue,
         batch=batch,
