@@ -1,4 +1,4 @@
-"""A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors` and `card.md`.
+"""A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors`, `card.md` and maybe `questions.json`.
 
 Everything is under one digest: what is damaged or was changed is refused. Nothing outside of the folder is read but the
 models, and no code that it names is run. The same fit gives the same bytes.
@@ -25,6 +25,7 @@ from llmood.config_file import recorded_config
 from llmood.detector.card import card_of
 from llmood.detector.content import Content, Stage
 from llmood.detector.form import Form
+from llmood.detector.kept_questions import QUESTIONS, parse_questions, write_questions
 from llmood.errors import ConfigError, StoreError
 from llmood.identity import digest, digest_bytes
 from llmood.measures.threshold import Threshold
@@ -37,7 +38,14 @@ from llmood.tables import write_text
 
 FORMAT = 1
 DETECTOR, CALIBRATION, CARD = "detector.json", "calibration.safetensors", "card.md"
-LARGEST = {DETECTOR: 1 << 26, CALIBRATION: 1 << 30, CARD: 1 << 24, RECORD: 1 << 28, ARRAYS: 1 << 33}  # bytes
+LARGEST = {
+    DETECTOR: 1 << 26,
+    CALIBRATION: 1 << 30,
+    CARD: 1 << 24,
+    RECORD: 1 << 28,
+    ARRAYS: 1 << 33,
+    QUESTIONS: 1 << 30,
+}  # bytes
 AGAIN = "'llmood fit' makes it anew"
 
 
@@ -102,7 +110,7 @@ def read_detector(folder: Path) -> Content:
     """
     path = folder / DETECTOR
     record = _record(path)
-    calibration = b""
+    read = {CALIBRATION: b"", QUESTIONS: b"[]"}
     for name, said in record["files"].items():
         own = folder / _inside(path, name)
         content = read_own_file(own, LARGEST[own.name], hint=AGAIN)
@@ -110,9 +118,9 @@ def read_detector(folder: Path) -> Content:
             raise _damaged(own, "it is missing")
         if digest_bytes(content) != said:
             raise _damaged(own, f"its content is not what {DETECTOR} says")
-        calibration = content if name == CALIBRATION else calibration
+        read |= {name: content} if name in read else {}
     try:
-        return _content(folder, record, calibration)
+        return _content(folder, record, read)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"it holds {error}") from error
 
@@ -132,6 +140,7 @@ def _write(folder: Path, content: Content) -> None:
         _write_scorer(folder, name, scorer, content.origins) for name, scorer in content.scorers.items()
     ]
     (folder / CALIBRATION).write_bytes(save(dict(content.calibration)))
+    write_questions(folder, content.questions)
     write_text(folder / CARD, card_of(content))
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     record = {
@@ -162,7 +171,7 @@ def _write_scorer(folder: Path, name: str, scorer: Scorer, origins: Mapping[str,
     return {"name": name, "folder": own, "packed": None}
 
 
-def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
+def _content(folder: Path, record: Mapping[str, Any], read: Mapping[str, bytes]) -> Content:
     scorers: dict[str, Scorer] = {}
     origins: dict[str, Origin] = {}
     for each in record["scorers"]:
@@ -177,7 +186,7 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         record["stage"],
         scorers,
         [Threshold.from_json(each) for each in record["thresholds"]],
-        _arrays(folder / CALIBRATION, arrays),
+        _arrays(folder / CALIBRATION, read[CALIBRATION]),
         config,
         record["models"],
         record["captures"],
@@ -186,6 +195,7 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         _calibrator(record["calibrator"]),
         record["end"],
         origins,
+        parse_questions(read[QUESTIONS]),
     )
 
 
