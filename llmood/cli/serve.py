@@ -78,7 +78,7 @@ def command(
     engine: detector_options.EngineKind = None,
 ) -> None:
     """Score questions over HTTP, each before its answer is given (or the answer, if the detector looks at answers)."""
-    from llmood.cli.serving import check_extra, store_of, token_of
+    from llmood.cli.serving import check_extra, shows_text, store_of, token_of
 
     check_extra()
     from llmood.detector.detector import load_detector
@@ -88,6 +88,7 @@ def command(
     from llmood.serve.server import Server, bound
     from llmood.serve.settings import Policy, Settings
 
+    token = token_of(token_env)
     settings = Settings(
         queue=queue,
         batch=batch,
@@ -95,8 +96,9 @@ def command(
         timeout=timeout,
         max_body=max_body,
         drain=drain,
-        token=token_of(token_env),
+        token=token,
         log_text=log_text,
+        show_text=shows_text(host, token, private=no_text),
     )
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     log = RequestLog()
