@@ -75,6 +75,15 @@ CalibratorName = Annotated[
         rich_help_panel=PROMISE,
     ),
 ]
+KeptQuestions = Annotated[
+    int,
+    typer.Option(
+        metavar="ROWS",
+        help="Keep so many calibration questions in the detector, for the page of 'llmood serve' to show beside a "
+        "new one. Whoever has the folder can read them.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
 
 
 def command(
@@ -86,6 +95,7 @@ def command(
     wrong_answered: WrongAnswered = None,
     error_among_answered: ErrorAmongAnswered = None,
     calibrator: CalibratorName = None,
+    keep_questions: KeptQuestions = 0,
     sets: options.Set = None,
     limit: options.Limit = None,
     seed: options.Seed = None,
@@ -109,6 +119,7 @@ def command(
         "delta": delta,
         "wrong_answered": wrong_answered,
         "error_among_answered": error_among_answered,
+        "keep_questions": keep_questions,
     }
     if dry_run:
         check_free(output_dir)
@@ -137,6 +148,7 @@ def _print(detector: Detector, *, as_json: bool) -> None:
                 "thresholds": [threshold.to_json() for threshold in content.thresholds],
                 "captures": list(content.captures),
                 "data": content.data,
+                "questions": len(content.questions),
             }
         )
         return

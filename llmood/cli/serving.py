@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -42,6 +43,22 @@ def token_of(variable: str | None) -> str | None:
     if not value:
         raise ConfigError(f"the environment variable {variable} is not set", hint=f"export {variable}=…")
     return value
+
+
+def shows_text(host: str, token: str | None, *, private: bool) -> bool:
+    """Whether the page may show questions of others: to whoever has the token, else on this machine alone.
+
+    >>> shows_text("127.0.0.1", None, private=False), shows_text("0.0.0.0", None, private=False)
+    (True, False)
+    """
+    return not private and (token is not None or host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def store_of(folder: Path | None, detector: Detector, *, private: bool) -> EventStore | None:

@@ -46,6 +46,7 @@ class Content:
             no answer was judged.
         end: the token that ended the calibration rows' answers.
         origins: of each scorer that learned, what it learned from.
+        questions: of the domain, where some were to be kept.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Content:
     calibrator: Calibrator | None = None
     end: int | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    questions: Sequence[str] = ()
 
     def with_config(self, config: RunConfig) -> Content:
         """The same with its models elsewhere, or on another engine."""

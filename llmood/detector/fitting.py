@@ -22,6 +22,7 @@ from llmood.detector.content import SCORE, Content, combine, joined
 from llmood.detector.detector import Detector
 from llmood.detector.folder import check_free
 from llmood.detector.form import form_of
+from llmood.detector.kept_questions import draw_questions
 from llmood.detector.models import needed_models
 from llmood.detector.observing import reads_answers, reads_turns, reads_words_only
 from llmood.detector.planning import FitPlan, plan_fit
@@ -58,6 +59,7 @@ def fit_detector(
     delta: float | None = None,
     wrong_answered: float | None = None,
     error_among_answered: float | None = None,
+    keep_questions: int = 0,
     progress: Progress | None = None,
 ) -> Detector:
     """Fit a detector by a run's configuration: its models, its scorers, and the calibration rows of its ID task.
@@ -76,6 +78,8 @@ def fit_detector(
         wrong_answered: of all questions, at most this share may be answered wrongly.
         error_among_answered: of the answers that are given, at most this share may be wrong, for all but `delta` (by
             default 0.1) of calibration sets.
+        keep_questions: so many questions of the calibration rows stay in the detector, for `llmood serve` to show
+            beside a new one; by default none.
         progress: shows how far it is; silent by default.
 
     Raises:
@@ -96,6 +100,7 @@ def fit_detector(
         delta=delta,
         wrong_answered=wrong_answered,
         error_among_answered=error_among_answered,
+        keep_questions=keep_questions,
     )
     detector = Detector(execute_fit(planned, progress))
     return detector if output_dir is None else detector.save(output_dir)
@@ -139,6 +144,12 @@ def _content(
     roles = [*models.by_role, *(role for role in READERS if getattr(models, role))]
     chat = task.loaded.spec.chat if plan.config.chat is None else plan.config.chat
     answers = reads_answers(needs)
+    form = form_of(
+        task.loaded.spec,
+        chat=chat and not reads_words_only(plan.engine),
+        answers=answers,
+        turns=reads_turns(needs),
+    )
     return Content(
         planned.name,
         "post" if answers else "pre",
@@ -148,12 +159,7 @@ def _content(
         plan.config.model_copy(update={"models": models}),
         identities(plan.describe(), roles),
         [spec.id for spec in sorted(set(needs))],
-        form_of(
-            task.loaded.spec,
-            chat=chat and not reads_words_only(plan.engine),
-            answers=answers,
-            turns=reads_turns(needs),
-        ),
+        form,
         {
             **_data(planned, own.samples),
             "unscored": dict(sorted(Counter(map(str, score.reasons[np.isnan(score.values)])).items())),
@@ -163,6 +169,7 @@ def _content(
         calibrator,
         _end(plan, own) if answers else None,
         _origins(planned, observations),
+        draw_questions(own.samples, form, planned.keep_questions, plan.config.seed),
     )
 
 

@@ -1,4 +1,4 @@
-"""A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors` and `card.md`.
+"""A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors`, `card.md` and maybe `questions.json`.
 
 Everything is under one digest: what is damaged or was changed is refused. Nothing outside of the folder is read but the
 models, and no code that it names is run. The same fit gives the same bytes, wherever models and data are: `models.json`
@@ -25,6 +25,7 @@ from llmood.config_file import recorded_config
 from llmood.detector.card import card_of
 from llmood.detector.content import SCORE, Content
 from llmood.detector.form import Form
+from llmood.detector.kept_questions import QUESTIONS, parse_questions, write_questions
 from llmood.detector.kinds import Kinds
 from llmood.detector.places import PLACES, places_of, with_places, without_places
 from llmood.errors import ConfigError, StoreError
@@ -40,7 +41,14 @@ from llmood.tables import write_json, write_text
 
 FORMAT = 1
 DETECTOR, CALIBRATION, CARD = "detector.json", "calibration.safetensors", "card.md"
-LARGEST = {DETECTOR: 1 << 26, CALIBRATION: 1 << 30, CARD: 1 << 24, RECORD: 1 << 28, ARRAYS: 1 << 33}  # bytes
+LARGEST = {
+    DETECTOR: 1 << 26,
+    CALIBRATION: 1 << 30,
+    CARD: 1 << 24,
+    RECORD: 1 << 28,
+    ARRAYS: 1 << 33,
+    QUESTIONS: 1 << 30,
+}  # bytes
 AGAIN = "'llmood fit' makes it anew"
 
 
@@ -88,7 +96,7 @@ def read_detector(folder: Path) -> tuple[Content, str]:
     """
     path = folder / DETECTOR
     record = _record(path)
-    calibration = b""
+    read = {CALIBRATION: b"", QUESTIONS: b"[]"}
     for name, said in record["files"].items():
         own = folder / _inside(path, name)
         content = read_own_file(own, LARGEST[own.name], hint=AGAIN)
@@ -96,9 +104,9 @@ def read_detector(folder: Path) -> tuple[Content, str]:
             raise _damaged(own, "it is missing")
         if digest_bytes(content) != said:
             raise _damaged(own, f"its content is not what {DETECTOR} says")
-        calibration = content if name == CALIBRATION else calibration
+        read |= {name: content} if name in read else {}
     try:
-        return _content(folder, record, calibration), str(record["digest"])
+        return _content(folder, record, read), str(record["digest"])
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"it holds {' '.join(str(error).split())[:200]}") from error
 
@@ -109,6 +117,7 @@ def _write(folder: Path, content: Content) -> str:
         _write_scorer(folder, name, scorer, content.origins) for name, scorer in content.scorers.items()
     ]
     (folder / CALIBRATION).write_bytes(save(dict(content.calibration)))
+    write_questions(folder, content.questions)
     write_text(folder / CARD, card_of(content))
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     record = {
@@ -140,7 +149,7 @@ def _write_scorer(folder: Path, name: str, scorer: Scorer, origins: Mapping[str,
     return {"name": name, "folder": own, "packed": None}
 
 
-def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
+def _content(folder: Path, record: Mapping[str, Any], read: Mapping[str, bytes]) -> Content:
     scorers: dict[str, Scorer] = {}
     origins: dict[str, Origin] = {}
     for each in record["scorers"]:
@@ -157,7 +166,7 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         record["stage"],
         scorers,
         [Threshold.from_json(each) for each in record["thresholds"]],
-        _arrays(folder / CALIBRATION, arrays, list(scorers)),
+        _arrays(folder / CALIBRATION, read[CALIBRATION], list(scorers)),
         with_places(config, folder),
         record["models"],
         record["captures"],
@@ -166,6 +175,7 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         _calibrator(record["calibrator"]),
         record["end"],
         origins,
+        parse_questions(read[QUESTIONS]),
     )
 
 
