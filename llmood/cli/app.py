@@ -22,6 +22,7 @@ from llmood.cli import (
     rescore,
     run,
     score,
+    serve,
     validate,
 )
 from llmood.cli.errors import handled
@@ -65,6 +66,7 @@ for module in (
     finetune,
     fit,
     score,
+    serve,
     init,
     validate,
     doctor,

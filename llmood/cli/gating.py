@@ -13,6 +13,8 @@ from llmood.gates import Gate, GateResult, judge, parse_gate
 from llmood.metrics import metrics_registry
 from llmood.questions import (
     calibration,
+    calibration_change,
+    calibration_severity,
     concepts,
     error_loss,
     error_quality,
@@ -46,6 +48,8 @@ OF_QUESTIONS = (
         concepts.SEPARABILITY,
     ),
     *promise.METRICS,
+    *calibration_severity.METRICS,
+    *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),

@@ -32,6 +32,13 @@ HEADINGS = {
 LEAST_P = 0.0001
 
 
+def warn_of_engine(differs: Sequence[str]) -> None:
+    """Say on stderr how the engine isn't the one that the detector was fitted on."""
+    with redirect_stdout(sys.stderr):
+        for each in differs:
+            say(f"warning: {each}: scores may differ by the noise between engines")
+
+
 def writer_to(stream: TextIO) -> Callable[[Sequence[Record]], None]:
     """What writes rows as JSON lines, and sends them on their way at once: someone may be reading along."""
 

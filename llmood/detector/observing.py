@@ -21,9 +21,11 @@ from llmood.engines.captures import (
     shows_shots,
     within_reach,
 )
+from llmood.engines.memory_store import MemoryStore
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer, Wanted
 from llmood.engines.scratch import scratch_folder
+from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
 from llmood.identity import digest_bytes
@@ -37,6 +39,7 @@ from llmood.records import OK, CaptureSpec, Split
 from llmood.scorers.base import Scorer
 from llmood.tables import INDEX
 
+MEMORY_ROWS = 256  # a guard's batch: files would take longer than the scores
 SCRATCH = "traffic"  # under the cache: observations of the chunk in hand
 
 
@@ -70,14 +73,18 @@ class Watch:
         """The observations of some prompts, as long as the block lasts.
 
         Args:
-            store: where they are kept; by default in a scratch folder, which goes with the block.
+            store: where they are kept; by default in memory, or of many rows in a scratch folder, until the block ends.
         """
         if not self.captures and not self.comparisons:
             yield Observations(made.samples, INDEX.empty_table(), Store(Path()))
+        # An answer that a record brings was never the model's: no store of a run is to hold it.
         elif store is not None and not made.answers:
             yield self._observe(made, store)
+        elif len(made.prompts) <= MEMORY_ROWS and not any(
+            spec.kind == HIDDEN_STATES for spec in self.captures
+        ):
+            yield self._observe(made, MemoryStore())
         else:
-            # An answer that a record brings was never the model's: no store of a run is to hold it.
             folder = scratch_folder(cache_root() / SCRATCH)
             try:
                 yield self._observe(made, Store(folder))
@@ -102,12 +109,16 @@ class Watch:
             encoder=self.readers.encoder,
             judge=JudgeReader(self.engine, asked[0], chat=chat) if asked else None,
             decoder=lambda role: self.engine.tokenizer(role).decode,
+            keep=True,
         )
         return Observations(made.samples, pa.concat_tables([index, compared]), store)
 
     def close(self) -> None:
         """Free the models."""
         self.engine.close()
+        for reader in (self.readers.nli, self.readers.encoder):
+            if reader is not None:
+                reader.close()
 
 
 class TrafficObserver(Observer):

@@ -1,0 +1,1 @@
+"""The guard: a detector in front of a live model, over HTTP (`llmood serve`)."""

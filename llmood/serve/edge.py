@@ -1,0 +1,136 @@
+"""What every request passes first and last: may it ask, how much may it send, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llmood.serve.answers import RequestError
+from llmood.serve.settings import Settings
+
+REQUEST_ID = "x-request-id"
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # a page asks for the token itself, and probes have none
+ASSETS = "/assets/"
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(slots=True)
+class Passage:
+    """What became of a request.
+
+    Attributes:
+        notes: what a route has to say for the log.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    arrived: float
+    status: int = 0
+    seconds: float = 0.0
+    notes: dict[str, object] = field(default_factory=dict)
+
+
+class Edge:
+    """The outermost of the application.
+
+    Args:
+        tell: told of each request once it is answered.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, tell: Callable[[Passage], None]) -> None:
+        self._app, self._settings, self._tell = app, settings, tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        passage = Passage(_request_id(headers), scope["method"], scope["path"], time.monotonic())
+        scope.setdefault("state", {})["passage"] = passage
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                passage.status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = passage.request_id
+            await send(message)
+
+        try:
+            self._check(scope["path"], headers)
+            await self._app(scope, self._bounded(receive), send_on)
+        except RequestError as error:
+            if passage.status:  # an answer has begun: all that is left is to break it off
+                raise
+            await error.response()(scope, receive, send_on)
+        finally:
+            passage.seconds = time.monotonic() - passage.arrived
+            self._tell(passage)
+
+    def _check(self, path: str, headers: Headers) -> None:
+        if not (is_open(path) or self._may_ask(headers)):
+            raise RequestError(
+                401,
+                "a bearer token is needed: 'Authorization: Bearer …'",
+                "invalid_token",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._settings.max_body:
+            raise self._too_large()
+
+    def _may_ask(self, headers: Headers) -> bool:
+        token = self._settings.token
+        if token is None:
+            return True
+        kind, _, shown = headers.get("authorization", "").partition(" ")
+        is_same = hmac.compare_digest(shown.strip().encode(), token.encode())
+        return is_same and kind.lower() == "bearer"
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """The body, as far as it is not too large and comes in time."""
+        got = 0
+        is_whole = False
+        deadline = time.monotonic() + self._settings.timeout
+
+        async def receive_bounded() -> Message:
+            nonlocal got, is_whole
+            if is_whole:  # what comes now is the client's leaving, whenever that is
+                return await receive()
+            try:
+                async with asyncio.timeout_at(_loop_time(deadline)):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestError(408, "the body did not come in time", "timeout") from None
+            if message["type"] == "http.request":
+                got += len(message.get("body", b""))
+                is_whole = not message.get("more_body", False)
+                if got > self._settings.max_body:
+                    raise self._too_large()
+            return message
+
+        return receive_bounded
+
+    def _too_large(self) -> RequestError:
+        return RequestError(413, f"the body is over {self._settings.max_body} bytes", "too_large")
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no token."""
+    return path in OPEN_PATHS or path.startswith(ASSETS)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID, "")
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _loop_time(deadline: float) -> float:
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()

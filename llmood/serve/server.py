@@ -1,0 +1,79 @@
+"""An application on a port, until somebody ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from llmood.errors import ConfigError
+
+BACKLOG = 2048
+MOST_CONNECTIONS = 4096
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket on a port (0: any that is free), before a model loads.
+
+    Raises:
+        ConfigError: the port is taken, or the host isn't ours.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ConfigError(f"--host {host} --port {port}: {why}", hint="choose another with --port") from None
+
+
+class Server:
+    """A server that ends in peace: what was begun is answered first.
+
+    Args:
+        make: the application, given what is to be called where it can't go on.
+        drain: seconds that requests have to end in.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[[BaseException], None]], FastAPI],
+        listening: socket.socket,
+        drain: float,
+    ) -> None:
+        self._error: BaseException | None = None
+        config = uvicorn.Config(
+            make(self._fail),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=int(drain),
+        )
+        self._server, self._listening = uvicorn.Server(config), listening
+
+    def run(self) -> None:
+        """Serve until SIGTERM or Ctrl-C.
+
+        Raises:
+            LlmoodError: the models could not be loaded.
+        """
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listening]))
+        except KeyboardInterrupt:
+            if not self._server.should_exit:  # uvicorn hands on the signal that it ended by
+                raise
+        if self._error is not None:
+            raise self._error
+
+    def end(self) -> None:
+        """Take no new connection, and have `run` return once what was begun is answered. From any thread."""
+        self._server.should_exit = True
+
+    def _fail(self, error: BaseException) -> None:
+        self._error = error
+        self.end()
