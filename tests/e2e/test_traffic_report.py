@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from llmood.events import EventStore
+from llmood.serve.settings import Settings
 from tests.guarding import store, traffic
+from tests.serving import serving
+from tests.traffic_rows import AWAY, HOME, fit_two
 from tests.worlds import llmood
 
 MEASURED = """
@@ -93,3 +96,15 @@ def test_memory_does_not_grow_with_the_store(tmp_path: Path) -> None:
         program = [sys.executable, "-c", MEASURED, str(folder)]
         used.append(int(subprocess.run(program, capture_output=True, check=True, text=True).stdout))
     assert used[1] - used[0] < 60_000  # kB
+
+
+def test_what_a_guard_decided_is_reported(tmp_path: Path) -> None:
+    detector = fit_two(tmp_path / "detectors") / "detector"
+    events = tmp_path / "guarded"
+    with serving(detector, Settings(drain=5), events=events) as served:
+        for records in (HOME[:20], AWAY[:10]):
+            assert served.score({"records": records}).status_code == 200
+    outcome = llmood("report", "--traffic", events, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert ", 30 decisions: 30 ok" in outcome.out
+    assert "zyx" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
