@@ -91,13 +91,18 @@ def train(_store: None) -> Observations:
     return with_column(rows, "references", [["ABCD"[place % 4]] for place in range(len(TRAIN))])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made(train: Observations) -> Callable[[ScorerEntry], Scorer]:
-    """A scorer, fitted where it learns."""
+    """A scorer, fitted where it learns: once for all tests, each of which has a copy of its own."""
+    fitted: dict[str, Scorer] = {}
 
     def make(entry: ScorerEntry) -> Scorer:
         scorer = entry.make()
-        return learn(scorer, train) if scorer.fitted_on else scorer
+        if not scorer.fitted_on:
+            return scorer
+        if entry.id not in fitted:
+            fitted[entry.id] = learn(scorer, train)
+        return copy.deepcopy(fitted[entry.id])
 
     return make
 

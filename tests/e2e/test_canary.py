@@ -63,7 +63,7 @@ def test_without_a_canary(world: World, tmp_path: Path) -> None:
 
 
 def test_an_adapter_that_is_left_out_fails_the_run(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
 ) -> None:
     from llmood.engines.models.causal_lm import CausalLM
 
@@ -76,7 +76,7 @@ def test_an_adapter_that_is_left_out_fails_the_run(
 
 
 def test_a_path_that_is_perturbed_fails_the_run(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
 ) -> None:
     from llmood.engines.models.causal_lm import CausalLM
 

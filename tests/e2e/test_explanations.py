@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import llmood as package
 from llmood.report import render_report
+from tests import worlds
 from tests.unit.report.html_reading import Page
 from tests.worlds import LETTERS, WEATHER, World, llmood, no_model_runs, tree, write_world
 
@@ -22,16 +24,35 @@ TRAIN = [
 SCORERS = ["likelihood_ratio", "knn", "tfidf_knn", "length"]
 
 
-@pytest.fixture
-def world(tmp_path: Path, fresh_cache: Path) -> World:
+def make_world(folder: Path) -> World:
     return write_world(
-        tmp_path / "world",
+        folder,
         {"train": TRAIN, "test": TEST},
         [row | {"label": "weather"} for row in WEATHER],
         [row | {"label": "letters"} for row in LETTERS],
         task={"fields": {"label": "label"}},
         scorers=SCORERS,
     )
+
+
+@pytest.fixture
+def world(tmp_path: Path, fresh_cache: Path) -> World:
+    return make_world(tmp_path / "world")
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
+    """A run of the world, without a page. All tests read this one: who changes a run takes `own`."""
+    folder = tmp_path_factory.mktemp("explained")
+    with pytest.MonkeyPatch.context() as patch:
+        worlds.no_report(patch)
+        return made(make_world(folder / "world"), folder / "run")
+
+
+@pytest.fixture
+def own(explained: package.Run, tmp_path: Path) -> package.Run:
+    """A copy of `explained` for this test alone."""
+    return package.Run(shutil.copytree(explained.folder, tmp_path / "own"))
 
 
 def made(world: World, folder: Path, *options: object) -> package.Run:
@@ -56,8 +77,8 @@ def shown(run: package.Run, scorer: str, ood: Sequence[str] = ("near", "far")) -
     return [name for part in (bank, *missed) for name in part.sample_id]
 
 
-def test_each_shown_sample_has_its_nearest_of_train(world: World, tmp_path: Path) -> None:
-    run = made(world, tmp_path / "run")
+def test_each_shown_sample_has_its_nearest_of_train(explained: package.Run) -> None:
+    run = explained
     samples = run.samples().set_index("sample_id")
     scores = run.scores().set_index(["scorer", "sample_id"]).score
     found = explanations(run)
@@ -75,13 +96,13 @@ def test_each_shown_sample_has_its_nearest_of_train(world: World, tmp_path: Path
     assert "script" not in {tag for tag, _ in page.tags}
 
 
-def test_the_first_scorer_says_who_is_shown(world: World, tmp_path: Path) -> None:
+def test_the_first_scorer_says_who_is_shown(world: World, tmp_path: Path, no_report: None) -> None:
     run = made(world.edit(scorers=["tfidf_knn"]), tmp_path / "run")
     found = explanations(run)
     assert sorted(each["sample_id"] for each in found) == sorted(shown(run, "tfidf_knn"))
 
 
-def test_the_tokens_add_up_to_the_score(world: World, tmp_path: Path) -> None:
+def test_the_tokens_add_up_to_the_score(world: World, tmp_path: Path, no_report: None) -> None:
     """Eight tokens are shown at most: all of them, of the short texts."""
     short = [{"text": text, "label": "x"} for text in ("card", "pay", "bank", f"bank card {HOSTILE}")]
     write_world(
@@ -118,9 +139,9 @@ def test_the_tokens_add_up_to_the_score(world: World, tmp_path: Path) -> None:
 
 
 def test_scoring_again_tells_the_tokens_of_other_samples(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: package.Run, no_report: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = made(world, tmp_path / "run")
+    run = own
     no_model_runs(monkeypatch)
     assert llmood("rescore", run.folder, "--set", "scorers=[length, tfidf_knn, likelihood_ratio]").code == 0
     found = explanations(run, "tokens")
@@ -131,8 +152,10 @@ def test_scoring_again_tells_the_tokens_of_other_samples(
     assert explanations(run)
 
 
-def test_scoring_again_writes_it_again(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = made(world, tmp_path / "run")
+def test_scoring_again_writes_it_again(
+    own: package.Run, no_report: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = own
     path = run.folder / "explanations.json"
     before = path.read_bytes()
     path.write_text("[]", encoding="utf-8")
@@ -141,7 +164,7 @@ def test_scoring_again_writes_it_again(world: World, tmp_path: Path, monkeypatch
     assert path.read_bytes() == before
     assert llmood("rescore", run.folder, "--set", "scorers=[length, random]").code == 0
     assert not path.exists()
-    assert "nearest in train" not in (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "nearest in train" not in render_report([run.folder])
 
 
 def test_without_text_no_words_are_shown(world: World, tmp_path: Path) -> None:
@@ -155,8 +178,7 @@ def test_without_text_no_words_are_shown(world: World, tmp_path: Path) -> None:
     assert not [name for name, content in tree(run.folder).items() if b"card number" in content]
 
 
-def test_a_run_without_the_file_is_shown_without(world: World, tmp_path: Path) -> None:
-    run = made(world, tmp_path / "run")
-    (run.folder / "explanations.json").unlink()
-    assert llmood("report", run.folder, "-o", tmp_path / "page").code == 0
+def test_a_run_without_the_file_is_shown_without(own: package.Run, tmp_path: Path) -> None:
+    (own.folder / "explanations.json").unlink()
+    assert llmood("report", own.folder, "-o", tmp_path / "page").code == 0
     assert "nearest in train" not in (tmp_path / "page/report.html").read_text(encoding="utf-8")

@@ -32,7 +32,7 @@ def own(run: Path) -> list[dict[str, Any]]:
     return [record for record in records(run) if record["question"] == "familiarity"]
 
 
-def test_slices_are_those_of_the_stored_scores(world: World, tmp_path: Path) -> None:
+def test_slices_are_those_of_the_stored_scores(world: World, tmp_path: Path, no_report: None) -> None:
     run = tmp_path / "run"
     assert llmood("run", world.config, "-o", run).code == 0
     scores = pd.read_parquet(run / "scores.parquet").pivot(
@@ -73,7 +73,9 @@ def test_the_base_model_is_not_asked_for_it(world: World, tmp_path: Path) -> Non
     assert "Left out" not in (ratio / "report.html").read_text(encoding="utf-8")
 
 
-def test_scoring_again_slices_again(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scoring_again_slices_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
+) -> None:
     run = tmp_path / "run"
     assert llmood("run", world.config, "-o", run).code == 0
     before = own(run)
@@ -87,7 +89,7 @@ def test_scoring_again_slices_again(world: World, tmp_path: Path, monkeypatch: p
     assert own(run) == kept
 
 
-def test_no_slice_is_taken_for_the_whole(world: World, tmp_path: Path) -> None:
+def test_no_slice_is_taken_for_the_whole(world: World, tmp_path: Path, no_report: None) -> None:
     run = tmp_path / "run"
     gates = [
         "auroc[scorer=likelihood,ood_task=near] <= 1",

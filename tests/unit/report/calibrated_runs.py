@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from llmood.run import evaluate
-from tests.worlds import write_world
+from tests.worlds import no_report, write_world
 
 ANSWERS = ["yes", "no", "nobody knows", ""]
 SCORERS = ["sequence_probability", "likelihood_ratio"]
@@ -39,4 +41,6 @@ def calibrated_run(folder: Path, *, kept: int = 90, **config: Any) -> Path:
             **config,
         },
     )
-    return evaluate(world.settings(), output_dir=folder / "run").folder
+    with pytest.MonkeyPatch.context() as patch:
+        no_report(patch)  # tests render what they look at
+        return evaluate(world.settings(), output_dir=folder / "run").folder

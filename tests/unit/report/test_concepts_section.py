@@ -15,7 +15,7 @@ from llmood.report.concepts import concepts_part
 from llmood.report.read import read_run
 from llmood.report.text import number
 from tests.unit.report.tiny_runs import copy_of, edit_json, records
-from tests.worlds import BANK, write_world
+from tests.worlds import BANK, no_report, write_world
 
 HEADING = "Do a few directions explain a detector?"
 DETECTORS = ["knn", "mahalanobis.one_class"]
@@ -27,6 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("concepts")
         patch.setenv("LLMOOD_CACHE", str(folder / "store"))
+        no_report(patch)
         world = write_world(folder, {"train": TRAIN, "test": BANK}, scorers=["likelihood", *DETECTORS])
         made = llmood.evaluate(world.config, output_dir=folder / "run")
         before = [record for record in made.records() if record["question"] == "concepts"]

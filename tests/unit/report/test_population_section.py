@@ -17,7 +17,7 @@ from llmood.report.read import read_run
 from llmood.report.text import number, percent
 from tests.unit.report.html_reading import Page
 from tests.unit.report.tiny_runs import HOSTILE, copy_of, edit_json, records
-from tests.worlds import BANK, write_world
+from tests.worlds import BANK, no_report, write_world
 
 HEADING = "Does a set as a whole look strange?"
 NUMBER = re.compile(r"−?\d+\.\d+")
@@ -58,6 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("population")
         patch.setenv("LLMOOD_CACHE", str(folder / "store"))
+        no_report(patch)
         world = write_world(
             folder, {"train": TRAIN, "test": BANK}, scorers=["likelihood", "mahalanobis.one_class"]
         )

@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from llmood.run import evaluate
 from tests.task_files import texts, write_task
+from tests.worlds import no_report
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 ID_TEXTS = tuple(f"bank card payment number {n}" for n in range(12))
@@ -46,7 +49,9 @@ def tiny_run(
         "bootstrap": {"draws": 100},
         **config,
     }
-    return evaluate(settings, output_dir=folder / "run", include=[tasks]).folder
+    with pytest.MonkeyPatch.context() as patch:
+        no_report(patch)  # tests render what they look at
+        return evaluate(settings, output_dir=folder / "run", include=[tasks]).folder
 
 
 def edit_json(path: Path, change: Callable[[Any], Any]) -> None:

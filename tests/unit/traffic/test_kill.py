@@ -10,7 +10,7 @@ from subprocess import DEVNULL, Popen
 from tests.killing import kill_again_and_again
 from tests.unit.traffic.stand_in import Lengths, scored, scoring
 
-KILLS = 6
+KILLS = 4
 PROGRAM = """
 import sys, time
 from pathlib import Path
