@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -51,14 +50,9 @@ def shows_text(host: str, token: str | None, *, private: bool) -> bool:
     >>> shows_text("127.0.0.1", None, private=False), shows_text("0.0.0.0", None, private=False)
     (True, False)
     """
-    return not private and (token is not None or host == "localhost" or _is_loopback(host))
+    from llmood.serve.settings import is_this_machine
 
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return not private and (token is not None or is_this_machine(host))
 
 
 def store_of(folder: Path | None, detector: Detector, *, private: bool) -> EventStore | None:

@@ -87,11 +87,12 @@ class Page:
         self._mutex = Lock()
         self.column = asked_as(content.form)
 
-    def whole(self, *, may_see: bool, **more: Any) -> str:
+    def whole(self, *, may_see: bool, show: bool, **more: Any) -> str:
         """The page.
 
         Args:
             may_see: whether whoever asks has shown the token, or needs none.
+            show: whether questions of others are shown.
             more: `question` and `response` in the fields, the parts `answer` and `words`, and an `error`.
         """
         given = {"question": "", "response": "", "answer": None, "words": None, "error": None, **more}
@@ -107,16 +108,16 @@ class Page:
         return self._render(
             "page.html.j2",
             about=about if may_see else None,
-            traffic=Markup(self.traffic_part()) if may_see else None,  # noqa: S704 - our own template's, escaped
+            traffic=Markup(self.traffic_part(show=show)) if may_see else None,  # noqa: S704 - our own template's, escaped
             needs_token=self.guard.settings.token is not None,
             post=self._content.stage == "post",
             as_text=self.column == TEXT,
             **{name: Markup(part) if name in PARTS and part else part for name, part in given.items()},  # noqa: S704
         )
 
-    async def answer_part(self, question: str, decision: Decision) -> str:
+    async def answer_part(self, question: str, decision: Decision, *, show: bool) -> str:
         """A decision on a question, and the questions of the domain that are most like it."""
-        near = await asyncio.to_thread(self._nearest, question)
+        near = await asyncio.to_thread(self._nearest, question) if show else []
         return self._render(
             "answer.html.j2",
             decision=decision,
@@ -128,7 +129,7 @@ class Page:
             several=len(self._content.scorers) > 1,
             near=near,
             kept=len(self._content.questions),
-            hidden=not self.guard.settings.show_text,
+            hidden=not show,
         )
 
     def words_part(self, explained: Explained) -> str:
@@ -138,12 +139,13 @@ class Page:
             "words.html.j2", explained=explained, shown=shown, ranked=page_words.ranked(shown)
         )
 
-    def traffic_part(self) -> str:
+    def traffic_part(self, *, show: bool) -> str:
         """What came in of late."""
         seen = self.traffic.seen()
         return self._render(
             "traffic.html.j2",
             seen=seen,
+            flagged=seen.flagged if show else None,
             windows=self._windows(seen),
             titles=WINDOWS,
             promised=self._threshold.alpha,
@@ -152,7 +154,7 @@ class Page:
             most=max(each.decisions for each in seen.minutes),
         )
 
-    def traffic_json(self) -> dict[str, Any]:
+    def traffic_json(self, *, show: bool) -> dict[str, Any]:
         """The same for programs."""
         seen = self.traffic.seen()
         return {
@@ -166,7 +168,7 @@ class Page:
             "p99": seen.p99,
             "minutes": [{"decisions": each.decisions, "flagged": each.flagged} for each in seen.minutes],
             "flagged": None
-            if seen.flagged is None
+            if seen.flagged is None or not show
             else [{**asdict(each), "time": each.time.isoformat()} for each in seen.flagged],
         }
 
@@ -174,7 +176,7 @@ class Page:
         return [window_of(name, counts, self._promise) for name, counts in seen.windows.items()]
 
     def _nearest(self, question: str) -> list[tuple[str, float]]:
-        if not (self._content.questions and self.guard.settings.show_text):
+        if not self._content.questions:
             return []
         with self._mutex:  # built once, however many ask first
             similar = self._similar

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,6 +19,7 @@ from llmood.serve.page import Page
 from llmood.serve.page_forms import Explanation, Question, Traffic
 from llmood.serve.recent_traffic import RecentTraffic
 from llmood.serve.score_routes import ERRORS, decided
+from llmood.serve.settings import is_this_machine
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 POLICY = (
@@ -61,33 +62,33 @@ def page_routes(guard: Guard) -> APIRouter:
         response_class=AsciiJSON,
         summary="What came in since the start",
     )
-    async def summary() -> Response:
-        return AsciiJSON(page.traffic_json())
+    async def summary(request: Request) -> Response:
+        return AsciiJSON(page.traffic_json(show=_may_show(guard, request)))
 
     return routes
 
 
 def _add_page(routes: APIRouter, guard: Guard, page: Page) -> None:
     @routes.get("/", include_in_schema=False)
-    async def whole() -> Response:
-        return _html(page.whole(may_see=guard.settings.token is None))
+    async def whole(request: Request) -> Response:
+        return _html(page.whole(may_see=guard.settings.token is None, show=_may_show(guard, request)))
 
     @routes.post("/", include_in_schema=False)
     async def without_script(request: Request) -> Response:
         fields = _fields(await request.body())
         given = {"question": fields.get("text", ""), "response": fields.get("response", "")}
-        may_see = False
+        may_see, show = False, _may_show(guard, request)
         try:
             _check_own(request)
             may_see = _check_token(guard, fields.get("token", ""))
             record = {page.column: given["question"], **_response_of(given["response"])}
             (decision,) = await decided(guard, request, [record])
-            given["answer"] = await page.answer_part(given["question"], decision)
+            given["answer"] = await page.answer_part(given["question"], decision, show=show)
             given["words"] = page.words_part(await explain(guard, request, record, page.column))
         except RequestError as error:
-            whole = page.whole(may_see=may_see, error=error.message, **given)
+            whole = page.whole(may_see=may_see, show=show, error=error.message, **given)
             return _html(whole, error.status, error.headers)
-        return _html(page.whole(may_see=True, **given))
+        return _html(page.whole(may_see=True, show=show, **given))
 
     @routes.get("/assets/{name}", include_in_schema=False)
     async def asset(name: str) -> Response:
@@ -105,7 +106,7 @@ def _add_parts(routes: APIRouter, guard: Guard, page: Page) -> None:
         asked = await _question(guard, request)
         record = {page.column: asked.text, **_response_of(asked.response)}
         (decision,) = await decided(guard, request, [record])
-        return _html(await page.answer_part(asked.text, decision))
+        return _html(await page.answer_part(asked.text, decision, show=_may_show(guard, request)))
 
     @routes.post("/page/words", include_in_schema=False)
     async def words(request: Request) -> Response:
@@ -114,8 +115,8 @@ def _add_parts(routes: APIRouter, guard: Guard, page: Page) -> None:
         return _html(page.words_part(await explain(guard, request, record, page.column)))
 
     @routes.get("/page/traffic", include_in_schema=False)
-    async def summary() -> Response:
-        return _html(page.traffic_part())
+    async def summary(request: Request) -> Response:
+        return _html(page.traffic_part(show=_may_show(guard, request)))
 
 
 async def _question(guard: Guard, request: Request) -> Question:
@@ -140,6 +141,22 @@ def _check_own(request: Request) -> None:
     """Refuse a form of another site: whoever looks at that one didn't mean to ask here."""
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise RequestError(403, "the form is another site's", "cross_site")
+
+
+def _may_show(guard: Guard, request: Request) -> bool:
+    """Whether questions of others are shown.
+
+    Without a token only by an address of this machine: a site whose name was made to point here, to have a browser read
+    for it what stands on loopback, is asked for by that name.
+    """
+    settings = guard.settings
+    if settings.token is not None:
+        return settings.show_text
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        host = None
+    return settings.show_text and is_this_machine(host or "")
 
 
 def _check_token(guard: Guard, shown: str) -> bool:

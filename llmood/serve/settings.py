@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 
 OnFlag = Literal["annotate", "refuse"]
@@ -38,6 +39,20 @@ class Settings:
     token: str | None = None
     log_text: bool = False
     show_text: bool = True
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or an address is loopback's.
+
+    >>> is_this_machine("127.0.0.1"), is_this_machine("::1"), is_this_machine("localhost")
+    (True, True, True)
+    >>> is_this_machine("0.0.0.0"), is_this_machine("guard.example")
+    (False, False)
+    """
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

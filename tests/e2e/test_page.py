@@ -222,6 +222,25 @@ def test_no_question_of_others_is_shown_where_none_may_be(detector: Path) -> Non
         assert OUTSIDE not in served.client.get("/").text
 
 
+@pytest.mark.parametrize("host", ["evil.example:8080", "127.0.0.1.evil.example", "192.0.2.7", "[", ""])
+def test_questions_of_others_are_not_read_by_another_name(served: Served, host: str) -> None:
+    served.score({"text": OUTSIDE})
+    headers = {"Host": host}
+    assert OUTSIDE in served.client.get("/").text
+    for path in ("/", "/page/traffic", "/v1/traffic"):
+        found = served.client.get(path, headers=headers)
+        assert found.status_code < 500
+        assert OUTSIDE not in found.text
+    answer = served.client.post("/page/answer", json={"text": OUTSIDE}, headers=headers).text
+    assert not any(row["text"] in answer for row in CALIBRATION)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "[::1]:8080", "127.0.0.1"])
+def test_names_of_this_machine(served: Served, host: str) -> None:
+    served.score({"text": OUTSIDE})
+    assert OUTSIDE in served.client.get("/", headers={"Host": host}).text
+
+
 def test_a_detector_that_keeps_no_questions_says_how_to_have_some(tmp_path: Path) -> None:
     world = detecting_world(tmp_path / "world")
     llmood.fit_detector(world.config, output_dir=tmp_path / "bare")
