@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from llmood.cli import detector_options, options
+from llmood.cli import detector_options, options, proxy_options
 
 NAME = "serve"
 LIMITS = "Limits"
-GUARD = "In front of a model"
 EPILOG = """Examples:
 
   llmood serve detector --port 8080
 
   curl localhost:8080/v1/score -d '{"text": "How do I freeze my account?"}'
+
+  llmood serve detector --upstream http://localhost:8000/v1 --events events
+
+  llmood serve detector --upstream http://localhost:8000/v1 --policy refuse --on-failure closed
 """
 
 Host = Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 is every interface.")]
@@ -74,20 +77,29 @@ def command(
     timeout: Timeout = 30.0,
     max_body: MaxBody = 2_000_000,
     drain: Drain = 30.0,
+    upstream: proxy_options.UpstreamUrl = None,
+    policy: proxy_options.PolicyKind = None,
+    message: proxy_options.RefusalMessage = None,
+    on_failure: proxy_options.FailureKind = None,
+    upstream_key_env: proxy_options.UpstreamKeyEnv = None,
+    upstream_timeout: proxy_options.UpstreamTimeout = None,
     model: detector_options.ModelPath = None,
     engine: detector_options.EngineKind = None,
 ) -> None:
     """Score questions over HTTP, each before its answer is given (or the answer, if the detector looks at answers)."""
-    from llmood.cli.serving import check_extra, store_of, token_of
+    from llmood.cli.serving import check_extra, policy_of, store_of, token_of, upstream_of
 
     check_extra()
     from llmood.detector.detector import load_detector
     from llmood.serve.app import make_app
     from llmood.serve.guard import Guard
     from llmood.serve.logs import RequestLog
+    from llmood.serve.proxy import proxy_routes
     from llmood.serve.server import Server, bound
-    from llmood.serve.settings import Policy, Settings
+    from llmood.serve.settings import Settings
 
+    own_policy = policy_of(upstream, policy, on_failure, message)
+    server_behind = upstream_of(upstream, upstream_key_env, upstream_timeout)
     settings = Settings(
         queue=queue,
         batch=batch,
@@ -102,8 +114,9 @@ def command(
     log = RequestLog()
     with bound(host, port) as listening:
         store = store_of(events, loaded, private=no_text)
-        guard = Guard(loaded, settings, Policy(), store, lambda message: log.write("error", message=message))
-        server = Server(lambda failed: make_app(guard, log=log, failed=failed), listening, drain)
+        guard = Guard(loaded, settings, own_policy, store, lambda line: log.write("error", message=line))
+        more = () if server_behind is None else (proxy_routes(guard, server_behind),)
+        server = Server(lambda failed: make_app(guard, log=log, more=more, failed=failed), listening, drain)
         where = listening.getsockname()
         log.write("listening", url=f"http://{where[0]}:{where[1]}", detector=loaded.content.name)
         server.run()

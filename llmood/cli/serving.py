@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmood.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from llmood.detector.detector import Detector
     from llmood.events import EventStore
+    from llmood.serve.settings import OnFailure, OnFlag, Policy, Upstream
 
 PACKAGES = ("fastapi", "uvicorn", "httpx2", "prometheus_client")
 
@@ -50,3 +51,45 @@ def store_of(folder: Path | None, detector: Detector, *, private: bool) -> Event
     store = EventStore(folder, private=private)
     write_description(folder, detector)
     return store
+
+
+def policy_of(
+    upstream: str | None, on_flag: OnFlag | None, on_failure: OnFailure | None, message: str | None
+) -> Policy:
+    """What follows from a decision, with what isn't given as it is by default.
+
+    Raises:
+        ConfigError: there is no model that it could follow for.
+    """
+    from llmood.serve.settings import Policy
+
+    given: dict[str, Any] = {"on_flag": on_flag, "on_failure": on_failure, "message": message}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and upstream is None:
+        option = {"on_flag": "--policy", "on_failure": "--on-failure", "message": "--message"}[min(given)]
+        raise ConfigError(f"{option}: there is no model behind the guard", hint="name one with --upstream")
+    if message is not None and not message.strip():
+        raise ConfigError("--message: is empty", hint="say what a refused question is answered with")
+    return Policy(**given)
+
+
+def upstream_of(url: str | None, key_env: str | None, timeout: float | None) -> Upstream | None:
+    """The server behind the guard.
+
+    Raises:
+        ConfigError: its address or its key is none.
+    """
+    from llmood.serve.proxy_paths import base_of
+    from llmood.serve.settings import Upstream
+
+    if url is None:
+        for option, value in (("--upstream-key-env", key_env), ("--upstream-timeout", timeout)):
+            if value is not None:
+                raise ConfigError(f"{option}: there is no upstream", hint="name one with --upstream")
+        return None
+    key = token_of(key_env)
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"the environment variable {key_env} holds what no key does", hint="set it anew")
+    address, base = base_of(url)
+    more = {} if timeout is None else {"timeout": timeout}
+    return Upstream(address, base, key, **more)

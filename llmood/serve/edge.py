@@ -75,7 +75,7 @@ class Edge:
             self._tell(passage)
 
     def _check(self, path: str, headers: Headers) -> None:
-        if not (path in OPEN_PATHS or path.startswith(ASSETS) or self._may_ask(headers)):
+        if not (is_open(path) or self._may_ask(headers)):
             raise RequestError(
                 401,
                 "a bearer token is needed: 'Authorization: Bearer …'",
@@ -120,6 +120,11 @@ class Edge:
 
     def _too_large(self) -> RequestError:
         return RequestError(413, f"the body is over {self._settings.max_body} bytes", "too_large")
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no token."""
+    return path in OPEN_PATHS or path.startswith(ASSETS)
 
 
 def _request_id(headers: Headers) -> str:

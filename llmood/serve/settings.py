@@ -51,3 +51,22 @@ class Policy:
     on_flag: OnFlag = "annotate"
     on_failure: OnFailure = "open"
     message: str = MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The server that the guard stands in front of.
+
+    Attributes:
+        url: its scheme and host.
+        base: the path that its `/v1` stands under.
+        key: what it wants as key; None where it gets what the client shows.
+        connect: seconds that a connection may take.
+        timeout: seconds until an answer begins, and between two pieces of it.
+    """
+
+    url: str
+    base: str = ""
+    key: str | None = None
+    connect: float = 10.0
+    timeout: float = 600.0
