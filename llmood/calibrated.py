@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,15 @@ from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
 from llmood.halves import CALIBRATORS, halves
 from llmood.progress import Progress
-from llmood.questions.calibration import calibration, steps_of
+from llmood.questions.calibration import calibration, judged_populations, steps_of
 from llmood.questions.calibration_rows import CalibrationRows
+from llmood.questions.calibration_severity import severity_of_confidence
+from llmood.questions.calibration_slices import calibration_slices
 from llmood.questions.confidences import Confidence, confidences
 from llmood.questions.judgements import Judgements, read_judgements
 from llmood.questions.populations import ScoredBenchmark
 from llmood.questions.promise import promise, scorers_of
+from llmood.questions.severity import families
 from llmood.records import CALIBRATION, MetricRecord
 from llmood.run_folder import RunFolder
 from llmood.scorers.base import Scorer
@@ -29,23 +32,28 @@ from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
 from llmood.scoring import ScorerColumn, score_all, scores_table
 from llmood.tables import CALIBRATED, CONFIDENCES, CORRECTNESS, write_json, write_table
+from llmood.tokenise import hidden_once
 
+SLICED_BY = ("domain", "language")
 PLACE = "calibration.calibrators"
 IMPORT_ROWS = "import rows of the ID task whose 'split' is 'calibration'"
 """How an import has them."""
 
 
-def check_calibrators(config: RunConfig) -> None:
+def check_calibrators(config: RunConfig, *, together: bool = False) -> None:
     """Refuse a calibrator that isn't there, or that reads several scorers at once.
+
+    Args:
+        together: whether several scorers have one confidence, as those of a detector do.
 
     Raises:
         ConfigError: there is one.
     """
     for position, name in enumerate(() if config.calibration is None else config.calibration.calibrators):
-        if calibrators.get(name, place=f"{PLACE}[{position}]").many_scores:
+        if calibrators.get(name, place=f"{PLACE}[{position}]").many_scores and not together:
             raise ConfigError(
                 f"{PLACE}[{position}]: '{name}' combines several scorers, and a run calibrates each by itself",
-                hint=f"leave '{name}' out: 'llmood fit' combines scorers",
+                hint=f"leave '{name}' out: 'llmood fit --calibrator {name}' makes one confidence of several scorers",
             )
 
 
@@ -100,15 +108,8 @@ def score_calibration(
         judged: which answers are right, of all splits; None where nothing was judged.
     """
     samples = calibration_samples(observations.samples)
-    half = np.array([each == CALIBRATORS for each in halves(samples)], dtype=np.bool_)
     columns = score_all(observations.only(samples["sample_id"].to_pylist()), scorers)
-    judgements = read_judgements(CORRECTNESS.empty_table() if judged is None else judged, samples)
-    rows = CalibrationRows(
-        {column.scorer: column.values for column in columns},
-        judgements.judged,
-        judgements.wrong,
-        half,
-    )
+    rows = calibration_rows(samples, columns, judged)
     calibrated = {
         name: kind for name, kind in scorers.items() if name not in BASELINES and not is_on_adapter(name)
     }
@@ -116,18 +117,43 @@ def score_calibration(
     return ScoredCalibration(samples, columns, rows, made)
 
 
+def calibration_rows(
+    samples: pa.Table, columns: Sequence[ScorerColumn], judged: pa.Table | None
+) -> CalibrationRows:
+    """These `calibration` rows as arrays, each in its half.
+
+    Args:
+        columns: their scores, in the samples' order.
+        judged: which answers are right; None where nothing was judged.
+    """
+    judgements = read_judgements(CORRECTNESS.empty_table() if judged is None else judged, samples)
+    return CalibrationRows(
+        {column.scorer: column.values for column in columns},
+        judgements.judged,
+        judgements.wrong,
+        np.array([each == CALIBRATORS for each in halves(samples)], dtype=np.bool_),
+    )
+
+
 def measure_calibration(
     found: ScoredCalibration,
     scored: ScoredBenchmark,
+    samples: pa.Table,
     judgements: Judgements | None,
     config: RunConfig,
     progress: Progress,
 ) -> list[MetricRecord]:
-    """What confidences and thresholds are worth on what is measured."""
+    """What confidences and thresholds are worth on what is measured.
+
+    Args:
+        samples: the measured ones, in the order of the scores.
+    """
     if config.calibration is None:
         return []
     steps = len(scorers_of(scored))
-    steps += 0 if judgements is None else steps_of(scored, judgements, found.confidences)
+    if judgements is not None:
+        steps += steps_of(scored, judgements, found.confidences) + len(judged_populations(scored, judgements))
+        steps += len(families(scored))
     with progress.track("calibration", steps, unit="tables") as advance:
         kept = promise(
             scored,
@@ -141,11 +167,37 @@ def measure_calibration(
         measured = (
             []
             if judgements is None
-            else calibration(
-                scored, judgements, found.confidences, config.bootstrap, config.seed, lambda: advance(1)
-            )
+            else _of_confidences(found, scored, samples, judgements, config, lambda: advance(1))
         )
         return [*measured, *kept]
+
+
+def _of_confidences(
+    found: ScoredCalibration,
+    scored: ScoredBenchmark,
+    samples: pa.Table,
+    judgements: Judgements,
+    config: RunConfig,
+    on_step: Callable[[], None],
+) -> list[MetricRecord]:
+    made, bootstrap, seed = found.confidences, config.bootstrap, config.seed
+    named = slice_columns(samples, text=config.text)
+    return [
+        *calibration(scored, judgements, made, bootstrap, seed, on_step),
+        *calibration_slices(scored, judgements, made, named, bootstrap=bootstrap, seed=seed, on_step=on_step),
+        *severity_of_confidence(scored, judgements, made, bootstrap, seed, on_step),
+    ]
+
+
+def slice_columns(samples: pa.Table, *, text: bool) -> dict[str, list[str | None]]:
+    """What slices are made by → what each sample has there, by the names that the run's files have.
+
+    Args:
+        samples: of `tables.SAMPLES`, as they were read or as a run keeps them.
+        text: whether the run keeps words.
+    """
+    shown = samples if text else hidden_once(samples)
+    return {name: shown[name].to_pylist() for name in SLICED_BY}
 
 
 def write_calibration(folder: RunFolder, found: ScoredCalibration | None) -> None:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
+from llmood.benchmark_config import BenchmarkSpec, ShiftedTask, name_or_benchmark
 from llmood.calibration_config import CalibrationConfig, switch
 from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
@@ -139,52 +140,6 @@ class BootstrapConfig(Strict):
     level: float = Field(default=0.95, gt=0.5, lt=1)
 
 
-class ShiftedTask(Strict):
-    """One OOD task of a benchmark. `note` is shown beside its numbers (a known overlap, say).
-
-    `corruption` makes it of a task's own texts (the ID task's, where `task` is left out), in the grade `severity`, or
-    in all of them. Tasks of one `family` are grades of one shift: they make a severity curve.
-    """
-
-    task: str | None = None
-    shift: Literal["near", "far", "covariate"] = "covariate"
-    severity: StrictInt | None = Field(default=None, ge=0)
-    corruption: str | None = None
-    family: str | None = None
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _says_what_it_is(self) -> ShiftedTask:
-        if self.corruption is None:
-            missing = {"task", "shift"} - self.model_fields_set
-            if missing:
-                raise ValueError(f"'{min(missing, key=('task', 'shift').index)}' is missing")
-            if self.family is not None and self.severity is None:
-                raise ValueError("a family is made of grades: say which one this is with 'severity'")
-        elif self.shift != "covariate":
-            raise ValueError("a corruption keeps the meaning: its shift is 'covariate'")
-        elif self.family is not None:
-            raise ValueError("the grades of a corruption are a family already: leave 'family' out")
-        return self
-
-
-class BenchmarkSpec(Strict):
-    """One ID task and its OOD tasks; the OOD list may be empty."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    description: str = ""
-    id: str
-    ood: tuple[ShiftedTask, ...] = ()
-
-
-def _name_or_benchmark(value: Any) -> Any:
-    if not isinstance(value, str | Mapping | BenchmarkSpec):
-        raise ValueError(
-            f"a benchmark's name, or a mapping with its 'id' and 'ood', is needed, not {value!r}"
-        )
-    return BenchmarkSpec.model_validate(value) if isinstance(value, Mapping) else value
-
-
 def _scorer_choice(value: Any) -> Any:
     """`knn`, or `{knn: {k: 10}}`."""
     if isinstance(value, str):
@@ -232,7 +187,7 @@ class RunConfig(Strict):
     `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults.
     """
 
-    benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(_name_or_benchmark)]
+    benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(name_or_benchmark)]
     models: Models = Models()
     engine: EngineConfig = EngineConfig()
     scorers: Annotated[tuple[ScorerChoice, ...], AfterValidator(not_empty)] = (
@@ -254,3 +209,18 @@ class RunConfig(Strict):
     limit: StrictInt | None = Field(default=None, ge=1)
     seed: StrictInt = Field(default=0, ge=0)
     text: bool = True
+
+
+__all__ = [
+    "Adapter",
+    "BenchmarkSpec",
+    "BootstrapConfig",
+    "CorrectnessChoice",
+    "EngineConfig",
+    "FullModel",
+    "Models",
+    "ResponseConfig",
+    "RunConfig",
+    "ScorerChoice",
+    "ShiftedTask",
+]

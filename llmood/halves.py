@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from llmood.lineage import group_keys
 from llmood.seeds import unit_interval
-from llmood.tokenise import without_text
+from llmood.tokenise import hidden_once
 
 Half = Literal["calibrators", "thresholds"]
 CALIBRATORS: Half = "calibrators"
@@ -32,5 +32,4 @@ def halves(samples: pa.Table) -> list[Half]:
     Args:
         samples: of `tables.SAMPLES`, as they were read or as a run keeps them.
     """
-    hidden = samples["prompt"].null_count == samples.num_rows
-    return [half_of(key) for key in group_keys(samples if hidden else without_text(samples))]
+    return [half_of(key) for key in group_keys(hidden_once(samples))]

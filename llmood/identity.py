@@ -14,10 +14,13 @@ from llmood.paths import cache_root
 
 DIGEST_HEX = 32  # 128 bits: no two of 10^15 keys collide by chance
 
+# Made once: `json.dumps` makes an encoder for every value, and there are several for each sample.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, no spaces, non-finite numbers refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,12 @@ def read_records(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
         raise StoreError(f"{path}: can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: is not JSON: {error}", hint=_remedy(path)) from None
-    return [asdict(record) | given for record, given in zip(records, found, strict=True)]
+    # No deep copy: what was given is given back as it is, and only what lacks comes from the record.
+    keys = [each.name for each in fields(kind)]
+    return [
+        {key: getattr(record, key) for key in keys} | given
+        for record, given in zip(records, found, strict=True)
+    ]
 
 
 def read_checked(path: Path, kind: Any) -> Any:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from llmood.asked import Asked, ask
 from llmood.calibrated import check_calibrators
 from llmood.config import BenchmarkSpec, RunConfig
-from llmood.correctness_choice import asks_for_answers
+from llmood.described import described_model, described_task
 from llmood.drawing_config import CHOSEN
 from llmood.engines.base import ENCODER, Engine, prompted_roles
 from llmood.engines.captures import (
     SHOWN,
-    Needs,
-    capture_splits,
-    compared,
-    required_captures,
-    required_comparisons,
-    richest_response,
-    within_reach,
 )
 from llmood.engines.encoder import cut_texts, encoded_lengths
 from llmood.engines.local import LocalEngine
@@ -31,15 +25,11 @@ from llmood.engines.requests import Prompt
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
-from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers
-from llmood.judging.equivalence.judge_reader import JudgeReader
+from llmood.judging.equivalence.choose import Readers
 from llmood.judging.equivalence.threshold import PLACE as THRESHOLD
-from llmood.judging.equivalence.threshold import chosen_by
-from llmood.judging.judge_model import replies_of
 from llmood.judging.shown import check_shown
-from llmood.planned_engine import check_captures, make_engine
 from llmood.populations import load_background, load_tasks
-from llmood.records import BACKGROUND, CALIBRATION, EVALUATED, CaptureSpec, Check, Part, Reject, Split
+from llmood.records import CALIBRATION, EVALUATED, CaptureSpec, Check, Part, Reject
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
 from llmood.scoring import background_of, check_verdicts
@@ -122,9 +112,9 @@ class Plan:
         """What `run.json` says of it: benchmark, tasks, models and captures, each with its identity."""
         return {
             "benchmark": self.benchmark.model_dump(mode="json"),
-            "tasks": [_describe_task(task) for task in self.tasks],
+            "tasks": [described_task(task) for task in self.tasks],
             "background": self._described_background(),
-            "models": {role: _describe_model(self.engine, role) for role in self.engine.roles},
+            "models": {role: described_model(self.engine, role) for role in self.engine.roles},
             "captures": [spec.id for spec in (*self.captures, *self.comparisons)],
             **self.readers.describe(),
             "engine": {"kind": self.engine.kind, "why": self.engine_why},
@@ -135,7 +125,7 @@ class Plan:
         wanted = background_of(self.scorers)
         if self.background is None or wanted is None:
             return None
-        return {**_describe_task(self.background), "asked": wanted[1]}
+        return {**described_task(self.background), "asked": wanted[1]}
 
 
 def make_plan(
@@ -152,79 +142,67 @@ def make_plan(
     Raises:
         ConfigError: any mistake that can be found without a model, with its place and remedy.
     """
-    chosen = make_scorers(config)
+    scorers = make_scorers(config)
+    check_calibrators(config, together=not measured)
+    asked = ask(config, scorers, folder)
     calibrated = not measured or config.calibration is not None
-    check_calibrators(config)
-    comparisons = required_comparisons(chosen.values())
-    choosing = chosen_by(comparisons)
-    needing: list[Needs] = [*chosen.values(), *_answers(config, choosing, chosen)]
-    response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
-    captures = required_captures(needing, response)
-    check_words(chosen, config)
-    rule = chosen_rule(config.correctness)
-    judges = rule is not None and "entailed" in rule.reads
-    readers = make_readers(config, folder, comparisons, judges=judges)
-    asked = asked_of_engine(config.models, comparisons)
-    engine, why = make_engine(config, folder, [*captures, *asked])
-    response = within_reach(engine, response)
-    captures = required_captures(needing, response)
-    check_captures(engine, chosen, [*captures, *asked])
     benchmark = (
         config.benchmark
         if isinstance(config.benchmark, BenchmarkSpec)
         else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
     )
-    further = {} if choosing is None else {"equivalence.threshold": CHOSEN}
     tasks = load_tasks(
         benchmark,
         config,
-        chosen,
+        asked.scorers,
         relative_to=folder,
         include=include,
-        further=further,
+        further={} if asked.choosing is None else {"equivalence.threshold": CHOSEN},
         calibrated=calibrated,
         measured=measured,
     )
-    tasks = (_with_tuning(tasks[0], engine, config), *tasks[1:])
-    background = load_background(benchmark, config, chosen, tasks, relative_to=folder, include=include)
-    read = tasks if background is None else (*tasks, background)
-    prompts, samples = tokenise(read, engine, config)
-    if asked:
-        chat = any(prompt.chat for prompt in prompts)
-        readers = replace(readers, judge=JudgeReader(engine, asked[0], chat=chat))
+    tasks = (_with_tuning(tasks[0], asked.engine, config), *tasks[1:])
+    background = load_background(benchmark, config, asked.scorers, tasks, relative_to=folder, include=include)
+    prompts, samples = tokenise(tasks if background is None else (*tasks, background), asked.engine, config)
     scored = [*([EVALUATED] if measured else []), *([CALIBRATION] if calibrated else [])]
-    splits = capture_splits(needing, response, *scored)
+    return Plan(
+        config,
+        folder,
+        benchmark,
+        tasks,
+        asked.engine,
+        asked.engine_why,
+        asked.scorers,
+        asked.captures,
+        asked.splits(*scored),
+        samples,
+        prompts,
+        asked.comparisons,
+        asked.readers_of(prompts),
+        _judging(config, asked, tasks, samples, folder),
+        asked.choosing,
+        background,
+    )
+
+
+def _judging(
+    config: RunConfig, asked: Asked, tasks: Sequence[PlannedTask], samples: pa.Table, folder: Path | None
+) -> Judging | None:
+    """How answers are judged; refused where something learns from that, and none are."""
     judging = make_judging(
         config.correctness,
         [{"name": task.name, "correctness": task.loaded.spec.correctness} for task in tasks],
         samples,
         relative_to=folder,
     )
-    check_verdicts(chosen, judged=judging is not None)
-    check_shown(captures, rule)
-    if choosing is not None and judging is None:
+    check_verdicts(asked.scorers, judged=judging is not None)
+    check_shown(asked.captures, chosen_rule(config.correctness))
+    if asked.choosing is not None and judging is None:
         raise ConfigError(
             f"{THRESHOLD} is chosen by judged answers, and this run judges none",
             hint="'correctness' says how they are judged; 'threshold: 0.8' needs none",
         )
-    return Plan(
-        config,
-        folder,
-        benchmark,
-        tasks,
-        engine,
-        why,
-        chosen,
-        captures,
-        splits,
-        samples,
-        prompts,
-        comparisons,
-        readers,
-        judging,
-        choosing,
-        background,
-    )
+    return judging
 
 
 def _with_tuning(id_task: PlannedTask, engine: Engine, config: RunConfig) -> PlannedTask:
@@ -235,90 +213,3 @@ def _with_tuning(id_task: PlannedTask, engine: Engine, config: RunConfig) -> Pla
     loaded = id_task.loaded
     found = compare_train(local.adapters, local.weights("base"), loaded.samples[SHOWN], config)
     return replace(id_task, loaded=replace(loaded, checks=[*loaded.checks, *found])) if found else id_task
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What asks for the answers that are to be judged, whatever the scorers need."""
-
-    needs: tuple[CaptureSpec, ...]
-    fit_needs: tuple[CaptureSpec, ...] = ()
-    background_needs: tuple[CaptureSpec, ...] = ()
-    fitted_on: Split | None = None
-    chosen_on: Split | None = None
-
-
-def _answers(
-    config: RunConfig, choosing: CaptureSpec | None, scorers: Mapping[str, Scorer]
-) -> list[_Answers]:
-    """Whether correctness is asked for: then the tuned model answers, also where no scorer needs that.
-
-    Args:
-        choosing: the comparison whose threshold is chosen by judged answers, and so asks for them.
-        scorers: where one learns from which answers are right, a judge is asked about those that it learns from too.
-    """
-    split: Split | None = None if choosing is None else CHOSEN
-    chosen = [] if choosing is None else [_Answers((), compared(choosing)[:1], fitted_on=split)]
-    if not asks_for_answers(config.correctness) and choosing is None:
-        return []
-    if "tuned" not in config.models.by_role:
-        raise ConfigError("correctness: judges the tuned model's answers, and models.tuned is missing")
-    response = CaptureSpec.of("response", "tuned", max_new_tokens=config.response.max_new_tokens)
-    rule = chosen_rule(config.correctness)
-    judged = rule is not None and "reply" in rule.reads
-    needs = (response, replies_of(config.models)) if judged else (response,)
-    learning = [
-        _Answers((), needs, fitted_on=scorer.fitted_on, chosen_on=scorer.chosen_on)
-        for scorer in scorers.values()
-        if judged and scorer.reads_correctness
-    ]
-    return [*chosen, *learning, _Answers(needs, fitted_on=split)]
-
-
-def check_words(chosen: Mapping[str, Scorer], config: RunConfig) -> None:
-    """Refuse what compares answers where none of their words are kept.
-
-    Raises:
-        ConfigError: a scorer reads them.
-    """
-    reading = next((name for name, scorer in chosen.items() if scorer.reads_answers), None)
-    if reading and not config.text:
-        raise ConfigError(
-            f"scorers: {reading} reads the answers' words, and this run keeps none (--no-text)",
-            hint="leave out the scorers that compare answers, or keep the text",
-        )
-
-
-def _describe_task(task: PlannedTask) -> dict[str, Any]:
-    spec = task.loaded.spec
-    return {
-        "name": task.name,
-        "version": spec.version,
-        "description": spec.description,
-        "homepage": spec.homepage,
-        "correctness": spec.correctness,
-        "population": task.population,
-        "shift": task.shift,
-        "severity": task.severity,
-        "family": task.family,
-        "fitted": list(task.fitted),
-        "note": task.note,
-        "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},
-        "calibrated": len(task.calibration),
-        "evaluated": 0 if task.population == BACKGROUND else len(task.samples),
-        "rejects": len(task.loaded.rejects),
-        "carved": task.loaded.carved,
-        "source": task.loaded.source,
-        "licence": spec.licence,
-        "citation": spec.citation,
-        "known_flaws": list(spec.known_flaws),
-        "checks": [asdict(check) for check in task.loaded.checks],
-    }
-
-
-def _describe_model(engine: Engine, role: str) -> dict[str, Any]:
-    return {
-        **engine.describe(role),
-        "identity": engine.identity(role),
-        "tokenizer": engine.tokenizer(role).identity,
-    }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from llmood.asked import check_words
 from llmood.calibrated import IMPORT_ROWS, check_calibrated
 from llmood.config import RunConfig
 from llmood.engines.captures import all_needs, by_words, compared, required_comparisons
@@ -17,7 +18,6 @@ from llmood.errors import ConfigError
 from llmood.judged import judge_again
 from llmood.judging.equivalence.compare import compare_all
 from llmood.manifest import check_planned, check_samples
-from llmood.plan import check_words
 from llmood.progress import Progress
 from llmood.report import write_report
 from llmood.results import write_results

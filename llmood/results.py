@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from llmood.answers import answers_of
-from llmood.calibrated import measure_calibration, score_calibration, write_calibration
+from llmood.calibrated import (
+    ScoredCalibration,
+    measure_calibration,
+    score_calibration,
+    write_calibration,
+)
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
-from llmood.lineage import group_keys
 from llmood.manifest import check_planned
+from llmood.measuring import measure, scored_benchmark
 from llmood.pieces import PIECES, read_pieces
 from llmood.progress import Progress
-from llmood.questions.adapters import over_adapters
-from llmood.questions.concepts import Explained, concepts, explain_by_concepts
+from llmood.questions.concepts import explain_by_concepts
 from llmood.questions.confident_errors import confident_errors
-from llmood.questions.error_detection import error_detection, steps_of
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.explanations import explain
-from llmood.questions.familiarity import BASE, BaseLikelihood, familiarity, sliced_scorers
+from llmood.questions.familiarity import BASE, BaseLikelihood
 from llmood.questions.judgements import Judgements, read_judgements, verdicts
-from llmood.questions.length_confound import length_confound
-from llmood.questions.ood_detection import ood_detection
 from llmood.questions.population_shift import population_shift, readable_members
-from llmood.questions.populations import Population, ScoredBenchmark
-from llmood.questions.severity import families, severity
+from llmood.questions.populations import ScoredBenchmark
 from llmood.records import EVALUATED, FAILED, Check, Explanation, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
 from llmood.sameness import read_tasks
@@ -65,9 +64,57 @@ def write_results(
     progress.say("scoring")
     learned = observations.judged(None if judged is None else verdicts(judged))
     fit_all(scorers, learned)
-    observations = observations.of(EVALUATED)
+    found = _results(
+        folder, config, observations.of(EVALUATED), learned, scorers, judged=judged, progress=progress
+    )
+    # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
+    # breaks between them leaves a run that says so.
+    folder.write_manifest("running")
+    unsaved = write_artefacts(
+        folder.file(SCORERS), scorers, learned, manifest, seed=config.seed, text=config.text
+    )
+    for name, why in unsaved.items():
+        progress.say(f"{name} is not kept in {SCORERS}/: {why}")
+    write_table(folder.file("scores.parquet"), scores_table(found.columns, found.sample_ids))
+    write_calibration(folder, found.calibration)
+    write_judged(folder, judged)
+    write_explanations(folder, found.explained)
+    write_json(folder.file("metrics.json"), found.records)
+    write_json(folder.file("checks.json"), [asdict(check) for check in found.checks])
+    return _status(found, judged, read_tasks(manifest))
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """What is written of a run's observations: files hold the same."""
+
+    sample_ids: list[str]
+    columns: list[ScorerColumn]
+    calibration: ScoredCalibration | None
+    records: list[dict[str, Any]]
+    explained: list[dict[str, Any]]
+    checks: list[Check]
+
+
+def _results(
+    folder: RunFolder,
+    config: RunConfig,
+    observations: Observations,
+    learned: Observations,
+    scorers: Mapping[str, Scorer],
+    *,
+    judged: pa.Table | None,
+    progress: Progress,
+) -> _Results:
+    """Score, measure, explain and check.
+
+    Args:
+        observations: of what is measured.
+        learned: of all splits, with which answers are right.
+    """
+    manifest = folder.manifest
     columns, base = _score(observations, scorers)
-    scored = _benchmark(manifest, observations, columns)
+    scored = scored_benchmark(manifest, observations, columns)
     judgements = None if judged is None else read_judgements(judged, observations.samples)
     calibration = (
         None
@@ -75,16 +122,16 @@ def write_results(
         else score_calibration(learned, scorers, judged, config.calibration)
     )
     explaining = explain_by_concepts(scorers, learned.of("train"), observations)
-    measured = _measure(scored, base, explaining, judgements, config, progress)
+    measured = measure(scored, base, explaining, judgements, config, progress)
     if calibration is not None:
-        measured += measure_calibration(calibration, scored, judgements, config, progress)
+        measured += measure_calibration(
+            calibration, scored, observations.samples, judgements, config, progress
+        )
     measured += _populations(scored, observations, learned, scorers, config.seed)
     records = [asdict(record) for record in measured]
-    pieces = read_pieces(folder.file(PIECES)) if config.text else {}
-    told = explain(scored, observations, scorers, pieces)
+    told = explain(scored, observations, scorers, read_pieces(folder.file(PIECES)) if config.text else {})
     if judgements is not None and config.text:
         told += _confident_errors(scored, judgements, measured, observations)
-    explained = [asdict(found) for found in told]
     given = CheckInput(
         scored,
         columns,
@@ -99,28 +146,19 @@ def write_results(
         judged=judged,
         learned=learned,
     )
-    found = [Check(**check) for task in read_tasks(manifest) for check in task["checks"]] + run_checks(given)
-    # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
-    # breaks between them leaves a run that says so.
-    folder.write_manifest("running")
-    unsaved = write_artefacts(
-        folder.file(SCORERS), scorers, learned, manifest, seed=config.seed, text=config.text
-    )
-    for name, why in unsaved.items():
-        progress.say(f"{name} is not kept in {SCORERS}/: {why}")
+    checks = [Check(**check) for task in read_tasks(manifest) for check in task["checks"]] + run_checks(given)
     ids = observations.samples["sample_id"].to_pylist()
-    write_table(folder.file("scores.parquet"), scores_table(columns, ids))
-    write_calibration(folder, calibration)
-    write_judged(folder, judged)
-    write_explanations(folder, explained)
-    write_json(folder.file("metrics.json"), records)
-    write_json(folder.file("checks.json"), [asdict(check) for check in found])
-    if any(check.severity == "error" for check in found):
+    return _Results(ids, columns, calibration, records, [asdict(each) for each in told], checks)
+
+
+def _status(found: _Results, judged: pa.Table | None, tasks: Sequence[Mapping[str, Any]]) -> RunStatus:
+    """How a run with these results ended."""
+    if any(check.severity == "error" for check in found.checks):
         return "failed"
-    statuses = [column.status for column in columns]
-    statuses += [] if calibration is None else [column.status for column in calibration.columns]
+    statuses = [column.status for column in found.columns]
+    statuses += [] if found.calibration is None else [column.status for column in found.calibration.columns]
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
-    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(read_tasks(manifest))
+    incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(tasks)
     return "partial" if incomplete else "complete"
 
 
@@ -153,37 +191,6 @@ def _score(
     return asked, BaseLikelihood(own.values, own.reasons)
 
 
-def _measure(
-    scored: ScoredBenchmark,
-    base: BaseLikelihood | None,
-    explaining: Mapping[str, Explained],
-    judgements: Judgements | None,
-    config: RunConfig,
-    progress: Progress,
-) -> list[MetricRecord]:
-    steps = len(scored.ood) * (len(scored.scores) + 1) + len(families(scored)) * len(scored.scores)
-    if base is not None:
-        steps += len(scored.ood) * len(sliced_scorers(scored))
-    steps += len(scored.ood) * len(explaining)
-    if judgements is not None:
-        steps += steps_of(scored, judgements)
-    with progress.track("metrics and intervals", steps, unit="tables") as advance:
-        detection = list(ood_detection(scored, config.bootstrap, config.seed, lambda: advance(1)))
-        graded = list(severity(scored, config.bootstrap, config.seed, lambda: advance(1)))
-        known = (
-            []
-            if base is None
-            else list(familiarity(scored, base, config.bootstrap, config.seed, lambda: advance(1)))
-        )
-        kept = list(concepts(scored, explaining, config.bootstrap, config.seed, lambda: advance(1)))
-        errors = (
-            []
-            if judgements is None
-            else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
-        )
-    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *kept, *errors]
-
-
 def _confident_errors(
     scored: ScoredBenchmark,
     judgements: Judgements,
@@ -213,36 +220,3 @@ def _populations(
 
 def _has_rejects(tasks: Sequence[Mapping[str, Any]]) -> bool:
     return any(task["rejects"] for task in tasks)
-
-
-def _benchmark(
-    manifest: Mapping[str, Any], observations: Observations, columns: Sequence[ScorerColumn]
-) -> ScoredBenchmark:
-    samples = observations.samples
-    names = np.array(samples["task"].to_pylist())
-    ids = np.array(samples["sample_id"].to_pylist())
-    populations = [
-        Population(
-            task["name"],
-            task["shift"],
-            task["severity"],
-            _in_order_of_ids(np.flatnonzero(names == task["name"]), ids),
-            task.get("family"),
-        )
-        for task in manifest["tasks"]
-    ]
-    rows = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
-    parents = samples["parent_id"].to_pylist()
-    return ScoredBenchmark(
-        manifest["benchmark"]["name"],
-        populations[0],
-        tuple(populations[1:]),
-        {column.scorer: column.values for column in columns},
-        np.array(group_keys(samples)),
-        np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
-    )
-
-
-def _in_order_of_ids(rows: NDArray[np.int64], ids: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Resamples are drawn by place: the same samples in another order of lines give the same intervals."""
-    return rows[np.argsort(ids[rows], kind="stable")]

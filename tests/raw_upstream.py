@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -27,7 +28,7 @@ def chunk(content: str, finish: str = "null") -> bytes:
     return (
         b'data: {"id":"chatcmpl-3","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,'
         b'"delta":{"content":"%s"},"logprobs":null,"finish_reason":%s}]}\n\n'
-        % (content.encode(), finish.encode())
+        % (json.dumps(content)[1:-1].encode(), finish.encode())
     )
 
 

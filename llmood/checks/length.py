@@ -38,17 +38,15 @@ def length_separates(given: CheckInput) -> Iterator[Check]:
     for several in families.values():
         worst = max(several, key=lambda one: one.strength)
         grades = sorted(one.population.severity or 0 for one in several)
-        others = (
-            f" (grades {', '.join(map(str, grades))} of its family are separated)" if len(several) > 1 else ""
-        )
+        others = f"; of its family grades {', '.join(map(str, grades))}" if len(several) > 1 else ""
         yield Check(
             code="length_separates",
             severity="warning",
             title="Length alone separates",
             detail=(
-                f"The number of tokens alone separates {worst.population.task} from {given.scored.id.task} "
-                f"with an AUROC of {worst.strength:.4f} ({'longer' if worst.by_length >= 0.5 else 'shorter'} = OOD); "
-                f"the best scorer has {worst.best:.4f}{others}."
+                f"The number of tokens alone separates {worst.population.task} (AUROC {worst.strength:.4f}, "
+                f"{'longer' if worst.by_length >= 0.5 else 'shorter'} = OOD; the best scorer has {worst.best:.4f}"
+                f"{others}) from {given.scored.id.task}."
             ),
             task=worst.population.task,
             values={"length_auroc": worst.by_length, "best_auroc": worst.best},

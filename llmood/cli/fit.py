@@ -26,57 +26,76 @@ EPILOG = """Examples:
 """
 PROMISE = "What to promise"
 
+Configuration = Annotated[str, typer.Argument(help="A YAML file, or the name of a built-in configuration.")]
+Folder = Annotated[
+    Path, typer.Option("--output-dir", "-o", help="The detector's folder.", rich_help_panel=options.OUTPUT)
+]
+Scorers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scorer",
+        metavar="NAME",
+        help="Which scorer; several are combined. By default the configuration's first.",
+        rich_help_panel=options.INPUT,
+    ),
+]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option(
+        help="Of rows like the calibration rows, flag at most this share: 0.05.", rich_help_panel=PROMISE
+    ),
+]
+Delta = Annotated[
+    float | None,
+    typer.Option(
+        help="Keep the promise for all but this share of calibration sets, not only on average over them.",
+        rich_help_panel=PROMISE,
+    ),
+]
+WrongAnswered = Annotated[
+    float | None,
+    typer.Option(
+        help="Of all rows like the calibration rows, answer at most this share wrongly (answers are judged).",
+        rich_help_panel=PROMISE,
+    ),
+]
+ErrorAmongAnswered = Annotated[
+    float | None,
+    typer.Option(
+        help="Of the answers that are given, at most this share is wrong, for all but delta (or 0.1) of "
+        "calibration sets.",
+        rich_help_panel=PROMISE,
+    ),
+]
+CalibratorName = Annotated[
+    str | None,
+    typer.Option(
+        help="Makes a confidence of the score, where answers are judged: platt (the default), isotonic, histogram; "
+        "logistic of several scorers' scores.",
+        rich_help_panel=PROMISE,
+    ),
+]
+KeptQuestions = Annotated[
+    int,
+    typer.Option(
+        metavar="ROWS",
+        help="Keep so many calibration questions in the detector, for the page of 'llmood serve' to show beside a "
+        "new one. Whoever has the folder can read them.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
+
 
 def command(
-    config: Annotated[str, typer.Argument(help="A YAML file, or the name of a built-in configuration.")],
-    output_dir: Annotated[
-        Path,
-        typer.Option("--output-dir", "-o", help="The detector's folder.", rich_help_panel=options.OUTPUT),
-    ],
-    scorer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scorer",
-            metavar="NAME",
-            help="Which scorer; several are combined. By default the configuration's first.",
-            rich_help_panel=options.INPUT,
-        ),
-    ] = None,
-    false_alarms: Annotated[
-        float | None,
-        typer.Option(
-            help="Of rows like the calibration rows, flag at most this share: 0.05.", rich_help_panel=PROMISE
-        ),
-    ] = None,
-    delta: Annotated[
-        float | None,
-        typer.Option(
-            help="Keep the promise for all but this share of calibration sets, not only on average over them.",
-            rich_help_panel=PROMISE,
-        ),
-    ] = None,
-    wrong_answered: Annotated[
-        float | None,
-        typer.Option(
-            help="Of all rows like the calibration rows, answer at most this share wrongly (answers are judged).",
-            rich_help_panel=PROMISE,
-        ),
-    ] = None,
-    error_among_answered: Annotated[
-        float | None,
-        typer.Option(
-            help="Of the answers that are given, at most this share is wrong, for all but delta (or 0.1) of "
-            "calibration sets.",
-            rich_help_panel=PROMISE,
-        ),
-    ] = None,
-    calibrator: Annotated[
-        str | None,
-        typer.Option(
-            help="Makes a confidence of the score, where answers are judged: platt (the default), isotonic, histogram.",
-            rich_help_panel=PROMISE,
-        ),
-    ] = None,
+    config: Configuration,
+    output_dir: Folder,
+    scorer: Scorers = None,
+    false_alarms: FalseAlarms = None,
+    delta: Delta = None,
+    wrong_answered: WrongAnswered = None,
+    error_among_answered: ErrorAmongAnswered = None,
+    calibrator: CalibratorName = None,
+    keep_questions: KeptQuestions = 0,
     sets: options.Set = None,
     limit: options.Limit = None,
     seed: options.Seed = None,
@@ -100,6 +119,7 @@ def command(
         "delta": delta,
         "wrong_answered": wrong_answered,
         "error_among_answered": error_among_answered,
+        "keep_questions": keep_questions,
     }
     if dry_run:
         check_free(output_dir)
@@ -128,6 +148,7 @@ def _print(detector: Detector, *, as_json: bool) -> None:
                 "thresholds": [threshold.to_json() for threshold in content.thresholds],
                 "captures": list(content.captures),
                 "data": content.data,
+                "questions": len(content.questions),
             }
         )
         return

@@ -13,6 +13,8 @@ from llmood.gates import Gate, GateResult, judge, parse_gate
 from llmood.metrics import metrics_registry
 from llmood.questions import (
     calibration,
+    calibration_change,
+    calibration_severity,
     concepts,
     error_loss,
     error_quality,
@@ -46,6 +48,8 @@ OF_QUESTIONS = (
         concepts.SEPARABILITY,
     ),
     *promise.METRICS,
+    *calibration_severity.METRICS,
+    *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
@@ -102,17 +106,21 @@ def comparison_gates(texts: Sequence[str] | None) -> list[Gate]:
     return found
 
 
-def traffic_gates(texts: Sequence[str] | None) -> list[Gate]:
+def traffic_gates(texts: Sequence[str] | None, more: Collection[str] = ()) -> list[Gate]:
     """Gates on scored traffic: the question of what only traffic has needs no naming.
+
+    Args:
+        more: metrics that this traffic has, beside what all traffic has.
 
     Raises:
         ConfigError: a gate can't be read, or names a metric or a question that traffic doesn't have.
     """
     found = []
     for gate in [parse_gate(text) for text in texts or []]:
-        _check(gate, "metric", gate.metric, {*TITLES, *metrics_registry.names()})
+        own = {*TITLES, *more}
+        _check(gate, "metric", gate.metric, {*own, *metrics_registry.names()})
         question = gate.filters["question"]
-        if gate.metric in TITLES and question == DETECTION:
+        if gate.metric in own and question == DETECTION:
             question = TRAFFIC
         _check(gate, "question", question, (TRAFFIC, DETECTION, errors.QUESTION))
         found.append(replace(gate, filters={**gate.filters, "question": question}, baselines=True))

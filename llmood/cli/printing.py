@@ -26,16 +26,17 @@ REJECTS_SHOWN = 10
 
 def finish(run: Run, gates: Sequence[Gate], *, as_json: bool) -> None:
     """Print a run and its gates, and end with the exit code that they deserve: failure wins over a missed gate."""
-    results = judge_gates(gates, run.records(), run.manifest["models"])
+    records = run.records()
+    results = judge_gates(gates, records, run.manifest["models"])
     with reader_may_leave():
-        print_run(run, results, as_json=as_json)
+        print_run(run, records, results, as_json=as_json)
     if run.status != "complete":
         raise typer.Exit(FAILED)
     if not all(result.held for result in results):
         raise typer.Exit(GATE_MISSED)
 
 
-def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
+def print_run(run: Run, records: Sequence[Record], gates: Sequence[GateResult], *, as_json: bool) -> None:
     """A run's table of AUROCs, its checks, and where the rest is."""
     if as_json:
         print_json(
@@ -45,12 +46,12 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
                 "gates": gates_json(gates),
                 "checks": run.checks(),
                 "rejects": len(_rejects(run)),
-                "metrics": run.records(),
+                "metrics": records,
             }
         )
         return
-    _print_auroc(run)
-    print_errors(run)
+    _print_auroc(run, records)
+    print_errors(run, records)
     for check in run.checks():
         if check["severity"] != "info":
             say(f"{check['severity']}: {check['detail']}")
@@ -59,8 +60,7 @@ def print_run(run: Run, gates: Sequence[GateResult], *, as_json: bool) -> None:
     say(f"\nstatus: {run.status}\nreport: {run.folder / 'report.html'}")
 
 
-def _print_auroc(run: Run) -> None:
-    records = run.records()
+def _print_auroc(run: Run, records: Sequence[Record]) -> None:
     detection = [r for r in records if r["question"] == QUESTION and r["slice"] is None]
     table = {(r["scorer"], r["ood_task"]): r for r in detection if r["metric"] == HEADLINE}
     best = {

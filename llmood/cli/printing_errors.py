@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmood.cli.terminal import print_table, say
@@ -15,11 +15,11 @@ from llmood.scorers.baselines import BASELINES
 Record = Mapping[str, Any]
 
 
-def print_errors(run: Run) -> None:
+def print_errors(run: Run, records: Sequence[Record]) -> None:
     """A compact table: accuracy, then the AUROC of every scorer with wrong answers positive. Grades are left out."""
     found = {
         (record["metric"], record["scorer"], record["ood_task"] or record["id_task"]): record
-        for record in run.records()
+        for record in records
         if record["question"] == QUESTION and record["slice"] is None
     }
     if not found:

@@ -32,6 +32,13 @@ HEADINGS = {
 LEAST_P = 0.0001
 
 
+def warn_of_engine(differs: Sequence[str]) -> None:
+    """Say on stderr how the engine isn't the one that the detector was fitted on."""
+    with redirect_stdout(sys.stderr):
+        for each in differs:
+            say(f"warning: {each}: scores may differ by the noise between engines")
+
+
 def writer_to(stream: TextIO) -> Callable[[Sequence[Record]], None]:
     """What writes rows as JSON lines, and sends them on their way at once: someone may be reading along."""
 
@@ -90,14 +97,15 @@ def _print(
         of = [record for record in records if record["question"] == question]
         if of:
             say()
-            print_table([heading, "value", "interval", "what it says"], [_row(record) for record in of])
+            print_table([heading, "value", "interval", "what it says"], [row_of(record) for record in of])
     say()
     print_gates(results)
     if output is not None:
         say(f"written: {output}")
 
 
-def _row(record: Record) -> list[str]:
+def row_of(record: Record) -> list[str]:
+    """A record as a row of a table: what it is, value, interval, what it says."""
     return [TITLES.get(record["metric"]) or metric_name(record["metric"]), *_shown(record), said(record)]
 
 

@@ -1,4 +1,4 @@
-"""`llmood report`: the page of one run, or of several side by side."""
+"""`llmood report`: the page of one run, of several side by side, or of what a guard decided."""
 
 from __future__ import annotations
 
@@ -20,18 +20,28 @@ NAME = "report"
 MODEL_CARD = "MODEL_CARD.md"
 EPILOG = (
     "Examples: llmood report runs/mine · llmood report runs/a runs/b -o pages · "
-    "llmood report runs/mine --model-card"
+    "llmood report runs/mine --model-card · llmood report --traffic events -o pages"
 )
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders.")] = None,
+    traffic: Annotated[
+        Path | None,
+        typer.Option(
+            "--traffic",
+            metavar="EVENTS",
+            help="The events of a guard ('llmood serve --events') instead: report.html and traffic_metrics.json.",
+            rich_help_panel=options.INPUT,
+        ),
+    ] = None,
     output_dir: Annotated[
         Path | None,
         typer.Option(
             "--output-dir",
             "-o",
-            help="Where report.html goes: by default the run's folder, or for several runs the working directory.",
+            help="Where report.html goes: by default the folder of the run or the events, or for several runs the "
+            "working directory.",
         ),
     ] = None,
     model_card: Annotated[
@@ -44,11 +54,17 @@ def command(
     as_json: options.AsJson = False,
     gate: options.GateOption = None,
 ) -> None:
-    """Write report.html anew from a run's files."""
+    """Write report.html anew from a run's files, or from the events of a guard."""
     from llmood.cli.errors import FAILED, GATE_MISSED, reader_may_leave
     from llmood.cli.gating import judge_gates, run_gates
+    from llmood.errors import ConfigError
     from llmood.runs import Run
 
+    if traffic is not None:
+        _traffic(traffic, runs, output_dir, gate, as_json=as_json, model_card=model_card)
+        return
+    if not runs:
+        raise ConfigError("report: nothing to tell of", hint="name a run's folder, or --traffic EVENTS")
     loaded = [Run(run) for run in runs]
     records = [run.records() for run in loaded]
     parsed = run_gates(gate, chain.from_iterable(records))
@@ -66,6 +82,35 @@ def command(
         raise typer.Exit(FAILED)
     if not all(result.held for result in results):
         raise typer.Exit(GATE_MISSED)
+
+
+def _traffic(
+    events: Path,
+    runs: Sequence[Path] | None,
+    output_dir: Path | None,
+    gate: list[str] | None,
+    *,
+    as_json: bool,
+    model_card: bool,
+) -> None:
+    from llmood.cli.gating import traffic_gates
+    from llmood.cli.printing_events import finish
+    from llmood.cli.progress import Bars
+    from llmood.errors import ConfigError, StoreError
+    from llmood.run import WRITING_REPORT
+    from llmood.traffic_report import write_traffic_report
+    from llmood.traffic_report.latency import TITLES
+
+    if runs or model_card:
+        what = "--model-card" if model_card else str(next(iter(runs or [])))
+        raise ConfigError(f"--traffic: is not for {what}", hint="leave one of them out")
+    gates = traffic_gates(gate, TITLES)
+    Bars().say(WRITING_REPORT)
+    try:
+        report = write_traffic_report(events, output_dir)
+    except StoreError as error:
+        raise ConfigError(error.message, hint=error.hint) from None
+    finish(report, gates, as_json=as_json)
 
 
 def _report(

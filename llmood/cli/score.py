@@ -12,6 +12,7 @@ import typer
 from llmood.cli import detector_options, options
 
 NAME = "score"
+MOST = 10_000_000  # rows at a time
 KNOWN = "What is known of the rows"
 EPILOG = """A record has 'text', 'prompt' (to the letter), 'messages', or the columns of the task that the detector was
 fitted on, and maybe 'response'. The same command goes on where it was killed.
@@ -49,7 +50,7 @@ Keep = Annotated[
 ]
 Chunk = Annotated[
     int | None,
-    typer.Option("--chunk", min=1, help="Rows scored at a time.", rich_help_panel=options.INPUT),
+    typer.Option("--chunk", min=1, max=MOST, help="Rows scored at a time.", rich_help_panel=options.INPUT),
 ]
 Overwrite = Annotated[
     bool,
@@ -79,6 +80,7 @@ Batch = Annotated[
         "--batch",
         metavar="N",
         min=1,
+        max=MOST,
         help="In each N rows, also flag so that few of the flags are false (Benjamini–Hochberg): batch_flag.",
         rich_help_panel=options.OUTPUT,
     ),
@@ -117,7 +119,7 @@ def command(
 ) -> None:
     """Score records with a detector: which of them are outside of what the model was tuned for?"""
     from llmood.cli.gating import traffic_gates
-    from llmood.cli.printing_traffic import finish, write_summary, writer_to
+    from llmood.cli.printing_traffic import finish, warn_of_engine, write_summary, writer_to
     from llmood.cli.progress import Bars
     from llmood.detector.detector import load_detector
     from llmood.traffic import score_file, score_stream
@@ -127,14 +129,15 @@ def command(
 
     gates = traffic_gates(gate)
     _check(file, output, file_format, delimiter, as_json=as_json)
+    if summary_file is not None:
+        _check_summary(summary_file, file, output, detector)
     source = Input(Path(file), file_format, delimiter)
-    if file != STDIN:
-        source.check()
     labels = {name: column for name, column in ((CORRECT, correct), (OOD, ood)) if column}
+    if file != STDIN:
+        source.check([*(keep or []), *labels.values()])
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     progress = Bars()
-    for each in loaded.differs:
-        progress.say(f"{each}: scores may differ by the noise between engines")
+    warn_of_engine(loaded.differs)
     with loaded.open() as verdicts:
         scoring = scoring_by(loaded, verdicts, keep=keep or [], labels=labels, batch=batch, rows=chunk)
         summary = summary_of(loaded, scoring)
@@ -156,9 +159,31 @@ def _check(file: str, output: Path | None, file_format: str | None, delimiter: s
         raise ConfigError(
             "--json: rows are on stdout already", hint="-o FILE takes them, or leave --json out"
         )
+    if file == STDIN and sys.stdin is None:
+        raise ConfigError("-: stdin is closed", hint="name a file")
+    if output is None and sys.stdout is None:
+        raise ConfigError("rows have nowhere to go: stdout is closed", hint="-o FILE takes them")
     if file == STDIN and output is not None:
         raise ConfigError("-o: stdin can't be resumed", hint="send the rows to stdout: > FILE")
     if file == STDIN and file_format not in (None, "jsonl"):
         raise ConfigError(f"--format {file_format}: stdin is JSONL")
     if len(delimiter) != 1 or delimiter in '\n\r"':
         raise ConfigError(f"--delimiter {delimiter!r}: one character is needed", hint="--delimiter ';'")
+
+
+def _check_summary(path: Path, file: str, output: Path | None, detector: Path) -> None:
+    """Refuse to write the summary over what is read or written here."""
+    from llmood.errors import ConfigError
+
+    taken = {"the input itself": Path(file), "the output itself": output}
+    what = next((name for name, other in taken.items() if other is not None and _same(path, other)), None)
+    if path.exists() and not path.is_file():
+        what = "no file"
+    elif detector.resolve() in path.resolve().parents:
+        what = "in the detector's folder"
+    if what is not None:
+        raise ConfigError(f"--summary {path}: is {what}", hint="name another file")
+
+
+def _same(path: Path, other: Path) -> bool:
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))

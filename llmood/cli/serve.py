@@ -87,7 +87,7 @@ def command(
     engine: detector_options.EngineKind = None,
 ) -> None:
     """Score questions over HTTP, each before its answer is given (or the answer, if the detector looks at answers)."""
-    from llmood.cli.serving import check_extra, policy_of, store_of, token_of, upstream_of
+    from llmood.cli.serving import check_extra, policy_of, shows_text, store_of, token_of, upstream_of
 
     check_extra()
     from llmood.detector.detector import load_detector
@@ -99,7 +99,8 @@ def command(
     from llmood.serve.settings import Settings
 
     own_policy = policy_of(upstream, policy, on_failure, message)
-    server_behind = upstream_of(upstream, upstream_key_env, upstream_timeout)
+    server_behind = upstream_of(upstream, upstream_key_env, upstream_timeout, host=host, port=port)
+    token = token_of(token_env)
     settings = Settings(
         queue=queue,
         batch=batch,
@@ -107,8 +108,9 @@ def command(
         timeout=timeout,
         max_body=max_body,
         drain=drain,
-        token=token_of(token_env),
+        token=token,
         log_text=log_text,
+        show_text=shows_text(host, token, private=no_text),
     )
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     log = RequestLog()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmood.errors import ConfigError, MissingExtraError
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from llmood.events import EventStore
     from llmood.serve.settings import OnFailure, OnFlag, Policy, Upstream
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PACKAGES = ("fastapi", "uvicorn", "httpx2", "prometheus_client")
 
 
@@ -40,6 +43,22 @@ def token_of(variable: str | None) -> str | None:
     if not value:
         raise ConfigError(f"the environment variable {variable} is not set", hint=f"export {variable}=…")
     return value
+
+
+def shows_text(host: str, token: str | None, *, private: bool) -> bool:
+    """Whether the page may show questions of others: to whoever has the token, else on this machine alone.
+
+    >>> shows_text("127.0.0.1", None, private=False), shows_text("0.0.0.0", None, private=False)
+    (True, False)
+    """
+    return not private and (token is not None or host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def store_of(folder: Path | None, detector: Detector, *, private: bool) -> EventStore | None:
@@ -73,8 +92,10 @@ def policy_of(
     return Policy(**given)
 
 
-def upstream_of(url: str | None, key_env: str | None, timeout: float | None) -> Upstream | None:
-    """The server behind the guard.
+def upstream_of(
+    url: str | None, key_env: str | None, timeout: float | None, *, host: str, port: int
+) -> Upstream | None:
+    """The server behind the guard, which listens on this port.
 
     Raises:
         ConfigError: its address or its key is none.
@@ -91,5 +112,9 @@ def upstream_of(url: str | None, key_env: str | None, timeout: float | None) -> 
     if key is not None and not (key.isascii() and key.isprintable()):
         raise ConfigError(f"the environment variable {key_env} holds what no key does", hint="set it anew")
     address, base = base_of(url)
+    if urlsplit(address).port == port and urlsplit(address).hostname in (host, *LOOPBACK):
+        raise ConfigError(
+            f"--upstream {url}: is the guard itself", hint="choose another --port for the guard"
+        )
     more = {} if timeout is None else {"timeout": timeout}
     return Upstream(address, base, key, **more)

@@ -87,6 +87,9 @@ def _data(content: Content) -> Iterator[tuple[str, str]]:
         yield "without a score", f"{rows}: {plain(reason)}"
     if data["rejects"]:
         yield "rows that couldn't be read", str(data["rejects"])
+    if content.questions:
+        kept = f"{len(content.questions)}, in `questions.json`: whoever has this folder can read them"
+        yield "questions kept", kept
     yield "digest of the rows", code(data["digest"])
     yield "seed", str(content.config.seed)
     yield "captures", ", ".join(code(name) for name in content.captures) or "none: no model is asked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,61 +13,70 @@ from llmood.calibrators import CalibrationError, Calibrator, calibrators
 from llmood.engines.observations import Observations
 from llmood.errors import ConfigError
 from llmood.measures.token_statistics import Floats
+from llmood.questions.calibration_rows import CalibrationRows
 from llmood.records import CaptureSpec
 
 DEFAULT = "platt"
 NOT_JUDGED = "no answer to a calibration row was judged ('correctness: task' has the model answer)"
 
 
-def default_calibrator(config: CalibrationConfig | None) -> str:
-    """The first of a configuration's calibrators that reads any score."""
+def default_calibrator(config: CalibrationConfig | None, scorers: Sequence[str]) -> str:
+    """The first of a configuration's calibrators that reads what a detector of these scorers has."""
     names = () if config is None else config.calibrators
-    return next((name for name in names if not _reads_other(calibrators.get(name))), DEFAULT)
+    return next((name for name in names if _reads_other(calibrators.get(name), scorers) is None), DEFAULT)
 
 
-def check_calibrator(name: str) -> None:
-    """Refuse a calibrator that can't read a detector's one score.
+def check_calibrator(name: str, scorers: Sequence[str]) -> None:
+    """Refuse a calibrator that can't read what a detector of these scorers has.
 
     Raises:
         ConfigError: there is none of that name, or it reads something else.
     """
-    kind = calibrators.get(name, place="--calibrator")
-    if _reads_other(kind):
-        what = "several scores" if kind.many_scores else "a probability"
-        raise ConfigError(
-            f"--calibrator {name}: reads {what}, and a detector has one score",
-            hint="'platt' and 'isotonic' read any score",
-        )
+    other = _reads_other(calibrators.get(name, place="--calibrator"), scorers)
+    if other is not None:
+        raise ConfigError(f"--calibrator {name}: {other}", hint="'platt' and 'isotonic' read any score")
 
 
-def _reads_other(kind: type[Calibrator]) -> bool:
-    return kind.reads_probability or kind.many_scores
+def _reads_other(kind: type[Calibrator], scorers: Sequence[str]) -> str | None:
+    if kind.reads_probability:
+        return "reads a probability, and a detector has one score"
+    if kind.many_scores and len(scorers) == 1:
+        return f"reads the scores of several scorers, and {scorers[0]} is one"
+    return None
 
 
-def fit_confidence(name: str, scores: Floats, correct: Floats) -> tuple[Calibrator | None, dict[str, Any]]:
+def fit_confidence(
+    name: str, rows: CalibrationRows, score: str, scorers: Sequence[str]
+) -> tuple[Calibrator | None, dict[str, Any]]:
     """A fitted calibrator, and what to say of it; None with the reason where these rows give none.
 
     Args:
-        scores: (n,), NaN where there is none.
-        correct: (n,), 1 right, 0 wrong, NaN where that isn't known.
+        score: what the rows call the one score.
+        scorers: what they call those that it is made of.
     """
-    known = ~np.isnan(scores) & ~np.isnan(correct)
-    if not (~np.isnan(correct)).any():
+    made = calibrators.get(name)()
+    scores, right = rows.learned_together(scorers) if made.many_scores else rows.learned(score)
+    if not len(right):
         return None, {"calibrator": None, "reason": NOT_JUDGED}
-    right = correct[known] == 1.0
     try:
-        fitted = calibrators.get(name)().fit(scores[known], right)
+        made.fit(scores, right)
     except CalibrationError as error:
         return None, {"calibrator": None, "reason": error.reason}
-    return fitted, {"calibrator": name, "rows": int(known.sum()), "right": int(right.sum())}
+    return made, {"calibrator": name, "rows": len(right), "right": int(right.sum())}
 
 
-def confidences(calibrator: Calibrator | None, scores: Floats) -> NDArray[np.float64]:
-    """The confidence of each score, NaN where there is none."""
-    found = np.full(len(scores), np.nan)
-    there = ~np.isnan(scores)
+def confidences(calibrator: Calibrator | None, score: Floats, parts: Sequence[Floats]) -> NDArray[np.float64]:
+    """The confidence of each row, NaN where it has no score.
+
+    Args:
+        score: (n,), the one score.
+        parts: those that it is made of, each (n,).
+    """
+    found = np.full(len(score), np.nan)
+    there = ~np.isnan(score)
     if calibrator is not None and there.any():
-        found[there] = calibrator.confidence(scores[there])
+        read = np.column_stack(parts) if calibrator.many_scores else score
+        found[there] = calibrator.confidence(read[there])
     return found
 
 

@@ -42,9 +42,11 @@ class Content:
         config: of the run that it was fitted by, with the models where they were.
         models: role → name, path, identity and tokenizer of the models that it reads.
         data: what it was fitted on: task, rows, groups, digest.
-        calibrator: of its score, to the confidence that the answer is right; None where no answer was judged.
+        calibrator: of its score, or of its scorers' together, to the confidence that the answer is right; None where
+            no answer was judged.
         end: the token that ended the calibration rows' answers.
         origins: of each scorer that learned, what it learned from.
+        questions: of the domain, where some were to be kept.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Content:
     calibrator: Calibrator | None = None
     end: int | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    questions: Sequence[str] = ()
 
     def with_config(self, config: RunConfig) -> Content:
         """The same with its models elsewhere, or on another engine."""
@@ -89,8 +92,12 @@ class Content:
             return columns[0]
         return combine(columns, {name: self.calibration[f"{name}/{CALIBRATORS}"] for name in self.scorers})
 
-    def decide(self, score: ScorerColumn) -> dict[str, NDArray[Any]]:
-        """What follows from scores, column by column; None where there is none."""
+    def decide(self, score: ScorerColumn, columns: Sequence[ScorerColumn]) -> dict[str, NDArray[Any]]:
+        """What follows from the one score, column by column; None where there is none.
+
+        Args:
+            columns: those of its scorers, for a calibrator that reads each.
+        """
         there = ~np.isnan(score.values)
         found: dict[str, NDArray[Any]] = {
             "p_value": p_values(score.values, self.calibration[f"{SCORE}/{THRESHOLDS}"])
@@ -101,7 +108,7 @@ class Content:
             told = (above if alarm else ~above).astype(object)
             told[~there] = None
             found["flag" if alarm else f"{ANSWER}{threshold.target}"] = told
-        found["confidence"] = confidences(self.calibrator, score.values)
+        found["confidence"] = confidences(self.calibrator, score.values, [each.values for each in columns])
         return found
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmood.config import EngineConfig
 from llmood.detector.content import Content
-from llmood.detector.folder import read_detector, read_digest, write_detector
+from llmood.detector.folder import read_detector, write_detector
 from llmood.detector.models import check_same, engines_differ, with_paths
 from llmood.detector.observing import Watch, make_watch
 from llmood.detector.verdicts import Verdicts
@@ -28,12 +28,14 @@ class Detector:
 
     Args:
         content: what it is made of.
-        folder: where it was read from, if it was.
+        folder: where it was read from or written to, if it was.
+        digest: of everything in that folder but where its models are.
     """
 
-    def __init__(self, content: Content, folder: Path | None = None) -> None:
+    def __init__(self, content: Content, folder: Path | None = None, digest: str | None = None) -> None:
         self.content = content
         self.folder = folder
+        self.digest = digest
 
     def __repr__(self) -> str:
         return f"Detector({self.content.name!r}, {self.content.stage}, scorers={list(self.content.scorers)})"
@@ -47,11 +49,6 @@ class Detector:
     def thresholds(self) -> list[Threshold]:
         """What it promises."""
         return list(self.content.thresholds)
-
-    @cached_property
-    def digest(self) -> str | None:
-        """Of everything in its folder; None where it was never written."""
-        return None if self.folder is None else read_digest(self.folder)
 
     @cached_property
     def watch(self) -> Watch:
@@ -96,14 +93,14 @@ class Detector:
             watch.close()
 
     def save(self, folder: str | Path) -> Detector:
-        """Write it. The same detector gives the same bytes.
+        """Write it. The same detector gives the same bytes, but for where its models are.
 
         Raises:
             ConfigError: the folder holds something else.
             StoreError: it can't be written.
         """
-        write_detector(Path(folder), self.content)
-        return Detector(self.content, Path(folder))
+        written = write_detector(Path(folder), self.content)
+        return Detector(self.content, Path(folder), written)
 
     def _models(self, watch: Watch) -> dict[str, Any]:
         engine = watch.engine
@@ -130,11 +127,11 @@ def load_detector(
         ConfigError: the folder holds no detector, or a model is not there or has other weights.
         StoreError: the folder is damaged.
     """
-    content = read_detector(Path(folder))
+    content, known = read_detector(Path(folder))
     config = with_paths(content.config, models or {})
     if engine is not None:
         config = config.model_copy(update={"engine": _engine(engine, config.engine)})
-    detector = Detector(content.with_config(config), Path(folder))
+    detector = Detector(content.with_config(config), Path(folder), known)
     _ = detector.watch  # what is wrong with the models is said here
     return detector
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from llmood.calibrated import calibration_rows
 from llmood.checks.adapter import equal_to_base
 from llmood.checks.canary import two_ways
 from llmood.config import RunConfig
@@ -22,6 +22,7 @@ from llmood.detector.content import SCORE, Content, combine, joined
 from llmood.detector.detector import Detector
 from llmood.detector.folder import check_free
 from llmood.detector.form import form_of
+from llmood.detector.kept_questions import draw_questions
 from llmood.detector.models import needed_models
 from llmood.detector.observing import reads_answers, reads_turns, reads_words_only
 from llmood.detector.planning import FitPlan, plan_fit
@@ -29,12 +30,13 @@ from llmood.engines.captures import RESPONSE
 from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, EngineError
-from llmood.halves import CALIBRATORS, THRESHOLDS, halves
+from llmood.halves import CALIBRATORS, THRESHOLDS
 from llmood.identity import digest
 from llmood.judged import judge_run, settled
 from llmood.lineage import group_keys
 from llmood.plan import Plan
 from llmood.progress import Progress
+from llmood.questions.calibration_rows import CalibrationRows
 from llmood.questions.judgements import verdicts
 from llmood.records import CALIBRATION, FAILED
 from llmood.run import compare_plan, observe_plan
@@ -57,6 +59,7 @@ def fit_detector(
     delta: float | None = None,
     wrong_answered: float | None = None,
     error_among_answered: float | None = None,
+    keep_questions: int = 0,
     progress: Progress | None = None,
 ) -> Detector:
     """Fit a detector by a run's configuration: its models, its scorers, and the calibration rows of its ID task.
@@ -68,13 +71,15 @@ def fit_detector(
         include: folders with further tasks and benchmarks.
         scorers: which of the configuration's scorers, or others; several are combined. By default its first.
         calibrator: makes confidences of scores, where answers to calibration rows are judged: `platt`, unless the
-            configuration's `calibration` names another.
+            configuration's `calibration` names another. `logistic` reads the scores of several scorers.
         false_alarms: of questions like the calibration rows, flag at most this share: 0.05, unless `calibration` says
             otherwise.
         delta: keep the promise for all but this share of calibration sets; by default, on average over them.
         wrong_answered: of all questions, at most this share may be answered wrongly.
         error_among_answered: of the answers that are given, at most this share may be wrong, for all but `delta` (by
             default 0.1) of calibration sets.
+        keep_questions: so many questions of the calibration rows stay in the detector, for `llmood serve` to show
+            beside a new one; by default none.
         progress: shows how far it is; silent by default.
 
     Raises:
@@ -95,6 +100,7 @@ def fit_detector(
         delta=delta,
         wrong_answered=wrong_answered,
         error_among_answered=error_among_answered,
+        keep_questions=keep_questions,
     )
     detector = Detector(execute_fit(planned, progress))
     return detector if output_dir is None else detector.save(output_dir)
@@ -120,48 +126,50 @@ def execute_fit(planned: FitPlan, progress: Progress) -> Content:
     fit_all(chosen, observations)
     columns = score_all(observations.of(CALIBRATION), chosen)
     _check_failed(columns)
-    return _content(planned, observations, columns)
+    return _content(planned, observations, columns, judged)
 
 
-def _content(planned: FitPlan, observations: Observations, columns: Sequence[ScorerColumn]) -> Content:
+def _content(
+    planned: FitPlan, observations: Observations, columns: Sequence[ScorerColumn], judged: pa.Table | None
+) -> Content:
     plan, chosen, task = planned.plan, planned.chosen, planned.plan.tasks[0]
     needs = [spec for scorer in chosen.values() for spec in scorer.needs]
-    rows = observations.of(CALIBRATION)
-    half = np.array(halves(rows.samples))
-    calibration, score = _ranked(columns, half)
-    there, correct = ~np.isnan(score.values), rows.correct()
-    first, second = there & (half == CALIBRATORS), there & (half == THRESHOLDS)
-    calibration[f"{SCORE}/{THRESHOLDS}"] = np.sort(score.values[second])
-    thresholds = planned.targets.thresholds(score.values[second], correct[second], other=score.values[first])
-    calibrator, confidence = fit_confidence(planned.calibrator, score.values[first], correct[first])
+    own = observations.of(CALIBRATION)
+    rows = calibration_rows(own.samples, columns, judged)
+    calibration, score = _ranked(columns, rows)
+    rows = replace(rows, scores={**rows.scores, SCORE: score.values})
+    calibration[f"{SCORE}/{THRESHOLDS}"] = np.sort(rows.held(SCORE))
+    calibrator, confidence = fit_confidence(planned.calibrator, rows, SCORE, list(chosen))
     models = needed_models(plan.config.models, needs, planned.folder)
     roles = [*models.by_role, *(role for role in READERS if getattr(models, role))]
     chat = task.loaded.spec.chat if plan.config.chat is None else plan.config.chat
     answers = reads_answers(needs)
+    form = form_of(
+        task.loaded.spec,
+        chat=chat and not reads_words_only(plan.engine),
+        answers=answers,
+        turns=reads_turns(needs),
+    )
     return Content(
         planned.name,
         "post" if answers else "pre",
         chosen,
-        thresholds,
+        planned.targets.thresholds(rows, SCORE),
         calibration,
         plan.config.model_copy(update={"models": models}),
         identities(plan.describe(), roles),
         [spec.id for spec in sorted(set(needs))],
-        form_of(
-            task.loaded.spec,
-            chat=chat and not reads_words_only(plan.engine),
-            answers=answers,
-            turns=reads_turns(needs),
-        ),
+        form,
         {
-            **_data(planned, rows.samples),
-            "unscored": dict(sorted(Counter(map(str, score.reasons[~there])).items())),
-            "halves": {CALIBRATORS: int(first.sum()), THRESHOLDS: int(second.sum())},
+            **_data(planned, own.samples),
+            "unscored": dict(sorted(Counter(map(str, score.reasons[np.isnan(score.values)])).items())),
+            "halves": {CALIBRATORS: len(rows.beside(SCORE)), THRESHOLDS: len(rows.held(SCORE))},
             "confidence": confidence,
         },
         calibrator,
-        _end(plan, rows) if answers else None,
+        _end(plan, own) if answers else None,
         _origins(planned, observations),
+        draw_questions(own.samples, form, planned.keep_questions, plan.config.seed),
     )
 
 
@@ -201,7 +209,7 @@ def _end(plan: Plan, rows: Observations) -> int | None:
     return end_of_answers(rows, spec, plan.engine.tokenizer(spec.model).end_ids)
 
 
-def _ranked(columns: Sequence[ScorerColumn], half: NDArray[np.str_]) -> tuple[dict[str, Any], ScorerColumn]:
+def _ranked(columns: Sequence[ScorerColumn], rows: CalibrationRows) -> tuple[dict[str, Any], ScorerColumn]:
     """The one score of each calibration row, and what several are combined by.
 
     The half for calibrators is what p-values are taken of, each of its own rows left out for itself; the half for
@@ -209,13 +217,12 @@ def _ranked(columns: Sequence[ScorerColumn], half: NDArray[np.str_]) -> tuple[di
     """
     if len(columns) == 1:
         return {}, columns[0]
-    first = half == CALIBRATORS
-    known = {column.scorer: np.sort(column.values[first & ~np.isnan(column.values)]) for column in columns}
+    known = {column.scorer: np.sort(rows.beside(column.scorer)) for column in columns}
     lacking = next((name for name, values in known.items() if not len(values)), None)
     if lacking is not None:
         raise ConfigError(f"scorers: {lacking} scores no calibration row, and can't be combined")
     score = combine(columns, known)
-    own = first & ~np.isnan(score.values)
+    own = rows.for_calibrators & ~np.isnan(score.values)
     values = score.values.copy()
     values[own] = combined({column.scorer: own_p_values(column.values[own]) for column in columns})
     return {f"{name}/{CALIBRATORS}": each for name, each in known.items()}, joined(columns, values)

@@ -1,31 +1,35 @@
-"""A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors` and `card.md`.
+"""A detector as a folder: `detector.json`, `scorers/`, `calibration.safetensors`, `card.md` and maybe `questions.json`.
 
 Everything is under one digest: what is damaged or was changed is refused. Nothing outside of the folder is read but the
-models, and no code that it names is run. The same fit gives the same bytes.
+models, and no code that it names is run. The same fit gives the same bytes, wherever models and data are: `models.json`
+alone, which no digest covers, says where models that are folders were.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from llmood.calibrators import Calibrator, calibrators
-from llmood.config import RunConfig
 from llmood.config_file import recorded_config
 from llmood.detector.card import card_of
-from llmood.detector.content import Content, Stage
+from llmood.detector.content import SCORE, Content
 from llmood.detector.form import Form
+from llmood.detector.kept_questions import QUESTIONS, parse_questions, write_questions
+from llmood.detector.kinds import Kinds
+from llmood.detector.places import PLACES, places_of, with_places, without_places
 from llmood.errors import ConfigError, StoreError
+from llmood.halves import CALIBRATORS, THRESHOLDS
 from llmood.identity import digest, digest_bytes
 from llmood.measures.threshold import Threshold
 from llmood.scorers.artefact_folder import SCORERS, safe_name
@@ -33,36 +37,23 @@ from llmood.scorers.artefact_packing import pack, state_of, unpack
 from llmood.scorers.artefacts import ARRAYS, RECORD, Origin, load_scorer, read_own_file, save_scorer
 from llmood.scorers.base import Scorer
 from llmood.scorers.on_adapter import OnAdapter
-from llmood.tables import write_text
+from llmood.tables import write_json, write_text
 
 FORMAT = 1
 DETECTOR, CALIBRATION, CARD = "detector.json", "calibration.safetensors", "card.md"
-LARGEST = {DETECTOR: 1 << 26, CALIBRATION: 1 << 30, CARD: 1 << 24, RECORD: 1 << 28, ARRAYS: 1 << 33}  # bytes
+LARGEST = {
+    DETECTOR: 1 << 26,
+    CALIBRATION: 1 << 30,
+    CARD: 1 << 24,
+    RECORD: 1 << 28,
+    ARRAYS: 1 << 33,
+    QUESTIONS: 1 << 30,
+}  # bytes
 AGAIN = "'llmood fit' makes it anew"
 
 
-class Kinds(BaseModel):
-    """The kinds of what `detector.json` holds, as far as they aren't looked at where they are read."""
-
-    model_config = ConfigDict(strict=True)
-
-    name: str
-    llmood: str
-    stage: Stage
-    scorers: list[dict[str, Any]] = Field(min_length=1)
-    thresholds: list[dict[str, Any]] = Field(min_length=1)
-    config: dict[str, Any]
-    models: dict[str, dict[str, Any]]
-    captures: list[str]
-    form: dict[str, Any]
-    data: dict[str, Any]
-    calibrator: dict[str, Any] | None
-    end: int | None
-    files: dict[str, str]
-
-
-def write_detector(folder: Path, content: Content) -> None:
-    """Write a detector, in place of the one that is there.
+def write_detector(folder: Path, content: Content) -> str:
+    """Write a detector, in place of the one that is there; gives its digest, as `read_detector`.
 
     Raises:
         ConfigError: the folder holds something else.
@@ -73,12 +64,15 @@ def write_detector(folder: Path, content: Content) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name[:40]}-", dir=folder.parent) as scratch:
             new = Path(scratch) / "new"
-            _write(new, content)
+            written = _write(new, content.with_config(without_places(content.config)))
+            if places := places_of(content.config, folder):
+                write_json(new / PLACES, places)
             if folder.exists():
                 folder.rename(Path(scratch) / "old")
             new.rename(folder)
     except OSError as error:
         raise StoreError(f"{folder}: can't be written: {error.strerror or error}") from error
+    return written
 
 
 def check_free(folder: Path) -> None:
@@ -93,8 +87,8 @@ def check_free(folder: Path) -> None:
         raise ConfigError(f"{folder}: is not empty and holds no detector", hint="choose another with -o")
 
 
-def read_detector(folder: Path) -> Content:
-    """Read a detector.
+def read_detector(folder: Path) -> tuple[Content, str]:
+    """Read a detector, and the digest over everything in its folder but where its models are.
 
     Raises:
         ConfigError: the folder holds none.
@@ -102,7 +96,7 @@ def read_detector(folder: Path) -> Content:
     """
     path = folder / DETECTOR
     record = _record(path)
-    calibration = b""
+    read = {CALIBRATION: b"", QUESTIONS: b"[]"}
     for name, said in record["files"].items():
         own = folder / _inside(path, name)
         content = read_own_file(own, LARGEST[own.name], hint=AGAIN)
@@ -110,28 +104,20 @@ def read_detector(folder: Path) -> Content:
             raise _damaged(own, "it is missing")
         if digest_bytes(content) != said:
             raise _damaged(own, f"its content is not what {DETECTOR} says")
-        calibration = content if name == CALIBRATION else calibration
+        read |= {name: content} if name in read else {}
     try:
-        return _content(folder, record, calibration)
+        return _content(folder, record, read), str(record["digest"])
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise _damaged(path, f"it holds {error}") from error
+        raise _damaged(path, f"it holds {' '.join(str(error).split())[:200]}") from error
 
 
-def read_digest(folder: Path) -> str:
-    """The digest over everything in a detector's folder.
-
-    Raises:
-        ConfigError, StoreError: as `read_detector`.
-    """
-    return str(_record(folder / DETECTOR)["digest"])
-
-
-def _write(folder: Path, content: Content) -> None:
+def _write(folder: Path, content: Content) -> str:
     folder.mkdir()
     scorers = [
         _write_scorer(folder, name, scorer, content.origins) for name, scorer in content.scorers.items()
     ]
     (folder / CALIBRATION).write_bytes(save(dict(content.calibration)))
+    write_questions(folder, content.questions)
     write_text(folder / CARD, card_of(content))
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     record = {
@@ -150,8 +136,9 @@ def _write(folder: Path, content: Content) -> None:
         "end": content.end,
         "files": {name: digest_bytes((folder / name).read_bytes()) for name in names},
     }
-    text = json.dumps(record | {"digest": digest(record)}, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / DETECTOR, text + "\n")
+    whole = digest(record)
+    write_json(folder / DETECTOR, record | {"digest": whole})
+    return whole
 
 
 def _write_scorer(folder: Path, name: str, scorer: Scorer, origins: Mapping[str, Origin]) -> dict[str, Any]:
@@ -162,7 +149,7 @@ def _write_scorer(folder: Path, name: str, scorer: Scorer, origins: Mapping[str,
     return {"name": name, "folder": own, "packed": None}
 
 
-def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
+def _content(folder: Path, record: Mapping[str, Any], read: Mapping[str, bytes]) -> Content:
     scorers: dict[str, Scorer] = {}
     origins: dict[str, Origin] = {}
     for each in record["scorers"]:
@@ -171,21 +158,24 @@ def _content(folder: Path, record: Mapping[str, Any], arrays: bytes) -> Content:
         else:
             fitted = load_scorer(folder / _inside(folder / DETECTOR, each["folder"]))
             scorers[each["name"]], origins[each["name"]] = fitted.scorer, fitted.origin
-    config: RunConfig = recorded_config(record["config"], place=f"{folder / DETECTOR}: config")
+    form = Form.from_json(record["form"])
+    _ = form.columns  # what is no prompt is said here, not at the first record
+    config = recorded_config(record["config"], place=f"{folder / DETECTOR}: config")
     return Content(
         record["name"],
         record["stage"],
         scorers,
         [Threshold.from_json(each) for each in record["thresholds"]],
-        _arrays(folder / CALIBRATION, arrays),
-        config,
+        _arrays(folder / CALIBRATION, read[CALIBRATION], list(scorers)),
+        with_places(config, folder),
         record["models"],
         record["captures"],
-        Form.from_json(record["form"]),
+        form,
         record["data"],
         _calibrator(record["calibrator"]),
         record["end"],
         origins,
+        parse_questions(read[QUESTIONS]),
     )
 
 
@@ -193,14 +183,27 @@ def _calibrator(state: Mapping[str, Any] | None) -> Calibrator | None:
     return None if state is None else calibrators.get(state["calibrator"]).from_state(state)
 
 
-def _arrays(path: Path, content: bytes) -> dict[str, NDArray[np.float64]]:
+def _arrays(path: Path, content: bytes, scorers: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     try:
-        return {name: values.copy() for name, values in load(content).items()}
+        found = {name: values.copy() for name, values in load(content).items()}
     except SafetensorError as error:
         raise _damaged(path, str(error)) from None
+    members = [f"{name}/{CALIBRATORS}" for name in scorers] if len(scorers) > 1 else []
+    for name in (f"{SCORE}/{THRESHOLDS}", *members):
+        if not _sorted_scores(found.get(name)):
+            raise _damaged(path, f"it has no sorted scores '{name}'")
+    return found
+
+
+def _sorted_scores(values: NDArray[Any] | None) -> bool:
+    if values is None or values.dtype != np.float64 or values.ndim != 1 or not len(values):
+        return False
+    return bool((values[1:] >= values[:-1]).all()) and not np.isnan(values).any()
 
 
 def _record(path: Path) -> dict[str, Any]:
+    if path.parent.is_file():
+        raise ConfigError(f"{path.parent}: is a file", hint="name the folder that 'llmood fit' made")
     content = read_own_file(path, LARGEST[DETECTOR], hint=AGAIN)
     if content is None:
         raise ConfigError(
@@ -244,4 +247,4 @@ def _damaged(path: Path, why: str) -> StoreError:
     return StoreError(f"{path}: is damaged or was changed: {why}", hint=AGAIN)
 
 
-__all__ = ["check_free", "read_detector", "read_digest", "write_detector"]
+__all__ = ["check_free", "read_detector", "write_detector"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -73,17 +74,19 @@ class Form:
         """
         if not isinstance(record, Mapping):
             raise RowError(f"wrong type: a record is a mapping, not {kind_of(record)}")
-        read = self._sample(record)
+        sample, literal = self._sample(record)
         response = self._response(record)
         # As a run counts its rows: one that draws answers draws the same for the same question.
-        counted = [read.sample.task, EVALUATED, content_key(read.sample), 0]
-        name = digest([*counted, PROMPT] if read.literal and self.chat else counted)
-        return replace(read, sample=replace(read.sample, sample_id=name), row=row, response=response)
+        counted = [sample.task, EVALUATED, content_key(sample), 0]
+        name = digest([*counted, PROMPT] if literal and self.chat else counted)
+        named = replace(sample, sample_id=name, chat=self.chat, source_line=None)
+        return Read(row, named, literal, response)
 
-    def _sample(self, record: Mapping[str, Any]) -> Read:
+    def _sample(self, record: Mapping[str, Any]) -> tuple[Sample, bool]:
+        """The sample, not yet named, and whether it is the prompt to the letter."""
         own = self.columns
         if own <= record.keys() and any(record[name] is not None for name in own):
-            return Read(0, self._own(record))
+            return self._own(record), False
         if record.get(MESSAGES) is not None:
             refuse_unusable(MESSAGES, record[MESSAGES])
             turns = ChatColumn(MESSAGES)
@@ -93,25 +96,25 @@ class Form:
                     f"{MESSAGES}: ends with an answer; say whose it is: as '{RESPONSE}' it is looked at, and left out "
                     "the model answers"
                 )
-            return Read(0, self._plain(messages))
+            return self._plain(messages), False
         if record.get(PROMPT) is not None:
             if self.chat and self.turns:
                 raise RowError(
                     f"'{PROMPT}' has the chat template in it, and this detector asks about the turns: "
                     f"give '{MESSAGES}'"
                 )
-            return Read(0, self._plain((Message("user", self._text(record, PROMPT)),)), literal=True)
+            return self._plain((Message("user", self._text(record, PROMPT)),)), True
         if record.get(TEXT) is not None:
-            return Read(0, self._own(self._as_column(self._text(record, TEXT))))
+            return self._own(self._as_column(self._text(record, TEXT))), False
         if own & record.keys():
-            return Read(0, self._own(record))
-        found = ", ".join(list(map(str, record))[:SHOWN_COLUMNS]) or "nothing"
+            return self._own(record), False
+        found = ", ".join(map(_shown, list(record)[:SHOWN_COLUMNS])) or "nothing"
         raise RowError(
             f"has none of '{TEXT}', '{PROMPT}', '{MESSAGES}' or the task's columns "
             f"({', '.join(sorted(own))}), but {found}"
         )
 
-    @property
+    @cached_property
     def columns(self) -> frozenset[str]:
         """The columns that the task's prompt is made of."""
         return self._reader(frozenset()).prompt_columns
@@ -138,12 +141,12 @@ class Form:
             else:
                 if sample is None:  # no source here filters
                     raise RowError("the task leaves such rows out")
-                return replace(sample, chat=self.chat, source_line=None)
+                return sample
 
     def _plain(self, messages: tuple[Message, ...]) -> Sample:
         if not all(message.content.strip() for message in messages):
             raise RowError("no text: the prompt is blank")
-        return Sample("", self.task["name"], EVALUATED, messages, self.chat, language=self.task["language"])
+        return Sample("", self.task["name"], EVALUATED, messages, language=self.task["language"])
 
     def _as_column(self, text: str) -> dict[str, Any]:
         if self.task["messages_column"] is not None:
@@ -175,6 +178,11 @@ class Form:
             spec = _spec_of({**self.task, "fields": _without(self.task["fields"], dropped)})
             self._readers[dropped] = RowReader(spec, spec.sources[0])
         return self._readers[dropped]
+
+
+def _shown(column: Any) -> str:
+    # Where the header is missing, the first row's words stand for it.
+    return str(column) if re.fullmatch(r"[\w.-]{1,40}", str(column)) else "…"
 
 
 def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool) -> Form:

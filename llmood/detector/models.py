@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.config import Adapter, Models, RunConfig
+from llmood.detector.places import entries
 from llmood.errors import ConfigError
 from llmood.paths import find_model_folder
 from llmood.records import CaptureSpec
@@ -56,14 +57,15 @@ def with_paths(config: RunConfig, paths: Mapping[str, str | Path]) -> RunConfig:
         ConfigError: the detector has no model in that role.
     """
     models = config.models.model_dump(mode="json")
+    known = entries(models)
     for role, path in paths.items():
-        name, _, number = role.partition(":")
-        known = [*config.models.by_role, *(each for each in ("nli", "encoder") if models[each])]
         if role not in known:
-            raise ConfigError(f"models: the detector has no model '{role}'", hint=suggest(role, known))
-        own = models[name][int(number or 0)] if isinstance(models[name], list) else models[name]
-        own["adapter" if "adapter" in own else "model"] = str(path)
-        own["revision"] = None
+            raise ConfigError(f"models: the detector has no model '{role}'", hint=suggest(role, list(known)))
+        found = find_model_folder(str(path))
+        known[role] |= {
+            "adapter" if "adapter" in known[role] else "model": str(found or path),
+            "revision": None,
+        }
     return config.model_copy(update={"models": Models.model_validate(models)})
 
 

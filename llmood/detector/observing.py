@@ -109,12 +109,16 @@ class Watch:
             encoder=self.readers.encoder,
             judge=JudgeReader(self.engine, asked[0], chat=chat) if asked else None,
             decoder=lambda role: self.engine.tokenizer(role).decode,
+            keep=True,
         )
         return Observations(made.samples, pa.concat_tables([index, compared]), store)
 
     def close(self) -> None:
         """Free the models."""
         self.engine.close()
+        for reader in (self.readers.nli, self.readers.encoder):
+            if reader is not None:
+                reader.close()
 
 
 class TrafficObserver(Observer):

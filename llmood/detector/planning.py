@@ -12,6 +12,7 @@ from llmood.calibrated import calibration_samples
 from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.detector.confidence import check_calibrator, default_calibrator
+from llmood.detector.kept_questions import check_keeping
 from llmood.detector.observing import check_no_shots
 from llmood.detector.targets import Targets
 from llmood.engines.captures import RESPONSE
@@ -36,6 +37,7 @@ class Options(TypedDict, total=False):
     delta: float | None
     wrong_answered: float | None
     error_among_answered: float | None
+    keep_questions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class FitPlan:
     Attributes:
         scorers: those of the plan that are the detector's.
         folder: where relative paths of models start.
+        keep_questions: so many calibration questions stay in the detector.
     """
 
     name: str
@@ -53,6 +56,7 @@ class FitPlan:
     targets: Targets
     calibrator: str
     folder: Path | None
+    keep_questions: int = 0
 
     @property
     def chosen(self) -> dict[str, Scorer]:
@@ -77,19 +81,22 @@ def plan_fit(
     include: Sequence[Path] = (),
     scorers: Sequence[str] = (),
     calibrator: str | None = None,
+    keep_questions: int = 0,
     **promises: float | None,
 ) -> FitPlan:
     """Resolve what is to be fitted: see `fit_detector`."""
     parsed, folder, name = load_config(config, overrides)
+    check_keeping(parsed, keep_questions)
     targets = Targets.of(parsed.calibration, promises)
-    kind = calibrator or default_calibrator(parsed.calibration)
-    check_calibrator(kind)
     chosen, parsed = _choose(parsed, scorers)
+    kind = calibrator or default_calibrator(parsed.calibration, chosen)
+    check_calibrator(kind, chosen)
     plan = make_plan(parsed, folder=folder, include=include, measured=False)
     own = {each: plan.scorers[each] for each in chosen}
     check_no_shots(own)
     _check_words(own, parsed)
-    found = FitPlan(Path(name).name.removesuffix(".yaml"), plan, chosen, targets, kind, folder)
+    label = Path(name).name.removesuffix(".yaml")
+    found = FitPlan(label, plan, chosen, targets, kind, folder, keep_questions)
     _check_judged(found)
     targets.check(found.rows.get(THRESHOLDS, 0))
     return found

@@ -7,22 +7,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 
-import numpy as np
-
 from llmood.calibration_config import CalibrationConfig
 from llmood.errors import ConfigError
 from llmood.measures import split_conformal
 from llmood.measures.learn_then_test import least_error, least_rows
 from llmood.measures.pac_threshold import pac_rank
 from llmood.measures.threshold import Target, Threshold, percent
-from llmood.measures.token_statistics import Floats
 from llmood.measures.too_few import TooFewError
-from llmood.questions.promises import NO_OTHER
+from llmood.questions.calibration_rows import CalibrationRows
+from llmood.questions.promises import (
+    NO_OTHER,
+    Promise,
+    error_among_answered,
+    false_alarms,
+    wrong_answered,
+)
 
 FALSE_ALARMS: Target = "false_alarms"
 WRONG_ANSWERED: Target = "wrong_answered"
 ERROR_AMONG_ANSWERED: Target = "error_among_answered"
 DELTA = 0.1
+MORE = "promise less, or give the ID task more rows of its split 'calibration'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,38 +94,25 @@ class Targets:
             with _refusing(ERROR_AMONG_ANSWERED):
                 raise TooFewError(n, alpha, least_error(n, self.sure), needed)
 
-    def thresholds(self, scores: Floats, correct: Floats, *, other: Floats) -> list[Threshold]:
+    def thresholds(self, rows: CalibrationRows, scorer: str) -> list[Threshold]:
         """The thresholds by the scores of calibration rows; that of false alarms is the first.
-
-        Args:
-            scores: (n,), without NaN.
-            correct: (n,), 1 right, 0 wrong, NaN where that isn't known.
-            other: (l,), without NaN: scores of the half that calibrators are fitted on.
 
         Raises:
             ConfigError: they are too few.
         """
-        with _refusing(FALSE_ALARMS):
-            alpha, delta = self.false_alarms, self.delta
-            found = [
-                Threshold.false_alarms(scores, alpha)
-                if delta is None
-                else Threshold.false_alarms_for_most(scores, alpha, delta)
-            ]
-        known = ~np.isnan(correct)
-        scores, wrong = scores[known], correct[known] == 0.0
+        made = [false_alarms(rows, scorer, self.false_alarms, self.delta)]
         if self.wrong_answered is not None:
-            with _refusing(WRONG_ANSWERED):
-                found.append(Threshold.wrong_answered(scores, wrong, self.wrong_answered))
-        alpha_among = self.error_among_answered
-        if alpha_among is not None:
-            if not len(other):
-                raise ConfigError(f"{_option(ERROR_AMONG_ANSWERED)}: {NO_OTHER}")
-            with _refusing(ERROR_AMONG_ANSWERED):
-                found.append(
-                    Threshold.error_among_answered(scores, wrong, alpha_among, self.sure, other=other)
-                )
-        return found
+            made.append(wrong_answered(rows, scorer, self.wrong_answered))
+        if self.error_among_answered is not None:
+            made.append(error_among_answered(rows, scorer, self.error_among_answered, self.sure))
+        return [_kept(promise) for promise in made]
+
+
+def _kept(promise: Promise) -> Threshold:
+    if promise.threshold is None:
+        hint = None if promise.reason == NO_OTHER else MORE
+        raise ConfigError(f"{_option(promise.target)}: {promise.reason}", hint=hint)
+    return promise.threshold
 
 
 @contextmanager
@@ -129,8 +121,7 @@ def _refusing(target: Target) -> Iterator[None]:
     try:
         yield
     except TooFewError as error:
-        hint = "promise less, or give the ID task more rows of its split 'calibration'"
-        raise ConfigError(f"{_option(target)}: {error}", hint=hint) from None
+        raise ConfigError(f"{_option(target)}: {error}", hint=MORE) from None
 
 
 def _option(name: str) -> str:

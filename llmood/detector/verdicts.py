@@ -22,7 +22,7 @@ from llmood.tasks.row_errors import RowError
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 4096  # scored at a time: what is lost where a process dies
 
 
 class Verdicts:
@@ -43,14 +43,10 @@ class Verdicts:
         return pa.concat_tables([self._content.schema.empty_table(), *tables]).to_pandas()
 
     def chunks(
-        self, records: Iterable[Mapping[str, Any]] | pd.DataFrame, *, rows: int = CHUNK_ROWS, first: int = 0
+        self, records: Iterable[Mapping[str, Any]] | pd.DataFrame, *, rows: int = CHUNK_ROWS
     ) -> Iterator[pa.Table]:
-        """The same as tables of so many rows, as they are made: memory holds one chunk.
-
-        Args:
-            first: what the first record's row is called.
-        """
-        stream = iter(as_records(records))
+        """The same as tables of so many rows, as they are made: memory holds one chunk."""
+        stream, first = iter(as_records(records)), 0
         while chunk := list(islice(stream, rows)):
             yield self._verdicts(chunk, first)
             first += len(chunk)
@@ -73,7 +69,7 @@ class Verdicts:
             "status": score.status,
             "reason": score.reasons,
             **{part.scorer: part.values for part in parts},
-            **self._content.decide(score),
+            **self._content.decide(score, parts),
         }
         schema = self._content.schema
         return pa.table(

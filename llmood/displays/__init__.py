@@ -6,6 +6,7 @@ from llmood.displays.concepts import ConceptCurve
 from llmood.displays.differences import Differences
 from llmood.displays.errors_by_shift import ErrorsByShift
 from llmood.displays.familiarity import FamiliarityCurve
+from llmood.displays.flag_rate import FlagRate
 from llmood.displays.reliability import ReliabilityDiagram
 from llmood.displays.risk_coverage import RiskCoverage
 from llmood.displays.roc import RocCurves
@@ -19,6 +20,7 @@ __all__ = [
     "Display",
     "ErrorsByShift",
     "FamiliarityCurve",
+    "FlagRate",
     "ReliabilityDiagram",
     "RiskCoverage",
     "RocCurves",

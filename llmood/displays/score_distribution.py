@@ -33,10 +33,20 @@ class ScoreDistribution:
         is_ood: bool (n,).
         scorer: the scorer's id.
         id_task, ood_task: the populations' names.
+        roles: what stands before these in the legend.
+        threshold: one to draw; by default that from which 95 % of OOD lies.
     """
 
     def __init__(
-        self, scores: Floats, is_ood: NDArray[np.bool_], *, scorer: str, id_task: str, ood_task: str
+        self,
+        scores: Floats,
+        is_ood: NDArray[np.bool_],
+        *,
+        scorer: str,
+        id_task: str,
+        ood_task: str,
+        roles: tuple[str, str] = ("ID  ", "OOD  "),
+        threshold: float | None = None,
     ) -> None:
         kept = ~np.isnan(scores)
         self.id = scores[kept & ~is_ood]
@@ -44,10 +54,14 @@ class ScoreDistribution:
         self.scorer = scorer
         self.id_task = id_task
         self.ood_task = ood_task
+        self.roles = roles
+        self._given = threshold
 
     @property
     def threshold(self) -> float | None:
-        """The highest threshold at or above which 95 % of OOD lies; None without OOD scores."""
+        """The one given, else the highest at or above which 95 % of OOD lies; None without OOD scores."""
+        if self._given is not None:
+            return self._given
         if not len(self.ood):
             return None
         caught = int(np.ceil(0.95 * len(self.ood) - 1e-9))
@@ -90,8 +104,8 @@ class ScoreDistribution:
         with styled():
             figure, axes = new_figure(4.3, 3.3)
             for population, task, colour, dashes in (
-                ("id", f"ID  {label(self.id_task, 24)}", ID_COLOUR, "-"),
-                ("ood", f"OOD  {label(self.ood_task, 24)}", OOD_COLOUR, (0, (4, 1.5))),
+                ("id", f"{self.roles[0]}{label(self.id_task, 24)}", ID_COLOUR, "-"),
+                ("ood", f"{self.roles[1]}{label(self.ood_task, 24)}", OOD_COLOUR, (0, (4, 1.5))),
             ):
                 part = inner[inner["population"] == population]
                 edges = np.append(part["low"].to_numpy(), part["high"].to_numpy()[-1:])
@@ -122,7 +136,7 @@ class ScoreDistribution:
                 color=INK,
                 linewidth=0.9,
                 linestyle=(0, (1, 1.5)),
-                label="95 % of OOD from here",
+                label="95 % of OOD from here" if self._given is None else "flagged from here",
             )
         axes.grid(False, axis="x")
         axes.set_ylabel("% of population")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -63,8 +64,8 @@ class LocalEngine(Engine):
     def version(self) -> dict[str, str | int]:
         """What runs the weights: packages, and a version of our own code, raised when it changes a number."""
 
-    @property
-    def roles(self) -> tuple[str, ...]:
+    @cached_property
+    def roles(self) -> tuple[str, ...]:  # asked for each request
         return tuple(self.models.by_role)
 
     def identity(self, role: str) -> dict[str, Any]:

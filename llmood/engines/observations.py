@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,78 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from llmood.engines.block import Block
 from llmood.engines.captures import RESPONSE, serves
+from llmood.engines.index import Index
 from llmood.engines.places import Place
 from llmood.engines.state_reader import StateReader
 from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.store import Store
 from llmood.errors import StoreError
-from llmood.records import BACKGROUND, FAILED, OK, CaptureSpec, Split
+from llmood.records import BACKGROUND, OK, CaptureSpec, Split
 from llmood.tables import CAPTURE_SCHEMAS, SEVERAL_ROWS
 
 BLOCK_ROWS = 8192
 OPEN_SHARDS = 16
 Made = TypeVar("Made")
-
-
-NOWHERE = Place(None, None, FAILED, "was not captured")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some samples and their captures, row by row.
-
-    Attributes:
-        positions: where each row stands in the run's samples, int64 (n,).
-        samples: the samples' columns, n rows.
-        captures: a table of n rows for each capture; `status` tells the rows that hold none. Of a kind with several
-            rows a sample, a table of all of them with `row` (which of the n) and `draw`, in that order: see `many`.
-        readers: how the hidden states of a capture are read: see `states`.
-    """
-
-    positions: NDArray[np.int64]
-    samples: pa.Table
-    captures: dict[CaptureSpec, pa.Table]
-    readers: Mapping[CaptureSpec, StateReader] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, spec: CaptureSpec) -> pa.Table:
-        return self.captures[spec]
-
-    def many(self, spec: CaptureSpec) -> tuple[pa.Table, NDArray[np.int64]]:
-        """All draws of each row, of a kind with several rows a sample.
-
-        Returns:
-            (table, offsets): those of row i are `table[offsets[i]:offsets[i + 1]]`, by draw. A row without any has one
-            that says so in `status` and `reason`.
-        """
-        table = self.captures[spec]
-        return table, np.searchsorted(table["row"].to_numpy(), np.arange(len(self) + 1)).astype(np.int64)
-
-    def states(self, spec: CaptureSpec, layer: float | str, position: str) -> NDArray[np.float32]:
-        """The hidden states of one layer at one position, float32 (n, size), NaN where `status` says there is none.
-
-        Args:
-            layer: as a capture's `layers` names one: 6, -1, "0.5".
-            position: as the capture names it.
-
-        Raises:
-            KeyError: the capture has no such layer or position.
-            StoreError: the store no longer has them whole.
-        """
-        return self.readers[spec].read(layer, position)
-
-    def failed(self, spec: CaptureSpec) -> NDArray[np.bool_]:
-        """Which rows have an observation that failed, bool (n,)."""
-        table = self.captures[spec]
-        failed = np.array([status == FAILED for status in table["status"].to_pylist()], dtype=np.bool_)
-        if spec.kind not in SEVERAL_ROWS:
-            return failed
-        found = np.zeros(len(self), dtype=np.bool_)
-        found[table["row"].to_numpy()[failed]] = True
-        return found
 
 
 class Observations:
@@ -112,53 +53,21 @@ class Observations:
         self._store = store
         self._shards: OrderedDict[tuple[str, tuple[str, ...]], pa.Table] = OrderedDict()
         self._shared: dict[Hashable, Any] = {}
-        # By the index's rows, and one more for -1, nowhere: which of the shards by name (-1: none), which row there.
-        names = pc.unique(index["shard"]).drop_null().sort()
-        self._shard_names: list[str] = names.to_pylist()
-        self._shard_of = np.append(_numbers(pc.index_in(index["shard"], value_set=names), -1), -1)
-        self._row_of = np.append(_numbers(index["row"], 0), 0)
-        sample = _numbers(
-            pc.index_in(index["sample_id"], value_set=samples["sample_id"].combine_chunks()), -1
-        )
-        # By capture, rows of the index: the one of each sample, -1 where there is none; and of several, all.
-        self._entries: dict[str, NDArray[np.int64]] = {}
-        self._several: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-        captures = pc.unique(index["capture"])
-        capture = _numbers(pc.index_in(index["capture"], value_set=captures), -1)
-        for number, name in enumerate(captures.to_pylist()):
-            entries = np.full(samples.num_rows, -1, dtype=np.int64)
-            own = np.flatnonzero((capture == number) & (sample >= 0))
-            if name.partition("/")[0] in SEVERAL_ROWS:
-                entries[sample[own[::-1]]] = own[::-1]
-                self._several[name] = self._by_draw(entries, sample, own)
-            else:
-                entries[sample[own]] = own
-            self._entries[name] = entries
-
-    def _by_draw(
-        self, first: NDArray[np.int64], sample: NDArray[np.int64], own: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All rows of the index by sample and draw, -1 where a sample has none; and where each sample's begin."""
-        nowhere = np.flatnonzero(first < 0)
-        rows = np.append(sample[own], nowhere)
-        draws = np.append(_numbers(self._index["draw"], 0)[own], np.zeros_like(nowhere))
-        entries = np.append(own, np.full_like(nowhere, -1))
-        order = np.lexsort((draws, rows))
-        return entries[order], np.searchsorted(rows[order], np.arange(len(first) + 1)).astype(np.int64)
+        self._places = Index(index, samples)
 
     @property
     def captures(self) -> list[str]:
         """The ids of what was captured."""
-        return list(self._entries)
+        return list(self._places.of)
 
     def has(self, spec: CaptureSpec) -> bool:
-        return self._id(spec) in self._entries
+        return self._id(spec) in self._places.of
 
     def _id(self, spec: CaptureSpec) -> str:
         """What was captured for a spec: itself, or of a response one that has more than was asked for."""
-        if spec.id in self._entries or spec.kind != RESPONSE:
+        if spec.id in self._places.of or spec.kind != RESPONSE:
             return spec.id
-        richer = (name for name in self._entries if serves(CaptureSpec.from_id(name), spec))
+        richer = (name for name in self._places.of if serves(CaptureSpec.from_id(name), spec))
         return next(richer, spec.id)
 
     def having(self, spec: CaptureSpec) -> Observations:
@@ -239,7 +148,7 @@ class Observations:
         if captures:
             # What is largest decides.
             entries = self._placed(min(captures, key=lambda spec: spec.kind != HIDDEN_STATES))[order]
-            order = np.lexsort((order, self._row_of[entries], self._shard_of[entries]))
+            order = self._places.in_store_order(entries)
         for start in range(0, len(order), size):
             positions = order[start : start + size]
             tables = {spec: self._take(spec, positions, (columns or {}).get(spec.kind)) for spec in captures}
@@ -248,51 +157,39 @@ class Observations:
 
     def _reader(self, spec: CaptureSpec, positions: NDArray[np.int64]) -> StateReader:
         entries = self._placed(spec)
-        shards = self._shard_of[entries]
-        held = shards[shards >= 0]
-        example = self._shard_names[held[0]] if len(held) else None
-        return StateReader(self._store, self._told(entries[positions]), example)
-
-    def _told(self, entries: NDArray[np.int64]) -> list[Place]:
-        """What the index says of these, place by place."""
-        found = self._index.select(Place._fields).take(pa.array(np.maximum(entries, 0), mask=entries < 0))
-        rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
-        return [Place(*row) if entry >= 0 else NOWHERE for entry, row in zip(entries, rows, strict=True)]
+        places = self._places.places(entries[positions])
+        return StateReader(self._store, places, self._places.first_shard(entries))
 
     def _placed(self, spec: CaptureSpec) -> NDArray[np.int64]:
         name = self._id(spec)
-        if name not in self._entries:
+        if name not in self._places.of:
             raise StoreError(
                 f"the run has no capture {spec.id}", hint="run it again with that scorer in its list"
             )
-        return self._entries[name]
+        return self._places.of[name]
 
     def _take(self, spec: CaptureSpec, positions: NDArray[np.int64], columns: list[str] | None) -> pa.Table:
         """The rows of one capture, aligned with `positions`; a row without an observation is null with its reason."""
         entries = self._placed(spec)
         if spec.kind not in SEVERAL_ROWS:
             return self._rows(spec, entries[positions], columns)
-        every, offsets = self._several[spec.id]
-        drawn = [every[offsets[position] : offsets[position + 1]] for position in positions]
-        entries = np.concatenate([*drawn, np.empty(0, np.int64)])
-        owner = np.repeat(np.arange(len(drawn)), [len(draws) for draws in drawn])
-        numbers = self._index["draw"].take(pa.array(np.maximum(entries, 0), mask=entries < 0))
+        entries, owner = self._places.several(spec.id, positions)
         table = self._rows(spec, entries, columns).append_column("row", pa.array(owner, pa.int64()))
-        return table.append_column("draw", numbers.cast(pa.int16()))
+        return table.append_column("draw", self._places.draws(entries))
 
     def _rows(self, spec: CaptureSpec, entries: NDArray[np.int64], columns: list[str] | None) -> pa.Table:
         """What these rows of the index stand for, in their order."""
         schema = CAPTURE_SCHEMAS[spec.kind]
         names = [name for name in schema.names if columns is None or name in {*columns, "status", "reason"}]
-        shards = self._shard_of[entries]
+        shards = self._places.shards(entries)
         order = np.argsort(shards, kind="stable")
         parts = []
         for shard in np.unique(shards).tolist():
             own = entries[shards == shard]
             if shard < 0:
-                parts.append(_absent(self._told(own), schema, names))
+                parts.append(_absent(self._places.places(own), schema, names))
             else:
-                whole, rows = self._shard(self._shard_names[shard], names), self._row_of[own]
+                whole, rows = self._shard(self._places.name(shard), names), self._places.rows(own)
                 every = np.array_equal(rows, np.arange(whole.num_rows))
                 parts.append(whole if every else whole.take(pa.array(rows)))
         joined = pa.concat_tables(parts) if parts else schema.empty_table().select(names)
@@ -314,11 +211,6 @@ class Observations:
         return self._shards[key]
 
 
-def _numbers(column: pa.ChunkedArray, absent: int) -> NDArray[np.int64]:
-    """A column of whole numbers, with `absent` for null."""
-    return np.asarray(pc.fill_null(column.cast(pa.int64()), absent).to_numpy(), dtype=np.int64)
-
-
 def _absent(places: list[Place], schema: pa.Schema, names: list[str]) -> pa.Table:
     """Rows that hold no observation, with their status and reason."""
     known = {
@@ -329,3 +221,6 @@ def _absent(places: list[Place], schema: pa.Schema, names: list[str]) -> pa.Tabl
     return pa.table(
         arrays, schema=pa.schema([schema.field(name) for name in names], metadata=schema.metadata)
     )
+
+
+__all__ = ["BLOCK_ROWS", "OPEN_SHARDS", "Block", "Observations"]

@@ -5,50 +5,31 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from llmood import interrupts
-from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.base import Captured, Engine
 from llmood.engines.canary import KINDS, Watched
 from llmood.engines.captures import asked_draws, shown_shots
 from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.exits import exit_of
 from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace, answer_room
-from llmood.engines.requests import ANSWERS, Prompt, Unmade, draw_key, request_of
+from llmood.engines.requests import ANSWERS, Prompt, Unmade, request_of
 from llmood.engines.shots import NO_SHOTS, Judge, Shots, choose_shots, judged_answers, nobody
 from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store
+from llmood.engines.wanted import Wanted, placed, reason_of, without_words
 from llmood.identity import digest_bytes
 from llmood.progress import Advance, Progress
 from llmood.records import BACKGROUND, FAILED, OK, CaptureSpec, Part
-from llmood.tables import INDEX, SEVERAL_ROWS
+from llmood.tables import INDEX
 
 SHARD_ROWS = 4096
 SHARD_SECONDS = 5.0
-SHARD_BYTES = (
-    32 << 20
-)  # of hidden states, the only rows that weigh much; while they are written they exist thrice
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One capture of one run, before anything is run: each sample's request, or why there is none."""
-
-    spec: CaptureSpec
-    context: Context
-    requests: dict[str, Request]
-    keys: dict[str, str]
-    unmade: dict[str, Unmade]
-
-    def own_keys(self, key: str) -> Sequence[str]:
-        """The keys of a request's rows in the store: its own, or one for each of several answers."""
-        if self.spec.kind not in SEVERAL_ROWS:
-            return [key]
-        return [draw_key(key, draw) for draw in range(int(dict(self.spec.params)["n"]))]
+SHARD_BYTES = 32 << 20  # of hidden states, all that weighs much; while they are written they exist thrice
 
 
 class Observer:
@@ -164,17 +145,8 @@ class Observer:
                 "reason": unmade.reason if unmade else wanted.requests[key].note if key else None,
             }
             own = wanted.own_keys(key) if key else [None]
-            for draw, own_key in enumerate(own if unmade is None else own[:1]):
-                place = located.get(own_key) if own_key else None
-                self._rows.append(
-                    {
-                        **known,
-                        "key": own_key,
-                        "shard": place.shard if place else None,
-                        "row": place.row if place else None,
-                        "draw": draw if spec.kind in SEVERAL_ROWS and place else None,
-                    }
-                )
+            kept = own if unmade is None else own[:1]
+            self._rows += [known | placed(name, draw, located, spec) for draw, name in enumerate(kept)]
             # A judge's tokens are not the base's, and a second path has no early exits.
             watched = spec.kind in KINDS and spec.model != "judge" and exit_of(spec) is None
             if key and key in located and sample_id in self._watched and watched:
@@ -236,7 +208,8 @@ class Observer:
                 for index, captured in finished:
                     key = keys[index]
                     if captured.status == FAILED:
-                        failed[key] = Unmade(FAILED, self._reason(captured) or "the engine gave no reason")
+                        reason = reason_of(captured, private=self.private)
+                        failed[key] = Unmade(FAILED, reason or "the engine gave no reason")
                     else:
                         pending += self._stored(wanted, key, captured)
                 advance(len(finished))
@@ -255,34 +228,11 @@ class Observer:
             wanted.context.note_rate(pace.rate)
 
     def _stored(self, wanted: Wanted, key: str, captured: Captured) -> list[dict[str, Any]]:
-        """The rows that the store keeps of one request."""
-        values = captured.draws or [captured.values]
-        rows = [
-            self._row(wanted.spec, own, wanted.requests[key], captured, each)
-            for own, each in zip(wanted.own_keys(key), values, strict=True)
-        ]
-        return [
-            row | ({"token_ids": None, "top_ids": None, "text": None} if self.private else {}) for row in rows
-        ]
-
-    def _row(
-        self, spec: CaptureSpec, key: str, request: Request, captured: Captured, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        row = {"key": key, "status": captured.status, "reason": self._reason(captured), **values}
-        if spec.kind in ("prompt_logprobs", "prompt_moments"):
-            spans = [{"name": name, "start": start, "end": end} for name, start, end in request.spans]
-            row |= {"token_ids": list(request.token_ids), "spans": spans}
-        if captured.states is not None:
-            row["states"] = captured.states
-        if spec.kind == "response":
-            row |= {"temperature": 0.0, "top_p": 1.0, "seed": None}
-            self._decoded[key] = row
-        return row
-
-    def _reason(self, captured: Captured) -> str | None:
-        if captured.said is None or self.private:
-            return captured.reason
-        return f"{captured.reason}: {captured.said}"
+        """The rows that the store keeps of one request; what was decoded is remembered whole."""
+        rows = wanted.rows(key, captured, private=self.private)
+        if wanted.spec.kind == "response":
+            self._decoded |= {row["key"]: row for row in rows}
+        return [without_words(row) for row in rows] if self.private else rows
 
     def _load_responses(self, wanted: Wanted, located: Mapping[str, Location]) -> None:
         """Remember each sample's response for the captures that depend on it."""
@@ -299,3 +249,6 @@ class Observer:
             if key in self._decoded
         }
         self._decoded = {}
+
+
+__all__ = ["SHARD_BYTES", "SHARD_ROWS", "SHARD_SECONDS", "Observer", "Prompt", "Wanted"]

@@ -106,5 +106,5 @@ def _read(path: Path) -> Described:
         return Described(
             **texts, scorers=scorers, thresholds=thresholds, calibration=calibration, seed=int(value["seed"])
         )
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(f"{path}: is damaged: {error}", hint=AGAIN) from None

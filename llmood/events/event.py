@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 
-from llmood.records import Status
+from llmood.records import OK, Status
 from llmood.tokenise import unquoted
 
 Source = Literal["score", "chat", "completions"]
@@ -55,7 +55,7 @@ class Event:
         detector: the digest of the detector that decided.
         model: that the request asked for.
         stage: whether it was decided before or after the answer.
-        flag: None where there is no score.
+        score: None where the status is not `ok`, and so is `flag`.
         answers: for each promise about wrong answers, whether the question may be answered.
         parts: the score of each scorer.
         text: what was asked; None where no text is kept.
@@ -125,6 +125,11 @@ def _check_all(value: Mapping[str, Any]) -> None:
         own = value[name]
         if not (fits(own) or (nullable and own is None)):
             raise ValueError(f"{name}: is {own!r:.40}")
+    scored = value["score"] is not None and value["flag"] is not None
+    if scored != (value["status"] == OK):
+        raise ValueError(
+            f"status: is {value['status']!r:.40}, with{'' if scored else 'out'} a score and a flag"
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from llmood.errors import StoreError
 from llmood.events.event import Event
+from llmood.events.journal import Head
 from llmood.events.segments import open_segment, write_block
 
 GROUP_ROWS = 2048  # written at once: the append that they come with takes some hundredths of a second longer
@@ -19,13 +20,13 @@ class GrowingSegment:
     """A copy of the journal as Parquet, under a temporary name. Where it fails, the journal has everything still.
 
     Args:
-        number: of the segment that it becomes.
+        head: of the journal.
     """
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, head: Head) -> None:
         self._waiting: list[Event] = []
         self._rows = 0
-        self._segment = open_segment(folder, number)
+        self._segment = open_segment(folder, head)
         self._writer: pq.ParquetWriter | None = None
         with suppress(StoreError):
             self._writer = self._segment.__enter__()

@@ -25,6 +25,19 @@ _LONGEST_HEADER = 200
 DAMAGED = "put the folder back from a copy, or begin with an empty one and keep this for later"
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a journal begins with, and a segment is marked by.
+
+    Attributes:
+        number: of the segment that it becomes.
+        before: the digest of the segment before it; None of the first.
+    """
+
+    number: int
+    before: str | None
+
+
 class Journal:
     """The journal of a folder, to be written.
 
@@ -35,7 +48,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
         found = _scan(self.path)
-        self.number, self.rows = found.number, found.rows
+        self.head, self.rows = found.head, found.rows
         self._size = found.size
         self._dirty = found.size < self.path.stat().st_size  # a torn line: it was never acknowledged
         self._listed = False  # whether the folder's entry for the journal is known to be on disk
@@ -67,16 +80,16 @@ class Journal:
         with self.path.open("rb") as stream:
             yield from blocks(_lines(stream, self.path, self._size), rows)
 
-    def begin(self, number: int) -> None:
+    def begin(self, head: Head) -> None:
         """Begin anew: what it held stands elsewhere.
 
         Raises:
             StoreError: the disk takes no more; then it is as it was.
         """
-        begin_journal(self.path.parent, number)
+        begin_journal(self.path.parent, head)
         self._release()
         self._dirty = self._listed = False
-        self.number, self.rows, self._size = number, 0, self.path.stat().st_size
+        self.head, self.rows, self._size = head, 0, self.path.stat().st_size
         self._settle()
 
     def close(self) -> None:
@@ -115,38 +128,40 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class _Scanned:
-    number: int
+    head: Head
     rows: int
     size: int
 
 
-def begin_journal(folder: Path, number: int) -> None:
+def begin_journal(folder: Path, head: Head) -> None:
     """Put an empty journal in place of the one that is there.
 
     Raises:
         StoreError: the disk takes no more.
     """
     with atomic(folder / JOURNAL) as partial:
-        partial.write_text(json.dumps({"llmood_events": FORMAT, "segment": number}) + "\n", encoding="utf-8")
+        line = json.dumps({"llmood_events": FORMAT, "segment": head.number, "before": head.before})
+        partial.write_text(f"{line}\n", encoding="utf-8")
 
 
-def read_header(stream: BinaryIO, place: Path) -> int:
-    """Which segment a journal will become.
+def read_header(stream: BinaryIO, place: Path) -> Head:
+    """The first line of a journal.
 
     Raises:
-        StoreError: its first line doesn't say it.
+        ConfigError: it is of another format.
+        StoreError: it is damaged.
     """
     line = stream.readline(_LONGEST_HEADER)
     try:
         said = json.loads(line)
-        written, number = said["llmood_events"], said["segment"]
+        written, head = said["llmood_events"], Head(said["segment"], said["before"])
     except (ValueError, LookupError, TypeError):
         raise StoreError(f"{place}: line 1: is no head of a journal", hint=DAMAGED) from None
     if written != FORMAT:
         raise ConfigError(f"{place}: is of format {written!r:.20}, this llmood reads {FORMAT}")
-    if type(number) is not int or number < 1:
-        raise StoreError(f"{place}: line 1: segment {number!r:.20}", hint=DAMAGED)
-    return number
+    if type(head.number) is not int or head.number < 1 or not isinstance(head.before, str | None):
+        raise StoreError(f"{place}: line 1: is no head of a journal", hint=DAMAGED)
+    return head
 
 
 def read_lines(stream: BinaryIO, place: Path) -> Iterator[tuple[Event, int]]:
@@ -187,11 +202,11 @@ def sync_folder(folder: Path) -> None:
 
 def _scan(path: Path) -> _Scanned:
     with path.open("rb") as stream:
-        number = read_header(stream, path)
+        head = read_header(stream, path)
         rows, size = 0, stream.tell()
         for _, length in read_lines(stream, path):
             rows, size = rows + 1, size + length
-    return _Scanned(number, rows, size)
+    return _Scanned(head, rows, size)
 
 
 def _lines(stream: BinaryIO, path: Path, size: int) -> Iterator[Event]:

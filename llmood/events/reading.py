@@ -10,14 +10,15 @@ import pyarrow as pa
 from llmood.errors import ConfigError, StoreError
 from llmood.events.event import table_of
 from llmood.events.journal import DAMAGED, JOURNAL, blocks, read_header, read_lines
-from llmood.events.segments import BLOCK_ROWS, read_segment, segment_number, segment_path
+from llmood.events.segments import BLOCK_ROWS, read_mark, read_segment, segment_number, segment_path
 
 
 def read_events(folder: Path) -> Iterator[pa.Table]:
     """Tables of `event.SCHEMA`, in the order of writing: what was in the store when this began.
 
     The journal is opened first, and says which segments are closed. A later one may be there: that one is the journal
-    once more, and doesn't count. The oldest segments may have been deleted.
+    once more, and doesn't count. The oldest segments may have been deleted. Each is known by its digest, which the next
+    one holds, and the journal that of the last.
 
     Raises:
         ConfigError: the folder holds no events, or those of another format.
@@ -29,9 +30,11 @@ def read_events(folder: Path) -> Iterator[pa.Table]:
     except OSError as error:
         raise not_a_store(folder, error) from None
     with stream:
-        number = read_header(stream, path)
-        for each in closed(folder, number):
-            yield from read_segment(folder, each)
+        head = read_header(stream, path)
+        there = closed(folder, head.number)
+        for number in there:
+            after = head if number == there[-1] else read_mark(folder, number + 1)
+            yield from read_segment(folder, number, after.before)
         events = (event for event, _ in read_lines(stream, path))
         for some in blocks(events, BLOCK_ROWS):
             yield table_of(some)

@@ -15,8 +15,8 @@ from typing import IO, Self
 from llmood.errors import ConfigError, StoreError
 from llmood.events.event import Event
 from llmood.events.growing import GrowingSegment
-from llmood.events.journal import DAMAGED, JOURNAL, Journal, begin_journal, sync_folder
-from llmood.events.segments import BLOCK_ROWS, segment_number, segment_path, write_segment
+from llmood.events.journal import DAMAGED, JOURNAL, Head, Journal, begin_journal, sync_folder
+from llmood.events.segments import BLOCK_ROWS, digest_of, segment_number, segment_path, write_segment
 
 LOCK = ".lock"
 RETRY_SECONDS = 60.0  # after a segment that the disk had no room for
@@ -53,7 +53,7 @@ class EventStore:
         self._lock: IO[bytes] | None = _locked(folder)
         try:
             self._journal = _opened(folder)
-            if segment_path(folder, self._journal.number).exists():
+            if segment_path(folder, self._journal.head.number).exists():
                 self._close_segment()  # a rotation that was broken off
             self._growing = self._grown()
         except BaseException:
@@ -116,23 +116,25 @@ class EventStore:
             self._begin_anew()
         else:
             self._close_segment()
-        self._growing = GrowingSegment(self.folder, self._journal.number)
+        self._growing = GrowingSegment(self.folder, self._journal.head)
 
     def _close_segment(self) -> None:
         """The journal becomes a segment; until the next journal stands in its place, it is what counts."""
-        write_segment(self.folder, self._journal.number, self._journal.blocks(BLOCK_ROWS))
+        write_segment(self.folder, self._journal.head, self._journal.blocks(BLOCK_ROWS))
         self._begin_anew()
 
     def _begin_anew(self) -> None:
+        number = self._journal.head.number
         try:
             sync_folder(self.folder)
+            before = digest_of(self.folder, number)
         except OSError as error:
             raise StoreError(f"{self.folder}: can't write: {error.strerror}") from error
-        self._journal.begin(self._journal.number + 1)
+        self._journal.begin(Head(number + 1, before))
 
     def _grown(self) -> GrowingSegment:
         """The segment that the journal becomes, with what is in the journal already."""
-        growing = GrowingSegment(self.folder, self._journal.number)
+        growing = GrowingSegment(self.folder, self._journal.head)
         for some in self._journal.blocks(BLOCK_ROWS):
             growing.add(some)
         return growing
@@ -141,7 +143,7 @@ class EventStore:
 def _opened(folder: Path) -> Journal:
     """The journal of a folder that is ours alone, cut to what was acknowledged."""
     if not (folder / JOURNAL).exists():
-        begin_journal(folder, 1)
+        begin_journal(folder, Head(1, None))
     for left in folder.glob(".*.partial"):  # of a process that was killed
         left.unlink()
     return Journal(folder)

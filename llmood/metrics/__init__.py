@@ -14,8 +14,10 @@ from llmood.metrics.calibration import (
 )
 from llmood.metrics.calibration_band import Band, perfect_calibration_band
 from llmood.metrics.calibration_base import CALIBRATION, CalibrationMetric, calibration_metrics
+from llmood.metrics.calibration_change import calibration_changes
 from llmood.metrics.calibration_interval import Estimate, calibration_estimates
 from llmood.metrics.calibration_scores import (
+    answer_losses,
     brier,
     brier_reliability,
     brier_resolution,
@@ -36,6 +38,7 @@ from llmood.metrics.correlation import spearman
 from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.coverage import accuracy_at_coverage, aurac
 from llmood.metrics.familiarity import auroc_gap_interval, thirds
+from llmood.metrics.grade_rank import grade_means, grade_rank_intervals, rank_with_grade
 from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
@@ -76,6 +79,7 @@ __all__ = [
     "Trust",
     "UndefinedMetric",
     "accuracy_at_coverage",
+    "answer_losses",
     "aurac",
     "aurc",
     "auroc",
@@ -87,6 +91,7 @@ __all__ = [
     "brier_reliability",
     "brier_resolution",
     "brier_uncertainty",
+    "calibration_changes",
     "calibration_estimates",
     "calibration_intercept",
     "calibration_metrics",
@@ -97,6 +102,8 @@ __all__ = [
     "error_auroc",
     "error_detection_metrics",
     "fpr_at_tpr",
+    "grade_means",
+    "grade_rank_intervals",
     "holm",
     "log_loss",
     "mce_width_15",
@@ -113,6 +120,7 @@ __all__ = [
     "prr",
     "prr_interval",
     "rank_scorers",
+    "rank_with_grade",
     "raulc",
     "register_metric",
     "reliability_curve",

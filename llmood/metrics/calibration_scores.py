@@ -60,7 +60,7 @@ def log_loss(confidence: ArrayLike, correct: ArrayLike) -> float:
         raise UndefinedMetric(
             f"infinite: {impossible} of {len(held)} answers came out as their confidence, exactly 0 or 1, ruled out"
         )
-    return float(_losses(held.values, labels).mean())
+    return float(answer_losses(held.values, labels).mean())
 
 
 def debiased_reliability(confidence: ArrayLike, correct: ArrayLike) -> float:
@@ -92,7 +92,8 @@ def _resolution(held: Confidences, labels: FloatArray) -> FloatArray:
     return part
 
 
-def _losses(confidence: FloatArray, labels: FloatArray) -> FloatArray:
+def answer_losses(confidence: FloatArray, labels: FloatArray) -> FloatArray:
+    """Of each answer −log of the probability given to what came true, (n,); labels are 1 for right, 0 for wrong."""
     right, losses = labels == 1.0, np.empty_like(confidence)
     losses[right] = -np.log(confidence[right])
     losses[~right] = -np.log1p(-confidence[~right])
@@ -110,7 +111,7 @@ def _uncertainty_draws(resampled: Resampled) -> FloatArray:
 
 
 def _log_loss_draws(resampled: Resampled) -> FloatArray:
-    return resampled.mean(_losses(resampled.confidence.values, resampled.labels))
+    return resampled.mean(answer_losses(resampled.confidence.values, resampled.labels))
 
 
 register_calibration(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from llmood.calibrators import CalibrationError
@@ -16,9 +16,10 @@ from llmood.metrics import (
     calibration_estimates,
     calibration_metrics,
 )
+from llmood.questions.calibration_change import change_records
 from llmood.questions.confidences import Confidence
 from llmood.questions.error_detection import populations_of
-from llmood.questions.errors import Answers, record
+from llmood.questions.errors import Answers, about_right, estimate_entries
 from llmood.questions.judgements import Judgements
 from llmood.questions.ood_detection import NONE_SCORED
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
@@ -39,40 +40,51 @@ def calibration(
     seed: int,
     on_step: Callable[[], None] = lambda: None,
 ) -> Iterator[MetricRecord]:
-    """Every calibration metric of every confidence on every population whose answers are judged.
+    """Every calibration metric of every confidence on every judged population, and what calibrators change there.
 
     Biased metrics (ECE and its kin) have no interval: `params` holds the debiased value and the band of values that
     perfect calibration would give. `params.n_calibration` says how many answers a calibrator learned from.
     """
     metrics = calibration_metrics()
-    for population in _judged(scored, judgements):
+    for population in judged_populations(scored, judgements):
         own_seed = derive_seed(seed, "errors", population.task)  # the resamples of error detection
         for scorer, made in confidences.items():
             answers = Answers.of(scored, judgements, population, scorer)
             for each in made:
-                yield from _records(scored, answers, each, metrics, bootstrap, own_seed)
+                yield from confidence_records(scored, answers, each, metrics, bootstrap, own_seed)
                 on_step()
+            yield from change_records(scored, answers, made, bootstrap, own_seed)
 
 
 def steps_of(
     scored: ScoredBenchmark, judgements: Judgements, confidences: Mapping[str, Sequence[Confidence]]
 ) -> int:
     """How often `calibration` reports progress."""
-    return len(_judged(scored, judgements)) * sum(len(made) for made in confidences.values())
+    return len(judged_populations(scored, judgements)) * sum(len(made) for made in confidences.values())
 
 
-def _judged(scored: ScoredBenchmark, judgements: Judgements) -> list[Population]:
+def judged_populations(scored: ScoredBenchmark, judgements: Judgements) -> list[Population]:
+    """The populations that have judged answers, ID first."""
     return [each for each in populations_of(scored) if len(judgements.rows(each))]
 
 
-def _records(
+def confidence_records(
     scored: ScoredBenchmark,
     answers: Answers,
     confidence: Confidence,
     metrics: Sequence[CalibrationMetric],
     bootstrap: BootstrapConfig,
     seed: int,
+    *,
+    of_slice: str | None = None,
+    params: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[MetricRecord]:
+    """These metrics of one confidence.
+
+    Args:
+        of_slice: what the answers are a slice of their population by.
+        params: beside what the metrics add.
+    """
     found: Mapping[str, Estimate] = {}
     reason = None
     try:
@@ -84,18 +96,17 @@ def _records(
     learned = {} if confidence.calibrator is None else {"n_calibration": confidence.n}
     for metric in metrics:
         estimate = found.get(metric.id, Estimate(None, bootstrap.level, reason))
-        made = record(
+        yield about_right(
             scored,
             answers,
             question=QUESTION,
             calibrator=confidence.calibrator,
+            slice=of_slice,
             metric=metric.id,
             positive_class=metric.positive_class,
             higher_is_better=metric.higher_is_better,
-            **_entries(estimate, learned),
+            **estimate_entries(estimate, {**params, **learned}),
         )
-        # The positive class is "right" here, and "wrong" in error detection.
-        yield replace(made, n_negative=made.n_positive, n_positive=made.n_negative)
 
 
 def _estimates(
@@ -121,20 +132,3 @@ def _estimates(
             metrics=own,
         )
     return found
-
-
-def _entries(estimate: Estimate, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A value and what is known of its uncertainty, as a record has them."""
-    band = estimate.band
-    if band is not None:
-        expected = {"band_expected": band.expected, "band_low": band.low, "band_high": band.high}
-        params = {**params, "debiased": estimate.debiased, **expected, "band_level": band.level}
-    return {
-        "value": estimate.value,
-        "reason": estimate.reason,
-        "params": params,
-        "ci_low": estimate.low,
-        "ci_high": estimate.high,
-        "ci_level": None if estimate.low is None else estimate.level,
-        "ci_method": estimate.method,
-    }

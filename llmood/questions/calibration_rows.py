@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,12 @@ class CalibrationRows:
     def learned(self, scorer: str) -> tuple[Floats, NDArray[np.bool_]]:
         """Scores and correctness of the judged rows that calibrators learn from."""
         return self._answers(scorer, self.for_calibrators)
+
+    def learned_together(self, scorers: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
+        """The same of several scorers, (m, k): of the rows that each of them scores."""
+        scores = np.column_stack([self.scores[name] for name in scorers])
+        kept = self.for_calibrators & self.judged & ~np.isnan(scores).any(axis=1)
+        return scores[kept], ~self.wrong[kept]
 
     def held(self, scorer: str) -> Floats:
         """The scores that thresholds are made of, judged or not."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmood.config import BootstrapConfig
-from llmood.metrics import ERROR_DETECTION, Interval, UndefinedMetric, mean_interval
+from llmood.metrics import ERROR_DETECTION, Estimate, Interval, UndefinedMetric, mean_interval
 from llmood.questions.judgements import Judgements
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
 from llmood.records import MetricRecord
@@ -128,6 +128,12 @@ def record(
     )
 
 
+def about_right(scored: ScoredBenchmark, answers: Answers, **entries: Any) -> MetricRecord:
+    """The same where the positive class is "right", and not "wrong" as in error detection."""
+    made = record(scored, answers, **entries)
+    return replace(made, n_negative=made.n_positive, n_positive=made.n_negative)
+
+
 def interval_entries(interval: Interval) -> dict[str, Any]:
     """A value and its interval as a record has them."""
     return {
@@ -137,4 +143,21 @@ def interval_entries(interval: Interval) -> dict[str, Any]:
         "ci_high": interval.high,
         "ci_level": None if interval.low is None else interval.level,
         "ci_method": interval.method,
+    }
+
+
+def estimate_entries(estimate: Estimate, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A value and what is known of its uncertainty, as a record has them."""
+    band = estimate.band
+    if band is not None:
+        expected = {"band_expected": band.expected, "band_low": band.low, "band_high": band.high}
+        params = {**params, "debiased": estimate.debiased, **expected, "band_level": band.level}
+    return {
+        "value": estimate.value,
+        "reason": estimate.reason,
+        "params": params,
+        "ci_low": estimate.low,
+        "ci_high": estimate.high,
+        "ci_level": None if estimate.low is None else estimate.level,
+        "ci_method": estimate.method,
     }

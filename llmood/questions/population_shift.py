@@ -17,7 +17,7 @@ from llmood.measures.mmd import PERMUTATIONS, mmd
 from llmood.questions.population_states import PopulationStates, states_of_populations
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
 from llmood.records import MetricRecord
-from llmood.scorers.base import Scorer
+from llmood.scorers.base import Probability, Scorer
 from llmood.seeds import derive_generator, unit_interval
 
 QUESTION = "population"
@@ -25,9 +25,6 @@ MMD = "mmd"
 MISMATCH = "activation_mismatch"
 MISTAKEN = "mistaken_for_members"
 FEWEST = 10  # rows on each side
-# Scores that a confidence is made of: 1 − p of a class, or −log p a token. Each falls as the model is surer.
-COMPLEMENTS = ("msp", "msp.base", "msp.labels")
-LOSSES = ("likelihood.mean", "min_k", "sequence_probability.mean")
 
 
 def population_shift(
@@ -52,16 +49,18 @@ def population_shift(
             if states.layers:
                 yield _mismatch(scored, states, ood)
     for scorer, scores in members.items():
-        yield from _mistaken(scored, scorer, scores, seed)
+        sureness = scorers[scorer].sureness
+        if sureness is not None:
+            yield from _mistaken(scored, scorer, sureness, scores, seed)
 
 
 def readable_members(observations: Observations, scorers: Mapping[str, Scorer]) -> dict[str, Scorer]:
-    """The scorers that a confidence is made of, and whose needs were captured of some rows of `train`."""
+    """The scorers that say how sure a model is (`Scorer.sureness`), with captures of some rows of `train`."""
     train = observations.of("train")
     return {
         name: scorer
         for name, scorer in scorers.items()
-        if name in (*COMPLEMENTS, *LOSSES)
+        if scorer.sureness is not None
         and train.samples.num_rows
         and scorer.needs
         and all(train.has(spec) and train.having(spec).samples.num_rows for spec in scorer.needs)
@@ -100,19 +99,21 @@ def _few(states: PopulationStates) -> str:
     return f"fewer than {FEWEST} rows have states of {states.role} on one side"
 
 
-def _mistaken(scored: ScoredBenchmark, scorer: str, members: Floats, seed: int) -> Iterator[MetricRecord]:
+def _mistaken(
+    scored: ScoredBenchmark, scorer: str, sureness: Probability, members: Floats, seed: int
+) -> Iterator[MetricRecord]:
     """Of half of ID the threshold is made, with the members; the other half and each OOD population are measured."""
     scores = scored.scores[scorer]
     groups = scored.groups[scored.id.rows].tolist()
     first = np.array([unit_interval(seed, "members", group) < 0.5 for group in groups], dtype=np.bool_)
-    inside = confidence(scorer, members[~np.isnan(members)])
-    outside = confidence(scorer, _known(scores[scored.id.rows[first]]))
+    inside = confidence(sureness, members[~np.isnan(members)])
+    outside = confidence(sureness, _known(scores[scored.id.rows[first]]))
     held = Population(scored.id.task, scored.id.shift, None, scored.id.rows[~first])
     found: MembershipThreshold | None = None
     if min(len(inside), len(outside)) >= FEWEST:
         found = youden_threshold(inside, outside)
     for population in (held, *scored.ood):
-        own = confidence(scorer, _known(scores[population.rows]))
+        own = confidence(sureness, _known(scores[population.rows]))
         counts = (len(own), len(population.rows) - len(own))
         params: dict[str, float | None] = {"members": len(inside), "others": len(outside)}
         if found is None or not len(own):
@@ -130,9 +131,9 @@ def _mistaken(scored: ScoredBenchmark, scorer: str, members: Floats, seed: int) 
         yield _record(scored, population, MISTAKEN, taken.rate, params | told, counts, scorer=scorer)
 
 
-def confidence(scorer: str, scores: Floats) -> Floats:
+def confidence(sureness: Probability, scores: Floats) -> Floats:
     """How sure the model is, (n,): 1 − s, or e^−s where the score is a negative log-probability."""
-    return 1.0 - scores if scorer in COMPLEMENTS else np.asarray(np.exp(-scores))
+    return 1.0 - scores if sureness == "complement" else np.asarray(np.exp(-scores))
 
 
 def _known(scores: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from llmood.calibration_config import CalibrationConfig
 from llmood.measures.split_conformal import beta_binomial_interval
@@ -53,43 +54,46 @@ def promises(rows: CalibrationRows, scorer: str, config: CalibrationConfig, *, j
     Args:
         judged: whether thresholds on wrong answers can be made.
     """
-    held, delta = rows.held(scorer), config.delta
-    alpha = config.false_alarms
-    found = [
-        _promise("false_alarms", alpha, None, len(held), lambda: Threshold.false_alarms(held, alpha)),
-        _promise(
-            "false_alarms",
-            alpha,
-            delta,
-            len(held),
-            lambda: Threshold.false_alarms_for_most(held, alpha, delta),
-        ),
-    ]
-    return [*found, *_on_answers(rows, scorer, config)] if judged else found
-
-
-def _on_answers(rows: CalibrationRows, scorer: str, config: CalibrationConfig) -> list[Promise]:
-    scores, correct = rows.held_answers(scorer)
-    wrong, found = ~correct, []
-    risk, error, delta = config.wrong_answered, config.error_among_answered, config.delta
-    if risk is not None:
-        made = _promise(
-            "wrong_answered", risk, None, len(scores), lambda: Threshold.wrong_answered(scores, wrong, risk)
-        )
-        found.append(made)
-    if error is not None:
-        other = rows.beside(scorer)
-        if not len(other):
-            return [*found, Promise("error_among_answered", error, delta, len(scores), None, NO_OTHER)]
-        made = _promise(
-            "error_among_answered",
-            error,
-            delta,
-            len(scores),
-            lambda: Threshold.error_among_answered(scores, wrong, error, delta, other=other),
-        )
-        found.append(made)
+    alpha, delta = config.false_alarms, config.delta
+    found = [false_alarms(rows, scorer, alpha, None), false_alarms(rows, scorer, alpha, delta)]
+    if judged and config.wrong_answered is not None:
+        found.append(wrong_answered(rows, scorer, config.wrong_answered))
+    if judged and config.error_among_answered is not None:
+        found.append(error_among_answered(rows, scorer, config.error_among_answered, delta))
     return found
+
+
+def false_alarms(rows: CalibrationRows, scorer: str, alpha: float, delta: float | None) -> Promise:
+    """That at most this share of ID rows is flagged.
+
+    Args:
+        delta: for all but this share of calibration sets; None: on average over them.
+    """
+    held = rows.held(scorer)
+
+    def make() -> Threshold:
+        if delta is None:
+            return Threshold.false_alarms(held, alpha)
+        return Threshold.false_alarms_for_most(held, alpha, delta)
+
+    return _promise("false_alarms", alpha, delta, len(held), make)
+
+
+def wrong_answered(rows: CalibrationRows, scorer: str, alpha: float) -> Promise:
+    """That at most this share of all rows is answered, and wrongly, on average over calibration sets."""
+    scores, correct = rows.held_answers(scorer)
+    make = partial(Threshold.wrong_answered, scores, ~correct, alpha)
+    return _promise("wrong_answered", alpha, None, len(scores), make)
+
+
+def error_among_answered(rows: CalibrationRows, scorer: str, alpha: float, delta: float) -> Promise:
+    """That at most this share of the answers that are given is wrong, for all but delta of calibration sets."""
+    scores, correct = rows.held_answers(scorer)
+    other = rows.beside(scorer)
+    if not len(other):
+        return Promise("error_among_answered", alpha, delta, len(scores), None, NO_OTHER)
+    make = partial(Threshold.error_among_answered, scores, ~correct, alpha, delta, other=other)
+    return _promise("error_among_answered", alpha, delta, len(scores), make)
 
 
 def _promise(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llmood.displays import ReliabilityDiagram, RiskCoverage
 from llmood.displays.base import Display
-from llmood.report.calibration_records import CalibrationRecords
+from llmood.report.calibration_records import CalibrationRecords, kind_of
 from llmood.report.calibration_summary import summary
 from llmood.report.calibration_tables import (
     HEADS,
@@ -16,7 +16,7 @@ from llmood.report.calibration_tables import (
     metrics_of,
     promise_tables,
 )
-from llmood.report.confidences import Confidences, named, read_confidences
+from llmood.report.curves import Curves, named, read_curves
 from llmood.report.figures import Picture
 from llmood.report.read import RunFiles
 from llmood.report.sentences import Sentence
@@ -54,12 +54,14 @@ class CalibrationPart:
     """All of it.
 
     Attributes:
+        calibrators: what confidences are made by, but for a score's own word.
         heads: the metrics of the tables, each its name and how to read it.
         first: the first scorer's confidences; None where no answer was judged.
         others: the other scorers'.
     """
 
     summary: list[Sentence]
+    calibrators: list[str]
     heads: list[tuple[str, str]]
     first: ScorerCalibration | None
     others: list[ScorerCalibration]
@@ -75,13 +77,14 @@ def calibration_part(run: RunFiles, prefix: str) -> CalibrationPart | None:
     found = CalibrationRecords.of(run)
     if (not found.confidence and not found.promise) or run.id_task is None:
         return None
-    made = read_confidences(run)
+    made = read_curves(run)
     scorers = [
         _scorer(found, made if place < DRAWN else None, name, f"{prefix}-p{place}")
         for place, name in enumerate(found.scorers)
     ]
     return CalibrationPart(
         summary(found),
+        found.learned,
         [HEADS[metric] for metric in metrics_of(found)],
         scorers[0] if scorers else None,
         scorers[1:],
@@ -89,9 +92,7 @@ def calibration_part(run: RunFiles, prefix: str) -> CalibrationPart | None:
     )
 
 
-def _scorer(
-    found: CalibrationRecords, made: Confidences | None, scorer: str, prefix: str
-) -> ScorerCalibration:
+def _scorer(found: CalibrationRecords, made: Curves | None, scorer: str, prefix: str) -> ScorerCalibration:
     rows = confidence_rows(found, scorer)
     if made is None or not made.of(scorer):
         return ScorerCalibration(scorer, [], [], [], rows, None)
@@ -99,7 +100,8 @@ def _scorer(
     for place, task in enumerate(found.tasks):
         drawn = _reliability(found, made, scorer, task["name"])
         if drawn.curves:
-            pictures.append(Picture(inline_svg(drawn, f"{prefix}-r{place}"), title=task["name"]))
+            title = f"{task['name']} ({kind_of(task)})"
+            pictures.append(Picture(inline_svg(drawn, f"{prefix}-r{place}"), title=title))
             data.append(_reliability_data(drawn))
     answers = {task["name"]: made.answers(scorer, task["name"])[1:] for task in found.tasks}
     risk = RiskCoverage(answers, scorer=scorer)
@@ -110,7 +112,7 @@ def _scorer(
     )
 
 
-def _reliability(found: CalibrationRecords, made: Confidences, scorer: str, task: str) -> ReliabilityDiagram:
+def _reliability(found: CalibrationRecords, made: Curves, scorer: str, task: str) -> ReliabilityDiagram:
     """The scorer's own word and the first calibrator: what more there is stands in the table."""
     shown = [one for one in (None, found.chosen(scorer)) if (scorer, one) in made.kept]
     curves = {named(one): made.curve(scorer, one, task)[:2] for one in dict.fromkeys(shown)}

@@ -35,9 +35,18 @@ class CalibrationRecords:
 
     @property
     def scorers(self) -> list[str]:
-        """Those with confidences, as they were asked for."""
+        """Those with confidences, as they were asked for; first those whose score is a probability by itself.
+
+        Of these alone can be said what calibrating buys.
+        """
         known = {scorer for _, scorer, _, _ in self.confidence}
-        return [name for name in self.run.scorers if name in known]
+        asked = [name for name in self.run.scorers if name in known]
+        return sorted(asked, key=lambda name: None not in self.calibrators(name))
+
+    @property
+    def learned(self) -> list[str]:
+        """The calibrators."""
+        return list(dict.fromkeys(made for _, _, made, _ in self.confidence if made is not None))
 
     @property
     def guards(self) -> list[str]:

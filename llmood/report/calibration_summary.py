@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmood.questions.calibration_change import CHANGE
 from llmood.questions.promise import FALSE_ALARMS, FLAGGED
 from llmood.report.calibration_records import CalibrationRecords, kind_of, ood_name
 from llmood.report.read import Record
@@ -11,6 +12,7 @@ from llmood.report.sentences import Name, Sentence
 from llmood.report.text import number, percent
 
 UNIT = "\u00a0%"
+COMPARED = {"log_loss": "log loss", "brier": "Brier score"}
 NOT_PROMISED = Sentence.of(
     "On shifted data the promise does not hold: it is for questions that are drawn like the calibration rows. What is "
     "flagged there is only what happened."
@@ -18,7 +20,7 @@ NOT_PROMISED = Sentence.of(
 
 
 def summary(found: CalibrationRecords) -> list[Sentence]:
-    """Of the first scorer: how far its confidence is off, what calibrating buys, what its threshold keeps."""
+    """How far the first scorer's confidence is off, what calibrating buys, and what the first threshold keeps."""
     told: list[Sentence] = []
     if found.scorers:
         scorer = found.scorers[0]
@@ -62,34 +64,56 @@ def _far(record: Record) -> str:
 
 
 def _bought(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:
-    """Log loss before and after calibration on ID."""
+    """Log loss before and after calibration on ID; the Brier score where a log loss is infinite, say."""
     chosen = found.chosen(scorer)
     if chosen is None or None not in found.calibrators(scorer):
         return
+    compared = {metric: _before_and_after(found, metric, scorer, chosen) for metric in COMPARED}
+    metric = max(
+        COMPARED, key=lambda name: len(compared[name])
+    )  # the first of those with the most populations
     pieces: list[str | Name] = []
-    for task in found.tasks:
-        before, after = (
-            found.confidence.get(("log_loss", scorer, made, ood_name(task))) for made in (None, chosen)
-        )
-        if before is None or after is None or before["value"] is None or after["value"] is None:
-            continue
-        word = (
-            "better"
-            if after["value"] < before["value"]
-            else "worse"
-            if after["value"] > before["value"]
-            else "the same"
-        )
-        between = f" ({kind_of(task)}) from {number(before['value'])} to {number(after['value'])}, {word}"
-        pieces += [", " if pieces else "", Name(task["name"]), between]
+    for task, before, after in compared[metric]:
+        change = found.confidence.get((f"{metric}{CHANGE}", scorer, chosen, ood_name(task)))
+        word = _word(change, before, after)
+        between = f" ({kind_of(task)}) from {number(before)} to {number(after)}, {word}"
+        pieces += ["; " if pieces else "", Name(task["name"]), between]
     if pieces:
         yield Sentence.of(
-            "Calibrating on ID rows by ",
+            "Calibrating ",
+            Name(scorer),
+            " on ID rows by ",
             Name(chosen),
-            " takes the log loss, lower being better, on ",
+            f" takes the {COMPARED[metric]}, lower being better, on ",
             *pieces,
             ".",
         )
+
+
+def _word(change: Record | None, before: float, after: float) -> str:
+    """By the paired interval of the difference, where a record has one."""
+    word = "better" if after < before else "worse" if after > before else "the same"
+    if change is None or change["ci_low"] is None:
+        return word
+    low, high = change["ci_low"], change["ci_high"]
+    between = f"interval of the change {number(low)} to {number(high)}"
+    if low <= 0 <= high:
+        return f"which these answers can't tell from no change ({between})"
+    return f"{word} ({between})"
+
+
+def _before_and_after(
+    found: CalibrationRecords, metric: str, scorer: str, chosen: str
+) -> list[tuple[Record, float, float]]:
+    """Where both are known."""
+    pairs = []
+    for task in found.tasks:
+        before, after = (
+            found.confidence.get((metric, scorer, made, ood_name(task))) for made in (None, chosen)
+        )
+        if before and after and before["value"] is not None and after["value"] is not None:
+            pairs.append((task, before["value"], after["value"]))
+    return pairs
 
 
 def _kept(found: CalibrationRecords, scorer: str) -> Iterator[Sentence]:

@@ -13,7 +13,7 @@ from llmood.questions.promise import (
     WRONG_ANSWERED,
 )
 from llmood.report.calibration_records import CalibrationRecords, ood_name
-from llmood.report.confidences import named
+from llmood.report.curves import named
 from llmood.report.read import Record
 from llmood.report.tables import Cell, Column, column_of
 from llmood.report.text import count, interval, number, percent, score

@@ -14,16 +14,8 @@ from llmood.report.calibration_tables import (
     metrics_of,
     promise_tables,
 )
-from llmood.report.card_cells import cell
+from llmood.report.card_cells import marked, population_head
 from llmood.report.read import RunFiles
-from llmood.report.tables import Cell, Column
-
-MARKS = {
-    "kept": "in that range",
-    "missed": "**not kept**",
-    "below": "fewer than promised",
-    "miscalibrated": "beyond chance",
-}
 
 
 def calibration_words(run: RunFiles) -> Iterator[str]:
@@ -42,7 +34,7 @@ def calibration_words(run: RunFiles) -> Iterator[str]:
 def _confidences(found: CalibrationRecords, scorer: str) -> str:
     heads = [f"{HEADS[metric][0]} ({HEADS[metric][1]})" for metric in metrics_of(found)]
     rows = [
-        [f"{_population(own.column)}, n = {own.n}, {code(row.name)}", *(_marked(one) for one in row.cells)]
+        [f"{population_head(own.column)}, n = {own.n}, {code(row.name)}", *(marked(one) for one in row.cells)]
         for own in confidence_rows(found, scorer)
         for row in own.rows
     ]
@@ -55,17 +47,7 @@ def _confidences(found: CalibrationRecords, scorer: str) -> str:
 
 
 def _promise(promised: PromiseTable) -> str:
-    rows = [[code(row.scorer), row.threshold, *(_marked(one) for one in row.cells)] for row in promised.rows]
-    head = ["Scorer", "Threshold", *(_population(column) for column in promised.columns)]
+    rows = [[code(row.scorer), row.threshold, *(marked(one) for one in row.cells)] for row in promised.rows]
+    head = ["Scorer", "Threshold", *(population_head(column) for column in promised.columns)]
     words = f"{promised.title}. {plain(promised.promise)}".strip()
     return f"{words} On shifted data the promise does not hold.\n\n{table(head, rows, numbers=True)}"
-
-
-def _population(column: Column) -> str:
-    shift = "ID" if column.shift == "none" else column.shift
-    return f"{code(column.task)} ({shift})"
-
-
-def _marked(shown: Cell | None) -> str:
-    mark = MARKS.get(shown.mark) if shown else None
-    return cell(shown) + (f", {mark}" if mark else "")

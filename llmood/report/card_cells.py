@@ -8,10 +8,18 @@ from llmood.markdown import code, plain, table
 from llmood.questions.ood_detection import HEADLINE
 from llmood.report.adapters import adapter_count
 from llmood.report.read import RunFiles
-from llmood.report.tables import Cell, Row, column_of, metric_table
+from llmood.report.tables import Cell, Column, Row, column_of, metric_table
 from llmood.report.text import count
 
 BASELINE = " (baseline)"
+MARKS = {
+    "kept": "in that range",
+    "missed": "**not kept**",
+    "below": "fewer than promised",
+    "miscalibrated": "beyond chance",
+    "unlike": "unlike ID",
+    "alike": "not told from ID",
+}
 
 
 def scorer_row(row: Row, kind: str = "", around: str = "[]") -> list[str]:
@@ -51,3 +59,15 @@ def cell(shown: Cell | None, around: str = "[]") -> str:
         return f"undefined: {plain(shown.reason or '')}{unscored}"
     beside = f" \\{around[0]}{shown.interval}\\{around[1]}" if shown.interval else ""
     return f"{shown.text}{beside}{unscored}"
+
+
+def population_head(column: Column) -> str:
+    """A population as the head of a column, or in front of a row."""
+    shift = "ID" if column.shift == "none" else column.shift
+    return f"{code(column.task)} ({shift})"
+
+
+def marked(shown: Cell | None) -> str:
+    """A cell, with what its mark says."""
+    mark = MARKS.get(shown.mark) if shown else None
+    return cell(shown) + (f", {mark}" if mark else "")

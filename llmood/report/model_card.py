@@ -14,6 +14,7 @@ from llmood.questions.ood_detection import HEADLINE
 from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.card_calibration import calibration_words
 from llmood.report.card_cells import BASELINE, graded_sets, scorer_row
+from llmood.report.card_population import population_words
 from llmood.report.provenance import config_yaml
 from llmood.report.read import Record, RunFiles, read_run
 from llmood.report.summary import status_lines
@@ -44,7 +45,7 @@ def render_model_card(folder: Path) -> str:
             hint="'llmood run' goes on with it, or its benchmark has no OOD task",
         )
     parts = [_metadata(run), "## Out-of-distribution detection", *_results(run, run.id_task), *_checks(run)]
-    parts += calibration_words(run)
+    parts += [*population_words(run), *calibration_words(run)]
     return "\n\n".join([*parts, *_origin(run), *_again(run)]) + "\n"
 
 

@@ -20,6 +20,7 @@ from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.mistakes import asked_for
 from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
+from llmood.report.check_lines import gathered
 from llmood.tables import SAMPLES, SCORES, read_table
 
 GRAVITY = {"error": 0, "warning": 1, "info": 2}
@@ -39,7 +40,8 @@ class RunFiles:
             as they were asked for.
         unscored: scorer → status → how many samples; `ok` left out.
         records: `metrics.json`.
-        checks: `checks.json`, the gravest first, those of one kind together.
+        checks: `checks.json`, the gravest first, those of one kind together; what says the same of several populations
+            is one, and `tasks` are those that it is about.
         missing: the files that aren't there.
         reasons: scorer → why a sample was not scored → how many, the most frequent first.
         explanations: `explanations.json`; nothing where no scorer explains.
@@ -161,7 +163,7 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
         scores,
         unscored,
         records,
-        checks,
+        list(gathered(checks)),
         tuple(missing),
         _reasons(table),
         explained,

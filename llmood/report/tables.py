@@ -16,6 +16,7 @@ from llmood.questions.concepts import QUESTION as CONCEPTS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.familiarity import QUESTION as FAMILIARITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
+from llmood.questions.population_shift import QUESTION as POPULATION
 from llmood.questions.promise import QUESTION as PROMISE
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
@@ -33,7 +34,8 @@ class Cell:
     Attributes:
         text: the value, or None where it is undefined; then `reason` says why.
         mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `gains`, `hard_familiar`,
-            `hard_unfamiliar`, or one of calibration (`calibration_tables`), said in words beside it; or empty.
+            `hard_unfamiliar`, `unlike`, `alike`, or one of calibration (`calibration_tables`), said in words beside it;
+            or empty.
     """
 
     text: str | None
@@ -136,14 +138,14 @@ def other_records(run: RunFiles) -> list[Record]:
     return [
         r
         for r in run.records
-        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE)
+        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION)
         and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 
 
 def checks_about(run: RunFiles, task: str) -> tuple[int, ...]:
     """The numbers, from 1, of the checks that are about one task."""
-    return tuple(number for number, check in enumerate(run.checks, start=1) if check["task"] == task)
+    return tuple(number for number, check in enumerate(run.checks, start=1) if task in check["tasks"])
 
 
 def column_of(run: RunFiles, task: Record) -> Column:

@@ -8,7 +8,7 @@ from llmood.metrics import UndefinedMetric
 from llmood.metrics.exact import clopper_pearson
 from llmood.metrics.trust import Trust, trust_above
 from llmood.report.calibration_records import CalibrationRecords, ood_name
-from llmood.report.confidences import Confidences, Curve, named
+from llmood.report.curves import Curve, Curves, named
 from llmood.report.tables import Cell, Column, column_of
 from llmood.report.text import count, number, percent
 
@@ -35,14 +35,14 @@ class TrustTable:
     rows: tuple[TrustRow, ...]
 
 
-def trust_table(found: CalibrationRecords, confidences: Confidences, scorer: str) -> TrustTable | None:
+def trust_table(found: CalibrationRecords, read: Curves, scorer: str) -> TrustTable | None:
     """Of the first calibrator that could be fitted, else of the scorer's own word; None where no ID answer has any."""
     made = [found.chosen(scorer), None]
-    calibrator = next((one for one in made if (scorer, one) in confidences.kept), "")
+    calibrator = next((one for one in made if (scorer, one) in read.kept), "")
     tasks = found.tasks
     if calibrator == "" or not tasks or ood_name(tasks[0]) is not None:
         return None
-    curves = [confidences.curve(scorer, calibrator, task["name"]) for task in tasks]
+    curves = [read.curve(scorer, calibrator, task["name"]) for task in tasks]
     try:
         looked = trust_above(curves[0].confidence, curves[0].correct, level=LEVEL, groups=curves[0].groups)
     except UndefinedMetric:

@@ -51,6 +51,11 @@ class Scorer(ABC):
     """How a score stands for a probability p that the judged answer is right: as `complement`, 1 − p, or as
     `negative_log`, −log p; None where it stands for none (of a class, of another answer, of a token on average)."""
 
+    sureness: ClassVar[Probability | None] = None
+    """How a score stands for how sure a model is of the class that it gives, or of the tokens that it reads or writes
+    (on average): what tells rows that it was trained on from others (`measures.membership`). As in `probability`, and
+    no probability that an answer is right; None where it says more, or something else."""
+
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         """The captures that it reads."""

@@ -78,6 +78,7 @@ class LabelMaxSoftmax(OfLabels):
     """
 
     probability: ClassVar[Probability | None] = "complement"  # a greedy answer is the likeliest label
+    sureness: ClassVar[Probability | None] = "complement"
 
     def of_logits(self, logits: Floats) -> Floats:
         return max_softmax_uncertainty(logits)

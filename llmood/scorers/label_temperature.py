@@ -34,6 +34,7 @@ class TemperedLabelMaxSoftmax(OfLabels):
 
     fitted_on: ClassVar[Split | None] = "validation"
     probability: ClassVar[Probability | None] = "complement"  # a greedy answer is the likeliest label
+    sureness: ClassVar[Probability | None] = "complement"
     inverse_: float
     unfit_: str | None
 

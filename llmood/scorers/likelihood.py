@@ -41,6 +41,12 @@ class Likelihood(Scorer):
         return "negative_log" if of_answer else None
 
     @property
+    def sureness(self) -> Probability | None:  # type: ignore[override]
+        """Of a token of the prompt, by the model that was tuned on such prompts."""
+        of_prompt = self.target == "prompt" and self.model == "tuned" and self.mean
+        return "negative_log" if of_prompt else None
+
+    @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         return (capture_of(self.model, self.target),)
 
@@ -53,6 +59,8 @@ class Likelihood(Scorer):
 @register("perplexity", variants(base=True, mean=False))
 class Perplexity(Likelihood):
     """The mean negative log-likelihood a token, not exponentiated: it ranks as perplexity does and can't overflow."""
+
+    sureness = None  # `likelihood.mean` says the same
 
     def __init__(self, *, model: str = "tuned", target: Target = "prompt") -> None:
         super().__init__(model=model, target=target, mean=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from llmood.measures.linear_head import head_logits
 from llmood.measures.logit_scores import energy, max_logit_uncertainty, max_softmax_uncertainty
 from llmood.measures.token_statistics import Floats
-from llmood.scorers.base import register
+from llmood.scorers.base import Probability, register
 from llmood.scorers.head import OfHead
 from llmood.scorers.representation import OF
 
@@ -32,6 +33,8 @@ class MaxSoftmax(OfLogits):
     Args:
         reading: as in `Representation`.
     """
+
+    sureness: ClassVar[Probability | None] = "complement"
 
     def of_logits(self, logits: Floats) -> Floats:
         return max_softmax_uncertainty(logits)

@@ -9,7 +9,7 @@ from llmood.engines.observations import Block
 from llmood.measures.least_likely import least_likely_mean
 from llmood.records import CaptureSpec, Scores
 from llmood.scorers.arguments import check_share
-from llmood.scorers.base import Scorer, register, with_reasons
+from llmood.scorers.base import Probability, Scorer, register, with_reasons
 from llmood.scorers.likelihood import NO_TOKENS
 from llmood.scorers.spans import Target, capture_of, status_of, target_start, token_column, variants
 
@@ -34,6 +34,11 @@ class MinK(Scorer):
         self.model = model
         self.target = target
         self.share = share
+
+    @property
+    def sureness(self) -> Probability | None:  # type: ignore[override]
+        """Of a token of the prompt, by the model that was tuned on such prompts."""
+        return "negative_log" if self.target == "prompt" and self.model == "tuned" else None
 
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:

@@ -37,6 +37,8 @@ class MinKPlusPlus(MinK):
         "prompt_moments": ["logprob_mean", "logprob_std"],
     }
 
+    sureness = None  # standardised: no log-probability
+
     @property
     def needs(self) -> tuple[CaptureSpec, ...]:
         return (

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from llmood.measures.token_statistics import Floats
-from llmood.scorers.base import Scorer
+from llmood.scorers.base import Probability
 
 ROUNDING = 1e-6
 """How far the arithmetic of an engine may leave [0, 1]."""
 
 
-def raw_confidence(scorer: Scorer, scores: Floats) -> Floats | None:
+def raw_confidence(probability: Probability | None, scores: Floats) -> Floats | None:
     """The probability of a right answer by the scorer's own word: 1 − score, or exp(−score).
 
     Args:
-        scores: float64 (n,), as it gave them; NaN where a row is unscored, and there only is the result NaN.
+        probability: what the scores stand for (`Scorer.probability`).
+        scores: float64 (n,), as the scorer gave them; NaN where a row is unscored, and there only is the result NaN.
 
     Returns:
-        float64 (n,) in [0, 1]; None where its scores stand for no probability (`Scorer.probability`).
+        float64 (n,) in [0, 1]; None where the scores stand for no probability.
 
     Raises:
         ValueError: a score can't be what the scorer says that it is.
     """
-    return None if scorer.probability is None else probability_of(scorer.probability, scores)
-
-
-def probability_of(meaning: Literal["complement", "negative_log"], scores: Floats) -> Floats:
-    """The same of scores of which only the meaning is known; otherwise as `raw_confidence`."""
+    if probability is None:
+        return None
     low, high = float(np.nanmin(scores, initial=0.0)), float(np.nanmax(scores, initial=0.0))
-    if meaning == "negative_log":
+    if probability == "negative_log":
         if low < -ROUNDING:
             raise ValueError(f"a score of {low:g} is the negative logarithm of no probability")
         return np.asarray(np.exp(-np.maximum(scores, 0.0)))

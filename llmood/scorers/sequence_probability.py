@@ -41,6 +41,11 @@ class SequenceProbability(FromResponse):
         return None if self.mean else "negative_log"
 
     @property
+    def sureness(self) -> Probability | None:  # type: ignore[override]
+        """Of a token of the answer."""
+        return "negative_log" if self.mean else None
+
+    @property
     def token_columns(self) -> Mapping[str, str]:
         return {"response": "logprobs"}
 

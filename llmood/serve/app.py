@@ -20,6 +20,7 @@ from llmood.serve.guard import Guard
 from llmood.serve.health_routes import health_routes
 from llmood.serve.logs import RequestLog
 from llmood.serve.meters import Meters
+from llmood.serve.page_routes import page_routes
 from llmood.serve.score_routes import score_routes
 
 TITLE = "llmood guard"
@@ -44,8 +45,8 @@ def make_app(
         title=TITLE, description=ABOUT, version=version("llmood"), lifespan=_lifespan(guard, failed)
     )
     app.docs_url = app.redoc_url = None
-    routes = [score_routes(guard)]
-    known = frozenset({"/healthz", "/readyz", "/metrics", "/", *_paths(*routes, *more)})
+    routes = [score_routes(guard), page_routes(guard)]
+    known = frozenset({"/healthz", "/readyz", "/metrics", *_paths(*routes, *more)})
     meters = Meters(known, lambda: guard.waiting, lambda: guard.is_ready)
     for each in (*routes, health_routes(guard, meters), *more):
         app.include_router(each)

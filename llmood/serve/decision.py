@@ -22,6 +22,7 @@ class Asked:
         source: where it came in.
         model: that the client named, at the proxy.
         arrived: `time.monotonic()` when the request came.
+        is_kept: whether its decision is one that somebody acts by; else it goes into no store and no count.
     """
 
     record: Mapping[str, Any]
@@ -29,6 +30,7 @@ class Asked:
     request_id: str
     arrived: float
     model: str | None = None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)

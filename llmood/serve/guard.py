@@ -88,7 +88,7 @@ class Guard:
         self._working = asyncio.create_task(self._batcher.run())
 
     async def decide(self, asked: Sequence[Asked]) -> list[Decision]:
-        """Decisions in the order of what was asked; they are on disk.
+        """Decisions in the order of what was asked; they are on disk, if they are to be kept.
 
         Raises:
             FullError, ClosedError: nothing was begun.
@@ -137,7 +137,8 @@ class Guard:
             decision_of(uuid.uuid4().hex, verdict, each.source, self.policy)
             for each, verdict in zip(asked, table.to_pylist(), strict=True)
         ]
-        self._keep(list(zip(asked, decisions, strict=True)))
+        decided = zip(asked, decisions, strict=True)
+        self._keep([(each, decision) for each, decision in decided if each.is_kept])
         return decisions
 
     def _keep(self, decided: Sequence[tuple[Asked, Decision]]) -> None:

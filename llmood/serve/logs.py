@@ -9,7 +9,7 @@ from typing import TextIO
 
 from llmood.serve.edge import Passage
 
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds
+QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/page/traffic"})  # asked every few seconds
 
 
 class RequestLog:

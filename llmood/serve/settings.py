@@ -25,6 +25,7 @@ class Settings:
         drain: seconds that requests have to end in, once the process is asked to.
         token: what a client must show; None where everybody may ask.
         log_text: whether questions stand in the log.
+        show_text: whether the page shows questions of others: flagged ones, and those that the detector keeps.
     """
 
     queue: int = 1024
@@ -36,6 +37,7 @@ class Settings:
     drain: float = 30.0
     token: str | None = None
     log_text: bool = False
+    show_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,9 +95,10 @@ def _parse_json(line: bytes) -> Row | str:
     except json.JSONDecodeError as error:
         # Some of Python's messages end in "at" themselves: "Invalid control character at".
         return f"bad JSON: {error.msg.removesuffix(' at')} at character {error.colno}"
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, thousands of brackets inside one another, or a key twice.
-        return f"bad JSON: {error}"
+    except RecursionError:
+        return "bad JSON: too many brackets inside one another"
+    except ValueError as error:  # a number of thousands of digits, or a key twice
+        return f"bad JSON: {str(error).partition('; use sys.')[0]}"
     return row if isinstance(row, dict) else f"wrong type: the row is {kind_of(row)}, not an object"
 
 

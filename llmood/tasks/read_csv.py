@@ -43,7 +43,7 @@ def read_csv(lines: Iterator[bytes | None], name: str, longest: int, *, delimite
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Reject(name, start, f"bad CSV: {error}")
+                yield Reject(name, start, f"bad CSV: {_said(error)}")
                 texts.drop_first()
                 continue
             if cells and len(cells) != len(header):
@@ -91,13 +91,18 @@ def _header(reader: Iterator[list[str]], name: str, longest: int) -> list[str]:
     try:
         header = next(reader, [])
     except csv.Error as error:
-        raise DataError(f"{name}:1: the header is bad CSV: {error}") from None
+        raise DataError(f"{name}:1: the header is bad CSV: {_said(error)}") from None
     if not header or len(set(header)) < len(header) or not all(cell.strip() for cell in header):
         raise DataError(f"{name}:1: a header is needed: one line of column names, each of them once")
     unusable = _unusable("".join(header), longest)
     if unusable:
         raise DataError(f"{name}:1: the header: {unusable}", hint=AS_UTF8)
     return header
+
+
+def _said(error: csv.Error) -> str:
+    alone = str(error).startswith("new-line character seen in unquoted field")
+    return "a carriage return outside of quotes (lines end with LF or CRLF)" if alone else str(error)
 
 
 def _row(header: list[str], cells: list[str]) -> Row:

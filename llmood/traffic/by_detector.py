@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from llmood.detector.content import ANSWER, SCORE
 from llmood.detector.detector import Detector
 from llmood.detector.targets import FALSE_ALARMS
-from llmood.detector.verdicts import Verdicts
+from llmood.detector.verdicts import CHUNK_ROWS, Verdicts
 from llmood.errors import ConfigError
 from llmood.halves import THRESHOLDS
 from llmood.traffic.drift import Drift
 from llmood.traffic.replay import Replay
-from llmood.traffic.scoring import CHUNK_ROWS, Scoring
+from llmood.traffic.scoring import Scoring
 from llmood.traffic.shares import Batches, Promise, Shares
 from llmood.traffic.summary import Part, Summary
 

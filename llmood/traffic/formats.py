@@ -19,6 +19,9 @@ SUFFIXES = (".jsonl", ".csv", ".parquet")
 ROWS_AT_ONCE = 65_536
 
 Scored = Mapping[str, Any]
+_LINE = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False
+)  # made once: `json.dumps` makes one for every row
 
 
 def check_suffix(path: Path) -> None:
@@ -33,12 +36,14 @@ def check_suffix(path: Path) -> None:
 
 def as_line(row: Scored) -> str:
     """A row as one line of JSON; a lone surrogate, which no UTF-8 holds, is written as its escape."""
-    line = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    line = _LINE.encode(row)
     return line if line.isascii() or _is_text(line) else json.dumps(row, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
     """A value of a row as JSON holds it; dates, decimals, NaN and what else has no place there become text."""
+    if value is None or isinstance(value, str):
+        return value
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
@@ -46,10 +51,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def write_rows(path: Path, rows: Iterable[Scored], schema: pa.Schema) -> None:
+def write_rows(path: Path, lines: Iterable[bytes], schema: pa.Schema) -> None:
     """Write all rows, atomically.
 
     Args:
+        lines: the rows as `as_line` writes them, each with its end.
         schema: of the rows. Columns of text hold JSON where a row's value is neither text nor null.
 
     Raises:
@@ -58,17 +64,17 @@ def write_rows(path: Path, rows: Iterable[Scored], schema: pa.Schema) -> None:
     suffix = path.suffix.lower()
     with atomic(path) as partial:
         if suffix == ".jsonl":
-            with partial.open("w", encoding="utf-8") as stream:
-                stream.writelines(f"{as_line(row)}\n" for row in rows)
+            with partial.open("wb") as stream:
+                stream.writelines(lines)
         elif suffix == ".csv":
             with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
                 writer = csv.DictWriter(stream, schema.names)
                 writer.writeheader()
-                writer.writerows(_as_cells(row, schema) for row in rows)
+                writer.writerows(_as_cells(json.loads(line), schema) for line in lines)
         else:
             with pq.ParquetWriter(partial, schema, compression="zstd") as table:
-                for some in _some(rows):
-                    cells = [_as_cells(row, schema) for row in some]
+                for some in _some(lines):
+                    cells = [_as_cells(json.loads(line), schema) for line in some]
                     table.write_table(pa.Table.from_pylist(cells, schema=schema))
 
 
@@ -91,7 +97,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _some(rows: Iterable[Scored]) -> Iterator[list[Scored]]:
-    left = iter(rows)
+def _some(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    left = iter(lines)
     while some := list(islice(left, ROWS_AT_ONCE)):
         yield some

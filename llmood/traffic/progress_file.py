@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -49,7 +50,9 @@ class ProgressFile:
         """
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
-            stream = self.path.open("ab")
+            # A link that stands there leads to a file that is not ours to cut.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            stream = os.fdopen(os.open(self.path, flags, 0o666), "ab")
         except OSError as error:
             raise ConfigError(f"{self.target}: can't be written: {error.strerror}") from None
         with stream:
@@ -90,19 +93,38 @@ class ProgressFile:
         write_json(self.state_path, self._described(self.rows, size))
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """The rows that count, from the first on."""
-        left = self.rows
+        """The rows that count, from the first on.
+
+        Raises:
+            ConfigError: one of them is not as it was written.
+        """
+        found = 0
+        for found, line in enumerate(self.lines(), start=1):
+            yield self._parsed(line, found)
+        if found < self.rows:
+            raise self._damaged(found + 1)
+
+    def lines(self) -> Iterator[bytes]:
+        """The same as they stand there, each with its end."""
         with self.path.open("rb") as stream:
-            for line in stream:
-                if left == 0:
-                    return
-                left -= 1
-                yield json.loads(line)
+            yield from islice(stream, self.rows)
 
     def remove(self) -> None:
         """It became the target, or is to be made anew."""
         self.state_path.unlink(missing_ok=True)  # first: without it, what is in the other counts for nothing
         self.path.unlink(missing_ok=True)
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            row = dict(json.loads(line))
+        except (ValueError, TypeError, RecursionError):
+            row = {}
+        if row.get("row") != number:
+            raise self._damaged(number)
+        return row
+
+    def _damaged(self, number: int) -> ConfigError:
+        return ConfigError(f"{self.path}:{number}: is not what was written", hint="--overwrite begins anew")
 
     def _state(self) -> dict[str, Any]:
         if not self.state_path.exists():
@@ -111,6 +133,8 @@ class ProgressFile:
         try:
             state = json.loads(self.state_path.read_text(encoding="utf-8"))
             known = state["format"], state["identity"], int(state["rows"]), int(state["bytes"])
+            if min(known[2:]) < 0:
+                raise ValueError("a count below 0")
         except (ValueError, LookupError, TypeError):
             raise ConfigError(f"{place}: is damaged", hint="--overwrite begins anew") from None
         if known[:2] != (FORMAT, self._identity):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
 from itertools import islice
@@ -11,11 +11,13 @@ from typing import Any, BinaryIO
 
 from llmood.errors import ConfigError, DataError
 from llmood.records import Reject
+from llmood.registry import suggest
 from llmood.tasks.read import read_jsonl, read_rows
 
 STDIN = "-"
 BLOCK = 1 << 20
 DELIMITERS = ";\t|,"
+LOOKED_AT = 1000  # rows, of which the first that can be read tells the columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +59,35 @@ class Input:
         """
         return _placed(read_rows(self.path, self.path.name, kind=self.format, delimiter=self.delimiter))
 
-    def check(self) -> None:
+    def check(self, columns: Iterable[str] = ()) -> None:
         """Say what is wrong with it before a model loads.
 
+        Args:
+            columns: that are to be there; only a row of JSONL may lack one.
+
         Raises:
-            ConfigError: no reader knows its suffix, or another delimiter is in the header of CSV.
-            DataError: it can't be read.
+            ConfigError: no reader knows its suffix, another delimiter is in the header of CSV, or a column isn't there.
+            DataError: it can't be read, or only once.
         """
-        first = next(self.rows(), None)
-        columns = [] if first is None or first.record is None else list(first.record)
-        other = next((mark for mark in DELIMITERS if len(columns) == 1 and mark in columns[0]), None)
+        _refuse_no_file(self.path)
+        first = next((row.record for row in islice(self.rows(), LOOKED_AT) if row.record is not None), None)
+        there = list(first or ())
+        other = next((mark for mark in DELIMITERS if len(there) == 1 and mark in there[0]), None)
         if other is not None and other != self.delimiter and self.is_csv:
             raise ConfigError(
-                f"{self.path}: its header is one column, {columns[0][:60]!r}", hint=f"--delimiter {other!r}"
+                f"{self.path}: its header is one column, {there[0][:60]!r}", hint=f"--delimiter {other!r}"
             )
+        missing = next((name for name in columns if name not in there), None)
+        if first is not None and missing is not None and (self.is_csv or self.is_parquet):
+            raise ConfigError(f"{self.path}: no column '{missing}'", hint=suggest(missing, there))
 
     @property
     def is_csv(self) -> bool:
         return self.format == "csv" or (self.format is None and ".csv" in self.path.suffixes)
+
+    @property
+    def is_parquet(self) -> bool:
+        return _is_parquet(self.path, self.format)
 
     def identity(self) -> dict[str, Any]:
         """What tells it from another file, or from itself after a change.
@@ -116,8 +129,7 @@ def identity_of(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it can't be read.
     """
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: is no file", hint="'-' reads JSONL from stdin")
+    _refuse_no_file(path)
     try:
         with path.open("rb") as stream:
             digest = file_digest(stream, "sha256").hexdigest()
@@ -126,9 +138,19 @@ def identity_of(path: Path) -> dict[str, Any]:
     return {"name": path.name, "digest": digest}
 
 
+def _refuse_no_file(path: Path) -> None:
+    # A pipe gives each row once, and the rows that a first look took would be lost.
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file", hint="'-' reads JSONL from stdin")
+
+
+def _is_parquet(path: Path, kind: str | None) -> bool:
+    return kind == "parquet" or (kind is None and path.suffix.lower() == ".parquet")
+
+
 def count_rows(path: Path, kind: str | None = None) -> int | None:
     """How many rows a file has, or lines: a progress bar needs no more."""
-    if kind == "parquet" or (kind is None and path.suffix.lower() == ".parquet"):
+    if _is_parquet(path, kind):
         import pyarrow as pa
         import pyarrow.parquet as pq
 

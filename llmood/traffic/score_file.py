@@ -8,12 +8,13 @@ from itertools import chain, islice
 from pathlib import Path
 
 from llmood import interrupts
+from llmood.detector.verdicts import CHUNK_ROWS
 from llmood.errors import ConfigError
 from llmood.progress import Progress
 from llmood.traffic.formats import check_suffix, write_rows
 from llmood.traffic.progress_file import ProgressFile
 from llmood.traffic.reading import Input, Row, chunks
-from llmood.traffic.scoring import CHUNK_ROWS, Scored, Scoring
+from llmood.traffic.scoring import Scored, Scoring
 from llmood.traffic.summary import Summary
 
 
@@ -34,7 +35,7 @@ def score_stream(
 ) -> Summary:
     """Score rows as they come (`rows_of_stream`, `Input.rows`); what is scored is handed on at once."""
     with progress.track("scoring", None, unit="rows") as advance:
-        for some in _checked(scoring, chunks(rows, scoring.chunk)):
+        for some in _checked(scoring, chunks(rows, scoring.chunk), progress):
             scored = scoring.score(some)
             summary.update(scored)
             write(scored)
@@ -66,6 +67,8 @@ def score_file(
     check_suffix(output)
     if output.exists() and output.samefile(source.path):
         raise ConfigError(f"{output}: is the input itself", hint="choose another file with -o")
+    if output.exists() and not output.is_file():
+        raise ConfigError(f"{output}: is no file", hint="choose another with -o")
     identity = {
         "input": source.identity(),
         "detector": scoring.identity,
@@ -81,7 +84,7 @@ def score_file(
             summary.update(some)
         _score_rest(scoring, source, partial, summary, progress)
         progress.say(f"writing {output}")
-        write_rows(output, partial.read(), scoring.columns)
+        write_rows(output, partial.lines(), scoring.columns)
         finish(summary)
         partial.remove()
     return ScoredFile(output, summary)
@@ -93,7 +96,7 @@ def _score_rest(
     done = partial.rows
     left = chunks(islice(source.rows(), done, None), scoring.chunk)
     with progress.track("scoring", source.count(), done=done, unit="rows") as advance:
-        for rows in left if done else _checked(scoring, left):
+        for rows in left if done else _checked(scoring, left, progress):
             scored = scoring.score(rows)
             partial.append(scored)
             summary.update(scored)
@@ -101,11 +104,13 @@ def _score_rest(
             interrupts.check()
 
 
-def _checked(scoring: Scoring, rows: Iterator[list[Row]]) -> Iterator[list[Row]]:
+def _checked(scoring: Scoring, rows: Iterator[list[Row]], progress: Progress) -> Iterator[list[Row]]:
     first = next(rows, None)
     if first is None:
         return
     scoring.check(first)
+    for name in scoring.absent(first):
+        progress.say(f"--keep {name}: none of the first {len(first)} rows has that column")
     yield from chain([first], rows)
 
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from llmood.detector.verdicts import CHUNK_ROWS
 from llmood.errors import ConfigError
 from llmood.measures.false_discovery import benjamini_hochberg
+from llmood.records import FAILED
 from llmood.traffic.formats import plain
 from llmood.traffic.labels import truth
 from llmood.traffic.reading import Row
+from llmood.traffic.reasons import without_words
 
 if TYPE_CHECKING:
     from llmood.detector.verdicts import Verdicts as DetectorVerdicts  # noqa: F401 - what `Verdicts` stands for
 
-CHUNK_ROWS = 4096
 ID = "id"
 BATCH_FLAG = "batch_flag"
 PLACES = [("row", pa.int64()), ("line", pa.int64()), (ID, pa.string())]
@@ -28,7 +30,7 @@ Scored = dict[str, Any]
 class Verdicts(Protocol):
     """What scores records: `detector.verdicts.Verdicts`."""
 
-    def chunks(self, records: Iterable[Any], *, rows: int = ..., first: int = ...) -> Iterator[pa.Table]:
+    def chunks(self, records: Iterable[Any], *, rows: int = ...) -> Iterator[pa.Table]:
         """A table of so many rows after the other, in the records' order."""
 
 
@@ -98,11 +100,18 @@ class Scoring:
             if records and not any(column in record for record in records):
                 raise ConfigError(f"--{name} {column}: none of the first {len(rows)} rows has that column")
 
+    def absent(self, rows: Sequence[Row]) -> list[str]:
+        """Columns to copy that none of some rows has; later ones may."""
+        records = [row.record for row in rows if row.record is not None]
+        return [name for name in self.keep if records and not any(name in record for record in records)]
+
     def _joined(self, row: Row, verdict: Scored) -> Scored:
         record = row.record or {}
         found = {"row": row.number, "line": row.line, ID: plain(record.get(ID)), **verdict}
         if row.reason is not None:
             found["reason"] = row.reason
+        if found["status"] == FAILED:
+            found["reason"] = without_words(found["reason"])
         if self.batch is not None:
             found[BATCH_FLAG] = None
         found |= {name: truth(record.get(column)) for name, column in self.labels.items()}

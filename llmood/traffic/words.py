@@ -8,7 +8,7 @@ from typing import Any
 from llmood.traffic import drift, replay, shares
 
 ALARM = 0.01  # a p-value below it is told as a change
-SMALL, LARGE = 0.1, 0.25  # of the population stability index, by its rule of thumb
+SMALL, LARGE = 0.1, 0.25  # of the population stability index beyond what chance gives, by its rule of thumb
 TITLES = {
     shares.SCORED_SHARE: "rows with a score",
     shares.FLAG_RATE: "flagged",
@@ -49,7 +49,9 @@ def said(record: Mapping[str, Any]) -> str:
     if metric == drift.MARTINGALE_P:
         return f"{_changed(record['value'])}; holds however often one looks"
     if metric == drift.PSI:
-        return f"{_size(record['value'])}; about {params['expected']:.2g} without any shift"
+        return (
+            f"{_size(record['value'] - params['expected'])}; about {params['expected']:.2g} without any shift"
+        )
     return counts if metric in TITLES and record["n_positive"] is not None else ""
 
 

@@ -396,7 +396,7 @@ def test_what_stands_for_a_probability_gives_one_wherever_it_scores(
 ) -> None:
     scorer = made(entry)
     values = np.array([value for value, _ in scored(blocks_of(observations, scorer, 100), scorer).values()])
-    found = raw_confidence(scorer, values)
+    found = raw_confidence(scorer.probability, values)
     assert found is not None
     assert (np.isnan(found) == np.isnan(values)).all()
     there = found[~np.isnan(found)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import llmood as package
 from llmood.calibrators import calibrators
 from llmood.config_file import load_config
 from llmood.halves import halves
+from llmood.identity import digest
 from llmood.plan import make_plan
+from llmood.questions.calibration_severity import METRICS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.ood_detection import QUESTION as DETECTION
 from llmood.tables import SAMPLES, read_table
+from tests import worlds
 from tests.task_files import write_jsonl
 from tests.worlds import World, llmood, no_model_runs, refused, tree, write_world
 
-pytestmark = pytest.mark.usefixtures("fresh_cache", "no_report")
+pytestmark = pytest.mark.usefixtures("no_report")
 
 ANSWERS = ["yes", "no", "nobody knows", ""]
 SCORERS = ["likelihood_ratio", "likelihood.response_given_prompt.mean", "gzip_knn"]
@@ -38,11 +42,10 @@ def rows(kind: str, count: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
+def make_world(folder: Path) -> World:
     bank = {"train": rows("old", 30), "calibration": rows("kept", 90), "test": rows("bank", 60)}
     return write_world(
-        tmp_path / "world",
+        folder,
         bank=bank,
         near=rows("near", 50),
         far=rows("far", 40),
@@ -51,6 +54,26 @@ def world(tmp_path: Path) -> World:
         correctness="task",
         calibration=True,
     )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(tmp_path / "world")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
+    """A run of the world. All tests read this one: who changes a run takes `own`."""
+    folder = tmp_path_factory.mktemp("calibration")
+    with pytest.MonkeyPatch.context() as patch:
+        worlds.no_report(patch)
+        return run(make_world(folder / "world"), folder / "run")
+
+
+@pytest.fixture
+def own(made: package.Run, tmp_path: Path) -> package.Run:
+    """A copy of `made` for this test alone."""
+    return package.Run(shutil.copytree(made.folder, tmp_path / "own"))
 
 
 def run(world: World, folder: Path, *options: object) -> package.Run:
@@ -63,8 +86,9 @@ def of(made: package.Run, *questions: str) -> list[dict[str, Any]]:
     return [record for record in made.records() if record["question"] in questions]
 
 
-def test_calibration_rows_are_scored_and_measured_by_nothing(world: World, tmp_path: Path) -> None:
-    made = run(world, tmp_path / "run")
+def test_calibration_rows_are_scored_and_measured_by_nothing(
+    world: World, made: package.Run, tmp_path: Path
+) -> None:
     samples = made.samples().set_index("sample_id")
     own = samples[samples["split"] == "calibration"]
     found = made.calibration_scores()
@@ -84,8 +108,10 @@ def test_calibration_rows_are_scored_and_measured_by_nothing(world: World, tmp_p
     assert "calibration" not in set(plain.samples()["split"])
 
 
-def test_a_calibration_row_scores_as_the_same_words_would_when_measured(world: World, tmp_path: Path) -> None:
-    found = run(world, tmp_path / "run").calibration_scores()
+def test_a_calibration_row_scores_as_the_same_words_would_when_measured(
+    world: World, made: package.Run, tmp_path: Path
+) -> None:
+    found = made.calibration_scores()
     # The two splits change places: none may hold the other's texts.
     write_jsonl(world.folder / "bank" / "test.jsonl", rows("kept", 90))
     write_jsonl(world.folder / "bank" / "calibration.jsonl", rows("bank", 60))
@@ -106,23 +132,22 @@ def made_of(scores: Any, folder: Path) -> dict[str, list[float]]:
 
 
 def test_scored_again_it_is_the_same_and_no_model_is_asked(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: package.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = run(world, tmp_path / "run")
-    before = {name: tree(made.folder)[name] for name in ("calibration.parquet", "metrics.json")}
+    before = {name: tree(own.folder)[name] for name in ("calibration.parquet", "metrics.json")}
     no_model_runs(monkeypatch)
-    assert llmood("rescore", made.folder).code == 0
-    assert {name: tree(made.folder)[name] for name in before} == before
-    outcome = llmood("rescore", made.folder, "--set", "scorers=[likelihood_ratio]")
+    assert llmood("rescore", own.folder).code == 0
+    assert {name: tree(own.folder)[name] for name in before} == before
+    outcome = llmood("rescore", own.folder, "--set", "scorers=[likelihood_ratio]")
     assert outcome.code == 0, outcome
-    assert set(made.calibration_scores()["scorer"]) >= {"likelihood_ratio"}
-    assert not set(made.calibration_scores()["scorer"]) & set(SCORERS[1:])
-    assert llmood("rescore", made.folder, "--set", "calibration=false").code == 0
-    assert not (made.folder / "calibration.parquet").exists()
+    assert set(own.calibration_scores()["scorer"]) >= {"likelihood_ratio"}
+    assert not set(own.calibration_scores()["scorer"]) & set(SCORERS[1:])
+    assert llmood("rescore", own.folder, "--set", "calibration=false").code == 0
+    assert not (own.folder / "calibration.parquet").exists()
     # What it read is still there.
-    assert llmood("rescore", made.folder, "--set", "scorers=null", "--set", "calibration=true").code == 2
-    assert llmood("rescore", made.folder, "--set", "calibration=true").code == 0
-    assert (made.folder / "calibration.parquet").exists()
+    assert llmood("rescore", own.folder, "--set", "scorers=null", "--set", "calibration=true").code == 2
+    assert llmood("rescore", own.folder, "--set", "calibration=true").code == 0
+    assert (own.folder / "calibration.parquet").exists()
 
 
 def test_a_run_without_such_rows_says_how_to_have_them(world: World, tmp_path: Path) -> None:
@@ -136,13 +161,14 @@ def test_a_run_without_such_rows_says_how_to_have_them(world: World, tmp_path: P
     assert tree(made.folder) == before
 
 
-def test_shards_merge_to_the_run_that_was_never_cut(world: World, tmp_path: Path) -> None:
-    whole = run(world, tmp_path / "whole")
+def test_shards_merge_to_the_run_that_was_never_cut(
+    world: World, made: package.Run, tmp_path: Path, fresh_cache: Path
+) -> None:
     for index in range(3):
         outcome = llmood("run", world.config, "-o", tmp_path / "cut", "--shard", f"{index}/3")
         assert outcome.code == 0, outcome
     assert llmood("merge", tmp_path / "cut").code == 0
-    ours, theirs = tree(tmp_path / "cut"), tree(whole.folder)
+    ours, theirs = tree(tmp_path / "cut"), tree(made.folder)
     for name in ("calibration.parquet", "scores.parquet", "metrics.json", "correctness.parquet"):
         assert ours[name] == theirs[name], name
 
@@ -159,15 +185,49 @@ def test_without_text_the_halves_and_all_numbers_stay(world: World, tmp_path: Pa
     assert tree(shown.folder)["metrics.json"] == tree(hidden.folder)["metrics.json"]
 
 
-def test_groups_are_in_one_half(world: World, tmp_path: Path) -> None:
-    made = run(world, tmp_path / "run")
+def test_slices_are_by_domain_and_without_text_by_its_hash(tmp_path: Path) -> None:
+    def of_two(kind: str, count: int) -> list[dict[str, Any]]:
+        return [{**row, "domain": f"xq{place // 2 % 2}"} for place, row in enumerate(rows(kind, count))]
+
+    world = write_world(
+        tmp_path / "world",
+        bank={"calibration": of_two("kept", 90), "test": of_two("bank", 60)},
+        near=of_two("near", 50),
+        far=[{**row, "domain": "xq0"} for row in rows("far", 40)],
+        task={"fields": {"references": "answers", "group": "group", "domain": "domain"}},
+        scorers=SCORERS[1:2],
+        correctness="task",
+        calibration=True,
+    )
+    shown, hidden = run(world, tmp_path / "shown"), run(world, tmp_path / "hidden", "--no-text")
+    found = [
+        {
+            (r["slice"], r["metric"], r["calibrator"], r["ood_task"]): r["value"]
+            for r in of(made, "calibration")
+        }
+        for made in (shown, hidden)
+    ]
+    names = {"domain:xq0", "domain:xq1"}
+    assert {key[0] for key in found[0]} == {None, *names}
+    hashes = {f"domain:{digest(name.partition(':')[2])}": name for name in names}
+    assert {(hashes.get(key[0], key[0]), *key[1:]): value for key, value in found[1].items()} == found[0]
+    assert b"xq" not in (hidden.folder / "metrics.json").read_bytes()
+    before = tree(hidden.folder)["metrics.json"]
+    gate = f"brier[calibrator=platt,population=id,slice={next(iter(hashes))}] <= 1"
+    assert llmood("rescore", hidden.folder, "--gate", gate).code == 0
+    assert tree(hidden.folder)["metrics.json"] == before
+
+
+def test_groups_are_in_one_half(made: package.Run) -> None:
     table = read_table(made.folder / "samples.parquet", SAMPLES)
     known: dict[str, str] = {}
     for group, half in zip(table["group"].to_pylist(), halves(table), strict=True):
         assert known.setdefault(group, half) == half
 
 
-def test_a_run_that_broke_off_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_broke_off_goes_on(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_cache: Path
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -179,7 +239,7 @@ def test_a_run_that_broke_off_goes_on(world: World, tmp_path: Path, monkeypatch:
     assert len(made.calibration_scores()) == 90 * made.calibration_scores()["scorer"].nunique()
 
 
-def test_dry_run_and_validate_count_it(world: World) -> None:
+def test_dry_run_and_validate_count_it(world: World, fresh_cache: Path) -> None:
     plain = llmood("run", world.config, "--dry-run", "--json", "--set", "calibration=null").json()
     found = llmood("run", world.config, "--dry-run", "--json").json()
     assert [task["calibration"] for task in found["tasks"]] == [90, 0, 0]
@@ -268,46 +328,48 @@ def test_logged_rows_are_calibrated_by(tmp_path: Path) -> None:
     )
 
 
-def test_gates_look_at_confidences_and_at_promises(world: World, tmp_path: Path) -> None:
-    made = run(world, tmp_path / "run")
+def test_gates_look_at_confidences_and_at_promises(own: package.Run) -> None:
     scorer = "likelihood.response_given_prompt.mean"
     (brier,) = (
         record["value"]
-        for record in of(made, "calibration")
+        for record in of(own, "calibration")
         if (record["scorer"], record["metric"], record["calibrator"]) == (scorer, "brier", "platt")
         and record["population"] == "id"
     )
     inside = f"scorer={scorer},calibrator=platt,population=id"
-    for gate, code in (
-        (f"brier[{inside}] <= {brier}", 0),
-        (f"brier[{inside}] < {brier}", 3),
-        (f"brier[question=calibration,{inside}] <= {brier}", 0),
-        ("false_alarm_rate[question=promise,scorer=likelihood_ratio] <= 1", 0),
-        ("flag_rate[question=promise,scorer=likelihood_ratio,shift=far] < 0", 3),
-    ):
-        outcome = llmood("rescore", made.folder, "--gate", gate)
-        assert outcome.code == code, (gate, outcome)
+    expected = {
+        f"brier[{inside}] <= {brier}": True,
+        f"brier[{inside}] < {brier}": False,
+        f"brier[question=calibration,{inside}] <= {brier}": True,
+        "false_alarm_rate[question=promise,scorer=likelihood_ratio] <= 1": True,
+        "flag_rate[question=promise,scorer=likelihood_ratio,shift=far] < 0": False,
+    }
+    for gates, code in ([gate for gate, held in expected.items() if held], 0), (list(expected), 3):
+        options = [word for gate in gates for word in ("--gate", gate)]
+        outcome = llmood("rescore", own.folder, *options, "--json")
+        assert outcome.code == code, outcome
+        found = {each["gate"]: each["held"] for each in outcome.json()["gates"]}
+        assert found == {gate: expected[gate] for gate in gates}
     refused(
-        llmood("rescore", made.folder, "--gate", "brier[calibrator=plat] <= 1"),
+        llmood("rescore", own.folder, "--gate", "brier[calibrator=plat] <= 1"),
         "no calibrator 'plat' (did you mean 'platt'?)",
     )
     refused(
-        llmood("rescore", made.folder, "--gate", "false_alarm_rat[question=promise] <= 1"),
+        llmood("rescore", own.folder, "--gate", "false_alarm_rat[question=promise] <= 1"),
         "did you mean 'false_alarm_rate'",
     )
 
 
-def test_the_fitted_calibrators_are_kept(world: World, tmp_path: Path) -> None:
-    made = run(world, tmp_path / "run")
-    kept = json.loads((made.folder / "calibrators.json").read_text())
+def test_the_fitted_calibrators_are_kept(own: package.Run) -> None:
+    kept = json.loads((own.folder / "calibrators.json").read_text())
     assert {(each["scorer"], each["calibrator"]) for each in kept} == {
         (scorer, calibrator) for scorer in SCORERS for calibrator in ("platt", "isotonic")
     }
-    (own,) = (each for each in kept if (each["scorer"], each["calibrator"]) == ("gzip_knn", "platt"))
-    calibrator = calibrators.get("platt").from_state(own["state"])
-    scores = made.scores()
-    judged = made.correctness().set_index("sample_id")["correct"]
-    samples = made.samples().set_index("sample_id")
+    (platt,) = (each for each in kept if (each["scorer"], each["calibrator"]) == ("gzip_knn", "platt"))
+    calibrator = calibrators.get("platt").from_state(platt["state"])
+    scores = own.scores()
+    judged = own.correctness().set_index("sample_id")["correct"]
+    samples = own.samples().set_index("sample_id")
     rows = scores[
         (scores["scorer"] == "gzip_knn") & (samples.loc[scores["sample_id"], "task"] == "bank").values
     ]
@@ -315,14 +377,14 @@ def test_the_fitted_calibrators_are_kept(world: World, tmp_path: Path) -> None:
     found = ((calibrator.confidence(rows["score"].to_numpy()) - right) ** 2).mean()
     (record,) = (
         record
-        for record in of(made, "calibration")
+        for record in of(own, "calibration")
         if (record["scorer"], record["metric"], record["calibrator"], record["population"])
         == ("gzip_knn", "brier", "platt", "id")
     )
     assert record["value"] == pytest.approx(found)
-    assert llmood("rescore", made.folder, "--set", "calibration=false").code == 0
-    assert not (made.folder / "calibrators.json").exists()
-    assert of(made, "calibration", "promise") == []
+    assert llmood("rescore", own.folder, "--set", "calibration=false").code == 0
+    assert not (own.folder / "calibrators.json").exists()
+    assert of(own, "calibration", "promise") == []
 
 
 def test_without_judged_answers_only_false_alarms_are_promised(world: World, tmp_path: Path) -> None:
@@ -335,8 +397,9 @@ def test_without_judged_answers_only_false_alarms_are_promised(world: World, tmp
     assert {record["scorer"] for record in found} == set(SCORERS)
 
 
-def test_another_seed_or_order_of_lines_leaves_the_halves(world: World, tmp_path: Path) -> None:
-    made = run(world, tmp_path / "run")
+def test_another_seed_or_order_of_lines_leaves_the_halves(
+    world: World, made: package.Run, tmp_path: Path
+) -> None:
     write_jsonl(world.folder / "bank" / "calibration.jsonl", rows("kept", 90)[::-1])
     other = run(world, tmp_path / "other", "--seed", 5)
     found = [
@@ -350,12 +413,12 @@ def test_another_seed_or_order_of_lines_leaves_the_halves(world: World, tmp_path
 
 
 def test_rows_that_are_drawn_otherwise_break_the_promise_and_a_check_says_so(
-    world: World, tmp_path: Path
+    world: World, made: package.Run, tmp_path: Path
 ) -> None:
     def missed(made: package.Run) -> list[dict[str, Any]]:
         return [check for check in made.checks() if check["code"] == "promise_missed"]
 
-    assert missed(run(world, tmp_path / "run")) == []
+    assert missed(made) == []
     write_jsonl(
         world.folder / "bank" / "test.jsonl", [{**row, "text": f"xq {row['text']} zz"} for row in LONG]
     )
@@ -367,3 +430,30 @@ def test_rows_that_are_drawn_otherwise_break_the_promise_and_a_check_says_so(
 
 
 LONG = rows("nothing of the kind that stands there, and longer by far", 60)
+
+
+def test_a_shift_that_comes_in_grades_has_records_of_confidence(world: World, tmp_path: Path) -> None:
+    ood = [{"corruption": "typos"}]
+    made = run(
+        world.edit(benchmark={"name": "graded", "id": "bank/t.yaml", "ood": ood}, scorers=SCORERS[1:2]),
+        tmp_path / "run",
+    )
+    found = {
+        (r["metric"], r["calibrator"]): r for r in of(made, "calibration") if r["ood_task"] == "bank.typos"
+    }
+    assert set(found) == {
+        (name, calibrator)
+        for name in METRICS
+        for calibrator in (("platt", "isotonic") if name != "spearman_severity_accuracy" else (None,))
+    }
+    brier = found["spearman_severity_brier", "platt"]
+    assert brier["params"]["grades"] == [0, 1, 2, 3, 4, 5]
+    # What is found at a grade is what its own record says.
+    own = {
+        r["severity"] or 0: r["value"]
+        for r in of(made, "calibration")
+        if (r["metric"], r["calibrator"]) == ("brier", "platt")
+    }
+    assert brier["params"]["values"] == pytest.approx([own[grade] for grade in range(6)])
+    outcome = llmood("rescore", made.folder, "--gate", "raulc[calibrator=platt,ood_task=bank.typos] >= -9")
+    assert outcome.code == 0, outcome

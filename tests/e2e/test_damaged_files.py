@@ -81,7 +81,8 @@ def is_said(outcome: Outcome) -> bool:
 @pytest.fixture(autouse=True)
 def _no_second_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scoring again and importing write none: 'report' reads the same files."""
-    monkeypatch.setattr("llmood.run.write_report", lambda *_, **__: None)
+    for module in ("llmood.run", "llmood.rescoring"):
+        monkeypatch.setattr(f"{module}.write_report", lambda *_, **__: None)
 
 
 @pytest.mark.parametrize("name", RUN_FILES)

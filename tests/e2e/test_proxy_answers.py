@@ -12,11 +12,13 @@ import openai
 import pytest
 
 import llmood
+from llmood.engines.fake import END, FakeModel, FakeTokenizer
 from llmood.serve.settings import Policy
 from tests.detecting import detecting_world
 from tests.proxying import CLOSED, HOME_TURNS, MESSAGE, REFUSE, chat, events_in, guarding, without_field
 from tests.raw_upstream import CHAT, PLAIN, STREAM, Upstream, answer, chunk, raw_upstream, streamed
 from tests.serving import Served, wait_until
+from tests.traffic_rows import HOME
 
 GOOD = "your card is fine"
 USAGE = b'data: {"id":"x","choices":[],"usage":{"total_tokens":3}}\n\n'
@@ -45,10 +47,25 @@ def guard(detector: Path, shared: Upstream, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def bad(guard: Served) -> str:
     """An answer that is flagged."""
-    for text in ("zyx qqq vvv www " * 8, "?!", "qqq"):
-        if guard.score({"messages": HOME_TURNS, "response": text}).json()["flag"]:
+    return told_apart(guard, ["zyx qqq vvv www " * 8, "?!", "qqq"], is_flagged=True)
+
+
+@pytest.fixture(scope="module")
+def good(guard: Served) -> str:
+    """An answer that isn't."""
+    own = FakeModel("fake-tuned:bank card travel")
+    asked = FakeTokenizer().encode([row["text"] for row in HOME[:20]], rendered=False)
+    answers = [
+        FakeTokenizer().decode([token for token in own.answer(list(ids))[1] if token != END]) for ids in asked
+    ]
+    return told_apart(guard, ["", *answers, "bank card travel"], is_flagged=False)
+
+
+def told_apart(served: Served, texts: list[str], *, is_flagged: bool) -> str:
+    for text in texts:
+        if served.score({"messages": HOME_TURNS, "response": text}).json()["flag"] is is_flagged:
             return text
-    raise AssertionError("none is flagged")
+    raise AssertionError(texts)
 
 
 def with_answer(*texts: Any, more: dict[str, Any] | None = None) -> bytes:
@@ -137,9 +154,9 @@ def test_errors_pass_unmarked_for_nothing_was_answered(guard: Served, shared: Up
 
 
 def test_each_choice_is_an_answer_and_the_wariest_counts(
-    detector: Path, shared: Upstream, bad: str, tmp_path: Path
+    detector: Path, shared: Upstream, good: str, bad: str, tmp_path: Path
 ) -> None:
-    shared.says = lambda _: answer(with_answer(GOOD, bad))
+    shared.says = lambda _: answer(with_answer(good, bad))
     with guarding(detector, shared, REFUSE, events=tmp_path) as served:
         response = chat(served, n=2)
     assert [choice["message"]["content"] for choice in response.json()["choices"]] == [MESSAGE] * 2
@@ -168,13 +185,13 @@ def test_answers_to_several_prompts_go_with_their_prompts(
 
 @pytest.mark.parametrize("policy", [REFUSE, CLOSED])
 def test_a_stream_that_may_be_refused_is_held_until_it_is_scored(
-    detector: Path, shared: Upstream, bad: str, policy: Policy
+    detector: Path, shared: Upstream, good: str, bad: str, policy: Policy
 ) -> None:
     with guarding(detector, shared, policy) as served:
-        text = b"".join(STREAM)
-        shared.says = lambda _: streamed(*STREAM)
+        said = (chunk(good[:3]), b": still there\n\n", chunk(good[3:], '"stop"'), STREAM[-1])
+        shared.says = lambda _: streamed(*said)
         response = chat(served, stream=True)
-        assert without_field(response.content) == text
+        assert without_field(response.content) == b"".join(said)
         assert response.headers["x-llmood-flag"] == "false"
         call = b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]}}]}\n\n'
         shared.says = lambda _: streamed(*((chunk(bad), STREAM[-1]) if policy is REFUSE else (call,)))

@@ -68,8 +68,11 @@ def test_an_upstream_that_is_down_slow_or_breaks_off(detector: Path, upstream: U
         short = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{"
         upstream.says = lambda _: [short, None]
         assert failure(chat(served)) == (502, "upstream_broken")
+        with pytest.raises(httpx2.RemoteProtocolError):  # what isn't scored is passed on as it comes
+            served.client.get("/v1/models")
+        upstream.says = lambda _: [None]
         assert failure(served.client.get("/v1/models"), marked=False) == (502, "upstream_broken")
-        assert len(complaints(served)) == 6
+        assert len(complaints(served)) == 7
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     with guarding(detector, upstream, url=f"http://127.0.0.1:{port}/v1") as served:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
-import time
+import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.killing import kill_again_and_again
 from tests.traffic_rows import AWAY, HOME, fit_two, jsonl, rows_of
-from tests.worlds import Outcome, llmood, no_model_runs, refused, spawn
+from tests.worlds import LLMOOD, Outcome, llmood, no_model_runs, refused, spawn
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,29 @@ def test_rows_that_cannot_be_read_keep_their_places(detector: Path, tmp_path: Pa
     assert (tmp_path / "empty.csv").read_text(encoding="utf-8").startswith("row,line,id,score")
 
 
+def test_reasons_hold_no_word_of_a_record(detector: Path, tmp_path: Path) -> None:
+    rows = [
+        {"text": ["a secret"]},
+        {"text": {"secret's": "secret"}},
+        {"messages": [{"role": "secret", "content": "secret"}]},
+        {"my secret is said": 1},
+    ]
+    output = tmp_path / "out.jsonl"
+    done = llmood(
+        "score", detector, jsonl(tmp_path / "in.jsonl", rows), "-o", output, "--summary", tmp_path / "s"
+    )
+    assert done.code == 1
+    for text in (done.err, output.read_text(encoding="utf-8"), (tmp_path / "s").read_text(encoding="utf-8")):
+        assert "wrong type: a list, where text is needed" in text
+        assert "secret" not in text
+    deep = b'{"text": "a", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"
+    (tmp_path / "odd.jsonl").write_bytes(deep + b'\n{"text": "a", "n": ' + b"1" * 5000 + b"}")
+    done = llmood("score", detector, tmp_path / "odd.jsonl")
+    found = [row["reason"] for row in rows_of(done.out)]
+    assert found[0] == "bad JSON: too many brackets inside one another"
+    assert "sys." not in found[1]
+
+
 def test_mistakes_before_any_model_loads(
     folder: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,9 +95,35 @@ def test_mistakes_before_any_model_loads(
     refused(score("--correct", "right"), "--correct right", "has that column")
     refused(score("--delimiter", ";;"), "one character")
     refused(score("--model", "base"), "ROLE=FOLDER")
+    refused(score("--summary", source), "is the input itself")
+    refused(
+        score("-o", tmp_path / "out.jsonl", "--summary", tmp_path / "." / "out.jsonl"), "is the output itself"
+    )
+    refused(score("--summary", detector / "card.md"), "in the detector's folder")
+    refused(score("--summary", tmp_path), "is no file")
+    (tmp_path / "in.csv").write_text("id;text\n1;a, b\n2;c\n", encoding="utf-8")
+    refused(score(file=tmp_path / "in.csv"), "its header is one column", "--delimiter ';'")
+    named = score("--keep", "txet", "--delimiter", ";", file=tmp_path / "in.csv")
+    refused(named, "no column 'txet'", "did you mean 'text'")
+    assert score("--chunk", 10**20).code == 2
+    (tmp_path / "folder.csv").mkdir()
+    refused(score("-o", tmp_path / "folder.csv", "--overwrite"), "is no file")
+    os.mkfifo(tmp_path / "pipe.jsonl")  # a first look at it would take rows away
+    refused(score(file=tmp_path / "pipe.jsonl"), "is no file", "'-' reads JSONL from stdin")
     (tmp_path / "out.jsonl").write_text("mine", encoding="utf-8")
     refused(score("-o", tmp_path / "out.jsonl"), "is there already", "--overwrite")
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_closed_streams_are_said(folder: Path, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "in.jsonl", HOME)
+    for command, words in (
+        ("- <&-", "stdin is closed"),
+        (f"{source} >&-", "stdout is closed"),
+    ):
+        line = f"{shlex.quote(LLMOOD)} score {folder / 'cheap'} {command}"
+        done = subprocess.run(["sh", "-c", line], check=False, capture_output=True, text=True)
+        refused(Outcome(done.returncode, done.stdout, done.stderr), words)
 
 
 def test_a_tampered_detector_scores_nothing(folder: Path, tmp_path: Path) -> None:
@@ -123,7 +173,6 @@ def test_killed_again_and_again_it_neither_repeats_nor_skips_a_row(folder: Path,
     )
     command = ("score", folder / "cheap", source, "--chunk", 10, "-o")
     assert llmood(*command, tmp_path / "whole.jsonl").code == 0
-    state = tmp_path / ".out.jsonl.partial.json"
     slow = """
 import time
 from llmood.traffic.scoring import Scoring
@@ -133,22 +182,13 @@ def score(self, rows):
     return honest(self, rows)
 Scoring.score = score
 """
-    generator, done = np.random.default_rng(0), [0]
-    for _ in range(3):
-        with spawn(*command, tmp_path / "out.jsonl", cwd=tmp_path, patch=slow) as process:
-            while process.poll() is None and rows_in(state) <= done[-1]:
-                time.sleep(0.005)
-            time.sleep(float(generator.uniform(0, 0.06)))
-            assert process.poll() is None, "it ended before it was killed"
-            process.kill()
-        assert not (tmp_path / "out.jsonl").exists()
-        done.append(rows_in(state))
-    assert all(np.diff(done) > 0)
+    kill_again_and_again(
+        lambda: spawn(*command, tmp_path / "out.jsonl", cwd=tmp_path, patch=slow),
+        tmp_path / "out.jsonl",
+        3,
+        within=0.06,
+    )
     refused(llmood("score", folder / "detector", source, "-o", tmp_path / "out.jsonl"), "another detector")
     ends = llmood(*command, tmp_path / "out.jsonl", "--json")
     assert ends.json()["rows"] == 400
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-
-
-def rows_in(state: Path) -> int:
-    return int(json.loads(state.read_text(encoding="utf-8"))["rows"]) if state.exists() else 0

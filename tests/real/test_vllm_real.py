@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import llmood
@@ -15,6 +17,7 @@ from llmood.engines.observations import Observations
 from llmood.engines.store import Store
 from llmood.records import CaptureSpec
 from llmood.tables import INDEX, SAMPLES, read_table
+from tests.worlds import llmood as command
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vllm")]
 
@@ -140,3 +143,47 @@ def test_the_canary_saw_it_too(runs: dict[str, llmood.Run]) -> None:
         differences = run.manifest["canary"]["differences"]
         assert set(differences) == {"base", "tuned"}
         assert max(apart["largest"] for apart in differences.values()) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def scored(
+    runs: dict[str, llmood.Run], real_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[float, dict[str, pd.DataFrame]]:
+    """A detector fitted on transformers: its threshold, and by engine what it says of the run's prompts."""
+    folder = tmp_path_factory.mktemp("detector")
+    config = {"benchmark": "clinc150", "models": models_of(real_models), "limit": 150}
+    detector = llmood.fit_detector(
+        config | {"engine": ENGINE | {"kind": "transformers"}, "scorers": ["likelihood_ratio"]},
+        output_dir=folder / "detector",
+    )
+    samples = runs["transformers"].samples().query("split == 'test'")
+    lines = (json.dumps({"prompt": prompt}) for prompt in samples["prompt"])
+    (folder / "traffic.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    found = {}
+    for kind in ("transformers", "vllm"):
+        output = folder / f"{kind}.parquet"
+        done = command("score", folder / "detector", folder / "traffic.jsonl", "-o", output, "--engine", kind)
+        assert done.code == 0, done.err
+        assert ("warning: engine was transformers, now vllm" in done.err) == (kind == "vllm")
+        found[kind] = pd.read_parquet(output).assign(tokens=list(samples["prompt_tokens"]))
+    return detector.thresholds[0].value, found
+
+
+def test_a_detector_gives_another_engine_the_same_scores(
+    runs: dict[str, llmood.Run], scored: tuple[float, dict[str, pd.DataFrame]]
+) -> None:
+    """Within what the engines' canaries measured: how far either is, a token, from the same models another way."""
+    threshold, found = scored
+    ours, theirs = found["vllm"], found["transformers"]
+    assert set(ours["status"]) == set(theirs["status"]) == {"ok"}
+    floor = theirs["tokens"] * sum(
+        run.manifest["canary"]["differences"][role]["largest"]
+        for run in runs.values()
+        for role in ("base", "tuned")
+    )
+    apart = (ours["score"] - theirs["score"]).abs()
+    assert floor.max() < 0.01  # nats of a whole text, where scores are tens apart
+    assert (apart <= floor).all()
+    near = (theirs["score"] - threshold).abs() <= floor
+    assert (ours["flag"] == theirs["flag"])[~near].all()
+    assert 0 < theirs["flag"].sum() < len(theirs)

@@ -96,7 +96,7 @@ def test_an_error_while_scoring_again_leaves_the_old_files(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("llmood.results.ood_detection", interrupted)
+    monkeypatch.setattr("llmood.measuring.ood_detection", interrupted)
     with pytest.raises(KeyboardInterrupt):
         llmood.rescore(run.folder, overrides=["scorers=[likelihood.base]"])
     assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before

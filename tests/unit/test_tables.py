@@ -205,3 +205,13 @@ def test_two_that_write_one_file_at_the_same_time_do_not_meet(tmp_path: Path) ->
         assert path.read_text() == "other"
     assert path.read_text() == "one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # a device, /dev/null say, is as easily lost
+    for path in (pipe, tmp_path):
+        with pytest.raises(StoreError, match="is no file"), atomic(path) as partial:
+            partial.write_text("", encoding="utf-8")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -18,9 +18,11 @@ from transformers import GenerationConfig
 
 from llmood.engines.decoding import Answer, Decoding, NextToken
 from llmood.engines.models.attention import Attending
+from llmood.engines.models.checked import checked_head, checked_packing
 from llmood.engines.models.decoder import Decoder
 from llmood.engines.models.early_exit import OfStates as OfExit
 from llmood.engines.models.early_exit import final_norm
+from llmood.engines.models.forward import OfStates, of_states, states_of
 from llmood.engines.models.head import LEAST_ROWS, Head, logits_at_once
 from llmood.engines.models.host import ToHost
 from llmood.engines.models.layout import Layout, packed, padded
@@ -28,7 +30,6 @@ from llmood.engines.models.loading import attach, load_model, peft_name
 from llmood.engines.models.memory import keep_freed_memory
 from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
-from llmood.engines.models.packing import Packing, Unpackable, kernel_for
 from llmood.engines.models.states import Tapped
 from llmood.errors import ConfigError
 
@@ -37,8 +38,6 @@ HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the
 
 Finish = Callable[[], list[NDArray[np.float32]]]
 """Waits for what a device was given to do, and reads it: an array for each row."""
-OfStates = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""The decoder's states (n, size) and the ids (n,) that came next → float32, n rows."""
 
 
 class CausalLM:
@@ -70,8 +69,8 @@ class CausalLM:
         self.model: Any = model.to(self.device).eval()
         # The model's own generation settings (sampling, penalties, minimum lengths) must not leak into "greedy".
         self.model.generation_config = GenerationConfig()
-        self._head = self._checked_head()
-        self._packing = self._checked_packing()
+        self._head = checked_head(self.model, self._few_ids, tolerance=self._tolerance)
+        self._packing = checked_packing(self.model, self._head, self._few_ids, tolerance=self._tolerance)
         self.decoder = Decoder(self.model, self._head, few_ids=self._few_ids, tolerance=self._tolerance)
         self._taps: Tapped | None = None  # of its hidden states, once they are asked for
         self._attending: Attending | None = None
@@ -104,23 +103,16 @@ class CausalLM:
             return _by_row(found, rows)
 
     def _scored(self, layout: Layout, function: OfStates) -> torch.Tensor:
-        layout = layout.on(self.device)
-        return function(self._states(layout)[layout.places], layout.wanted)
+        return of_states(self.model, layout.on(self.device), function)
 
     def _states_after(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """The decoder's states (n, size) after each row's last token."""
         if self._packing is None:
             layout = padded(rows).on(self.device)
-            return self._states(layout)[layout.last]
+            return states_of(self.model, layout)[layout.last]
         layout = packed(rows).on(self.device)
         with self._packing.on():
-            return self._states(layout)[layout.last]
-
-    def _states(self, layout: Layout) -> torch.Tensor:
-        """The decoder's states of a layout on its device, laid out flat."""
-        output = self.model.base_model(input_ids=layout.ids, use_cache=False, **layout.arguments)
-        found: torch.Tensor = output.last_hidden_state
-        return found.flatten(0, 1)
+            return states_of(self.model, layout)[layout.last]
 
     def _of_logits(self, rows: Sequence[Sequence[int]], function: OfLogits, adapter: str | None) -> Finish:
         """The same of a model whose head isn't known: it makes its logits by itself, one text at a time."""
@@ -257,42 +249,6 @@ class CausalLM:
             return cast("AbstractContextManager[Any]", self._switch.disable_adapter())
         self._switch.set_adapter(peft_name(adapter), inference_mode=True)
         return nullcontext()
-
-    def _checked_head(self) -> Head | None:
-        """States → logits, as the model itself does it; None where that can't be reproduced."""
-        output = self.model.get_output_embeddings()
-        config = self.model.config.get_text_config()
-        if output is None:
-            return None
-        scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
-        head = Head(output, scale=scale, cap=getattr(config, "final_logit_softcapping", None))
-        ids = torch.tensor([self._few_ids], device=self.device)
-        with torch.inference_mode():
-            theirs = self.model(input_ids=ids).logits
-            ours = head(self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
-        if theirs.shape != ours.shape:
-            return None
-        difference = (theirs.float().log_softmax(-1) - ours.float().log_softmax(-1)).abs().max()
-        return head if bool(difference <= self._tolerance) else None
-
-    def _checked_packing(self) -> Packing | None:
-        """The attention for packed texts; None where no kernel serves the model, or it gives other numbers."""
-        kernel = kernel_for(self.device, self.model.dtype)
-        if kernel is None or self._head is None:
-            return None
-        packing = Packing(self.model, kernel)
-        ids = self._few_ids
-        rows = [ids, ids[-2:], ids[::-1]]
-        try:
-            with torch.inference_mode():
-                alone = self._scored(padded(rows), self._head.own_logprobs)
-                with packing.on():
-                    behind = self._scored(packed(rows), self._head.own_logprobs)
-        # A model that takes no such arguments, asks its attention for more, or has heads of a size the kernel can't.
-        except (Unpackable, TypeError, ValueError, RuntimeError):
-            return None
-        same = bool((alone - behind).abs().max() <= self._tolerance)
-        return packing if packing.used and same else None
 
 
 def _by_row(values: torch.Tensor, rows: Sequence[Sequence[int]]) -> Finish:

@@ -72,11 +72,13 @@ def compare_all(
     encoder: EncoderModel | None = None,
     judge: JudgeReader | None = None,
     decoder: Callable[[str], Decode] | None = None,
+    keep: bool = False,
 ) -> tuple[pa.Table, dict[str, dict[str, int]]]:
     """Make comparisons of answers that were observed, one after the other.
 
     Args:
         decoder: of a model's role, what makes text of its answers' token ids.
+        keep: the models stay loaded, for whoever compares again; else they are freed.
 
     Returns:
         Rows of `tables.INDEX`, and of each comparison what it took.
@@ -108,7 +110,7 @@ def compare_all(
     finally:
         for model in models:
             model.flush()  # also when interrupted: what a model has read is not read again
-        for loaded in (nli, encoder, judge):
+        for loaded in () if keep else (nli, encoder, judge):
             if loaded is not None:
                 loaded.close()
     return pa.concat_tables([INDEX.empty_table(), *(tables[spec] for spec in specs)]), counts

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import llmood
+from llmood.calibrators.logistic import Logistic
 from llmood.detector.targets import Targets
 from llmood.errors import ConfigError, EngineError
 from llmood.measures.threshold import Threshold
+from llmood.questions.calibration_rows import CalibrationRows
 from tests.detecting import CALIBRATION, SPLITS, detecting_world
 from tests.worlds import World, no_report
 from tests.worlds import llmood as command
@@ -107,6 +110,41 @@ def test_the_configuration_names_rates_and_calibrators(tmp_path: Path) -> None:
     assert llmood.fit_detector(world.config, false_alarms=0.1).thresholds[0].alpha == 0.1
 
 
+TWO = ["likelihood.response", "likelihood.response.mean"]
+
+
+def test_one_confidence_of_several_scorers(tmp_path: Path) -> None:
+    world = answered_world(tmp_path / "world", scorers=TWO)
+    given = {"scorers": TWO, "output_dir": tmp_path / "detector"}
+    detector = llmood.fit_detector(world.config, calibrator="logistic", **given)
+    fitted = detector.content.calibrator
+    assert isinstance(fitted, Logistic)
+    said = detector.content.data["confidence"]
+    assert (said["calibrator"], len(fitted.slopes_)) == ("logistic", 2)
+    assert 0 < said["right"] < said["rows"]
+    records = [{"text": f"a new bank card {i}"} for i in range(60)]
+    found = llmood.load_detector(tmp_path / "detector").score(records)
+    there = found["status"] == "ok"  # an empty answer has no score
+    assert 40 < there.sum() < 60
+    np.testing.assert_array_equal(found["confidence"][there], fitted.confidence(found.loc[there, TWO]))
+    assert found["confidence"][~there].isna().all()
+    # Thresholds are of the combined score, whatever makes its confidence.
+    platt = llmood.fit_detector(world.config, scorers=TWO).score(records)
+    pd.testing.assert_frame_equal(found.drop(columns="confidence"), platt.drop(columns="confidence"))
+    assert (platt["confidence"][there] != found["confidence"][there]).all()
+
+
+def test_a_configuration_names_it_for_several_scorers(tmp_path: Path) -> None:
+    world = answered_world(
+        tmp_path / "world", scorers=TWO, calibration={"calibrators": ["logistic", "isotonic"]}
+    )
+    for scorers, name in ((TWO, "logistic"), (TWO[:1], "isotonic")):
+        detector = llmood.fit_detector(world.config, scorers=scorers)
+        assert detector.content.data["confidence"]["calibrator"] == name
+    with pytest.raises(ConfigError, match="a run calibrates each by itself"):
+        llmood.evaluate(world.config)
+
+
 def test_what_nobody_judged_is_not_promised(tmp_path: Path) -> None:
     world = detecting_world(tmp_path / "world")
     with pytest.raises(ConfigError, match="--wrong-answered: takes answers"):
@@ -116,7 +154,7 @@ def test_what_nobody_judged_is_not_promised(tmp_path: Path) -> None:
     assert "no answer" in detector.content.data["confidence"]["reason"]
     for name, why in (
         ("temperature", "a probability"),
-        ("logistic", "several scores"),
+        ("logistic", "several scorers, and likelihood_ratio is one"),
         ("plat", "did you mean"),
     ):
         with pytest.raises(ConfigError, match=why):
@@ -186,9 +224,9 @@ def test_rows_without_a_score_are_counted_and_not_ranked(tmp_path: Path) -> None
 
 
 def test_no_row_beside_the_tested_ones_is_said() -> None:
-    scores, correct = np.arange(100.0), np.ones(100)
-    targets = Targets(error_among_answered=0.2)
+    scores, every = {"mine": np.arange(100.0)}, np.ones(100, dtype=bool)
+    rows = CalibrationRows(scores, judged=every, wrong=~every, for_calibrators=~every)
     with pytest.raises(
         ConfigError, match="--error-among-answered: no calibration row of the calibrators' half"
     ):
-        targets.thresholds(scores, correct, other=np.empty(0))
+        Targets(error_among_answered=0.2).thresholds(rows, "mine")

@@ -12,6 +12,7 @@ import pytest
 import llmood
 from llmood.detector.verdicts import as_records
 from tests.detecting import detecting_world
+from tests.nli_models import save_cross_encoder
 from tests.worlds import World, no_report, tree
 
 
@@ -106,11 +107,11 @@ def test_chunks_are_the_whole(tmp_path: Path) -> None:
     records = [{"text": f"bank {i % 7} of {i}"} for i in range(50)] + [{"no": 1}] * 3
     whole = detector.score(records)
     with detector.open() as opened:
-        tables = list(opened.chunks(iter(records), rows=7, first=100))
+        tables = list(opened.chunks(iter(records), rows=7))
     assert [table.num_rows for table in tables] == [7] * 7 + [4]
     parts = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
-    assert list(parts["row"]) == list(range(100, 153))
-    pd.testing.assert_frame_equal(parts.drop(columns="row"), whole.drop(columns="row"))
+    assert list(parts["row"]) == list(range(53))
+    pd.testing.assert_frame_equal(parts, whole)
 
 
 def test_a_data_frame_is_as_good_as_its_rows(tmp_path: Path) -> None:
@@ -179,3 +180,32 @@ def test_the_engine_is_closed_whatever_happens(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         detector.score([{"text": "never seen before"}])
     assert closed == [1]
+
+
+def test_what_compares_answers_is_loaded_once_for_all_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmood.engines.models.cross_encoder import CrossEncoder
+
+    world = detecting_world(tmp_path / "world", scorers=["semantic_entropy"], equivalence={"rule": "nli"})
+    reader = save_cross_encoder(tmp_path / "nli")
+    models = {"base": "fake", "tuned": "fake-tuned:bank card travel", "nli": str(reader)}
+    detector = llmood.fit_detector(world.edit(models=models, generations={"n": 2}).config)
+    loaded, make = [], CrossEncoder.__init__
+
+    def counted(self: CrossEncoder, *given: Any, **named: Any) -> None:
+        loaded.append(1)
+        make(self, *given, **named)
+
+    monkeypatch.setattr(CrossEncoder, "__init__", counted)
+    records = [{"text": f"a bank card {i} of town {i}"} for i in range(12)]
+    with detector.open() as opened:
+        tables = list(opened.chunks(records, rows=4))
+        found = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
+        nli = detector.watch.readers.nli
+        assert nli is not None
+        assert nli._loaded is not None
+    assert nli._loaded is None
+    assert loaded == [1]
+    assert set(found["status"]) == {"ok"}
+    pd.testing.assert_frame_equal(found, detector.score(records))

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from llmood.engines.base import Request
-from llmood.engines.models import causal_lm, head, memory, packing
+from llmood.engines.models import checked, head, memory, packing
 from llmood.engines.models.layout import packed, padded
 from llmood.engines.models.of_logits import own_logprobs, own_logprobs_of_tiles
 from llmood.engines.transformers import TransformersEngine
@@ -163,7 +163,7 @@ def kernel(
 @pytest.fixture
 def packs(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     def use(stand_in: Any) -> None:
-        monkeypatch.setattr(causal_lm, "kernel_for", lambda device, dtype: stand_in)
+        monkeypatch.setattr(checked, "kernel_for", lambda device, dtype: stand_in)
 
     return use
 

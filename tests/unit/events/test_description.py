@@ -34,7 +34,8 @@ def test_a_detector_is_described(detector: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"calibration": []}, {"thresholds": []}, {"seed": "x"}, {"llmood_detector": 2}]
+    "change",
+    [{"calibration": []}, {"thresholds": []}, {"seed": "x"}, {"seed": float("inf")}, {"llmood_detector": 2}],
 )
 def test_a_damaged_description_is_refused(detector: Path, tmp_path: Path, change: dict[str, object]) -> None:
     path = write_description(tmp_path / "events", load_detector(detector))

@@ -5,14 +5,16 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event as Flag
 from threading import Thread
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from llmood.errors import ConfigError, StoreError
 from llmood.events import SCHEMA, Event, EventStore, growing, read_events
-from llmood.events.journal import Journal
+from llmood.events.journal import Head, Journal
 from tests.deciding import event, events, kept
 
 
@@ -111,7 +113,7 @@ def test_a_segment_that_was_closed_before_a_kill_counts_once(
 ) -> None:
     store = EventStore(tmp_path, rotate_rows=3)
 
-    def die(journal: Journal, number: int) -> None:
+    def die(journal: Journal, head: Head) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -267,7 +269,8 @@ def test_several_threads_append(tmp_path: Path) -> None:
 
 
 def test_private_events_hold_no_word(tmp_path: Path) -> None:
-    secret = event(0, text="xqsecret", reason="wrong type: xqsecret is no text", status="failed")
+    none = {"score": None, "p_value": None, "flag": None}
+    secret = event(0, text="xqsecret", reason="wrong type: xqsecret is no text", status="failed", **none)
     other = event(1, text="xqsecret", reason="has none of 'text' or the columns (a, b), but xqsecret")
     with EventStore(tmp_path, private=True) as store:
         store.append([secret, other])
@@ -366,8 +369,57 @@ def test_a_damaged_segment_is_refused(tmp_path: Path, damage: str) -> None:
     assert "\n" not in str(told.value)
 
 
+def test_no_change_of_a_file_goes_unnoticed(tmp_path: Path) -> None:
+    store = EventStore(tmp_path, rotate_rows=3)
+    store.append(events(0, 3))
+    store.append(events(3, 5))
+    killed(store)
+    generator = np.random.default_rng(0)
+    for name in ("000001.parquet", "journal.jsonl"):
+        content = (tmp_path / name).read_bytes()
+        for place in generator.integers(
+            len(content) - 1, size=150
+        ).tolist():  # without its last newline a line is torn
+            changed = bytearray(content)
+            changed[place] ^= 1 << int(generator.integers(8))
+            (tmp_path / name).write_bytes(bytes(changed))
+            with pytest.raises((StoreError, ConfigError), match=r"000001.parquet|journal.jsonl") as told:
+                kept(tmp_path)
+            assert "\n" not in str(told.value)
+        (tmp_path / name).write_bytes(content)
+    assert kept(tmp_path) == events(0, 5)
+
+
+def test_a_reader_beside_a_writer_sees_all_that_was_acknowledged(tmp_path: Path) -> None:
+    acknowledged = [0]
+    done = Flag()
+    store = EventStore(tmp_path, rotate_rows=10)
+
+    def write() -> None:
+        while not done.is_set():
+            first = acknowledged[0]
+            store.append(events(first, first + 3))
+            acknowledged[0] = first + 3
+
+    thread = Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(40):
+            before = acknowledged[0]
+            found = kept(tmp_path)
+            assert len(found) >= before
+            assert [each.event_id for each in found] == [f"e{place}" for place in range(len(found))]
+    finally:
+        done.set()
+        thread.join()
+        store.close()
+    assert acknowledged[0] > 40
+
+
 def test_another_format_is_named(tmp_path: Path) -> None:
-    (tmp_path / "journal.jsonl").write_text(json.dumps({"llmood_events": 2, "segment": 1}) + "\n")
+    (tmp_path / "journal.jsonl").write_text(
+        json.dumps({"llmood_events": 2, "segment": 1, "before": None}) + "\n"
+    )
     for use in (EventStore, kept):
         with pytest.raises(ConfigError, match="is of format 2, this llmood reads 1"):
             use(tmp_path)

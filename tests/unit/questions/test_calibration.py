@@ -104,7 +104,7 @@ def test_calibrators_learn_from_their_half_and_from_judged_answers_alone() -> No
     spoiled_scores[~half] = 99.0
     spoiled[~judged | ~half] ^= True
     ours, theirs = (
-        Confidence.fitted("mine", PLAIN, "platt", rows_of(*own, half, judged))
+        Confidence.fitted("mine", PLAIN.probability, "platt", rows_of(*own, half, judged))
         for own in ((scores, correct), (spoiled_scores, spoiled))
     )
     assert ours.n == int((half & judged).sum())
@@ -122,10 +122,11 @@ def test_what_reads_a_probability_is_left_out_where_there_is_none() -> None:
 
 def test_a_probability_calibrator_reads_the_scorers_own_word() -> None:
     scores, correct = drawn(3)
-    made = Confidence.fitted("mine", CERTAIN, "temperature", rows_of(scores, correct))
+    made = Confidence.fitted("mine", CERTAIN.probability, "temperature", rows_of(scores, correct))
     own = calibrators.get("temperature")().fit(1 - np.exp(-scores[::2]), correct[::2])
     assert made.of(scores).tolist() == own.confidence(1 - np.exp(-scores)).tolist()
     assert made.to_json()["reads"] == "probability"
+    assert Confidence.of_kept(made.kept).of(scores).tolist() == made.of(scores).tolist()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,9 @@ def test_an_infinite_log_loss_is_null_and_the_rest_is_there() -> None:
     scores = scored.scores["mine"].copy()
     scores[np.flatnonzero(judged.wrong)[0]] = 0.0  # certain, and wrong
     found = measured(
-        {"mine": [Confidence("mine", CERTAIN, None)]}, replace(scored, scores={"mine": scores}), judged
+        {"mine": [Confidence("mine", CERTAIN.probability, None)]},
+        replace(scored, scores={"mine": scores}),
+        judged,
     )
     assert found["log_loss", None, None].value is None
     assert "infinite: 1 of 400" in str(found["log_loss", None, None].reason)
@@ -238,3 +241,36 @@ def test_calibrating_helps_where_the_scorer_is_sure_of_itself() -> None:
     found = measured(made, sure, judged)
     assert found["log_loss", "temperature", None].value < found["log_loss", None, None].value
     assert found["log_loss", "temperature", None].value < log(2)
+
+
+def test_what_calibrating_changes_is_a_record_with_a_paired_interval() -> None:
+    scored, judged = world()
+    made = confidences(rows_of(*drawn(7)), {"mine": CERTAIN}, ["platt", "temperature"])
+    found = measured(made, scored, judged)
+    for calibrator in ("platt", "temperature"):
+        for task in (None, "away"):
+            for metric in ("log_loss", "brier", "smooth_ece"):
+                change = found[f"{metric}_change", calibrator, task]
+                after, before = found[metric, calibrator, task], found[metric, None, task]
+                assert change.value == pytest.approx(after.value - before.value, abs=1e-12)
+                assert (change.n, change.n_positive) == (after.n, after.n_positive)
+                assert change.params == {"n_calibration": N // 2}
+                assert change.higher_is_better is False
+            change = found["brier_change", calibrator, task]
+            assert change.ci_method == "paired_percentile"
+            assert change.ci_low < change.value < change.ci_high
+            assert found["smooth_ece_change", calibrator, task].ci_low is None
+    assert ("brier_change", None, None) not in found
+
+
+def test_nothing_is_changed_where_there_is_nothing_before_or_after() -> None:
+    scored, judged = world()
+    plain = measured(confidences(rows_of(*drawn(7)), {"mine": PLAIN}, ["platt"]), scored, judged)
+    assert not [metric for metric, _, _ in plain if metric.endswith("_change")]
+    unfit = confidences(rows_of(drawn(7)[0], np.ones(N, dtype=bool)), {"mine": CERTAIN}, ["platt"])
+    found = measured(unfit, scored, judged)["log_loss_change", "platt", "away"]
+    assert found.value is None
+    assert "every answer to calibrate by is right" in str(found.reason)
+    unscored = replace(scored, scores={"mine": np.full(2 * N, np.nan)})
+    made = confidences(rows_of(*drawn(7)), {"mine": CERTAIN}, ["platt"])
+    assert measured(made, unscored, judged)["brier_change", "platt", None].reason == "no sample was scored"

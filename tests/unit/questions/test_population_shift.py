@@ -20,7 +20,7 @@ from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.records import MetricRecord
 from llmood.scorers.base import scorers
 from llmood.tables import INDEX, SAMPLES
-from tests.worlds import BANK, World, no_report, write_world
+from tests.worlds import BANK, WEATHER, World, no_report, write_world
 
 N = 60
 
@@ -34,7 +34,8 @@ def found(msp: np.ndarray, members: np.ndarray) -> dict[str | None, MetricRecord
         np.array([f"g{place}" for place in range(2 * N)]),
     )
     nothing = Observations(SAMPLES.empty_table(), INDEX.empty_table(), Store())
-    return {r.ood_task: r for r in population_shift(scored, nothing, {}, {"msp": members}, 0)}
+    named = {"msp": scorers.get("msp").make()}
+    return {r.ood_task: r for r in population_shift(scored, nothing, named, {"msp": members}, 0)}
 
 
 def test_a_sure_model_mistakes_what_is_far_for_train() -> None:
@@ -65,8 +66,17 @@ def test_too_few_and_unscored_rows_have_a_reason() -> None:
 
 
 def test_confidence() -> None:
-    assert confidence("msp", np.array([0.25])).tolist() == [0.75]
-    assert confidence("min_k", np.array([0.0, np.inf])).tolist() == [1.0, 0.0]
+    assert confidence("complement", np.array([0.25])).tolist() == [0.75]
+    assert confidence("negative_log", np.array([0.0, np.inf])).tolist() == [1.0, 0.0]
+
+
+def test_which_scorers_say_how_sure_a_model_is() -> None:
+    told = {name: entry.make().sureness for name, entry in scorers}
+    heads = [f"{name}{whose}" for name in ("msp", "msp.tempered") for whose in ("", ".base", ".encoder")]
+    assert {name: sureness for name, sureness in told.items() if sureness is not None} == {
+        **dict.fromkeys((*heads, "msp.labels", "msp.labels.tempered"), "complement"),
+        **dict.fromkeys(("likelihood.mean", "min_k", "sequence_probability.mean"), "negative_log"),
+    }
 
 
 def test_no_capture_on_train_is_no_membership() -> None:
@@ -113,3 +123,33 @@ def test_states_of_a_run(world: World, tmp_path: Path) -> None:
 def test_without_states_there_are_no_records(world: World, tmp_path: Path) -> None:
     run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
     assert of_populations(llmood.rescore(run.folder, overrides=["scorers=[likelihood]"])) == []
+
+
+def test_over_confidence_before_and_after_temperature_scaling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_report(monkeypatch)
+    # Labels that no text tells: the head knows those of train by heart, and is right of validation by chance.
+    rows = [{"text": f"my card number {i} for travel", "label": f"intent{i * i % 7 % 3}"} for i in range(140)]
+    bank = {"train": rows[:60], "validation": rows[60:100], "test": rows[100:]}
+    world = write_world(
+        tmp_path / "world",
+        bank=bank,
+        near=[{**row, "label": "weather"} for row in WEATHER],
+        far=None,
+        task={"fields": {"label": "label"}},
+        scorers=["msp", "msp.tempered"],
+    )
+    run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
+    records = {
+        (r["scorer"], r["ood_task"]): r for r in of_populations(run) if r["metric"] == "mistaken_for_members"
+    }
+    tasks = [None, *(task["name"] for task in run.manifest["tasks"][1:])]
+    assert set(records) == {(scorer, task) for scorer in ("msp", "msp.tempered") for task in tasks}
+    for task in tasks:
+        before, after = records["msp", task], records["msp.tempered", task]
+        assert before["value"] is not None
+        assert after["value"] is not None
+        assert (before["n"], before["params"]["members"]) == (after["n"], after["params"]["members"])
+        # Less sure of everything, so that its threshold is lower.
+        assert after["params"]["threshold"] < before["params"]["threshold"]

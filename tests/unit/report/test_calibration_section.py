@@ -15,7 +15,7 @@ from llmood.report import render_report
 from llmood.report.calibration import calibration_part
 from llmood.report.calibration_records import CalibrationRecords
 from llmood.report.calibration_summary import NOT_PROMISED, summary
-from llmood.report.confidences import read_confidences
+from llmood.report.curves import read_curves
 from llmood.report.model_card import render_model_card
 from llmood.report.read import read_run
 from llmood.report.text import number, percent
@@ -91,7 +91,7 @@ def test_the_section_holds_figures_tables_and_the_promise(run: Path) -> None:
     assert part.first is not None
     assert part.first.scorer == SCORERS[0]
     assert [other.scorer for other in part.others] == SCORERS[1:]
-    assert [picture.title for picture in part.first.pictures] == list(TASKS)
+    assert [picture.title for picture in part.first.pictures] == ["bank (ID)", "near (near)", "far (far)"]
     assert [population.column.task for population in part.first.populations] == list(TASKS)
     for population in part.first.populations:
         assert [row.name for row in population.rows] == ["uncalibrated", "platt", "isotonic"]
@@ -126,6 +126,45 @@ def test_each_promise_shows_what_its_records_say(run: Path) -> None:
     assert NOT_PROMISED in part.summary
 
 
+def test_calibrating_is_told_of_the_brier_score_where_a_log_loss_is_infinite(
+    run: Path, tmp_path: Path
+) -> None:
+    own = {(r["calibrator"], r["ood_task"]): r["value"] for r in records(run) if _is_brier(r)}
+    (told,) = [one for one in summary(CalibrationRecords.of(read_run(run))) if "takes the" in one.words]
+    assert "takes the log loss" in told.words
+    copied = copy_of(run, tmp_path)
+
+    def infinite(found: list[dict[str, Any]]) -> None:
+        for record in found:
+            if record["metric"] == "log_loss" and record["calibrator"] is None:
+                record |= {
+                    "value": None,
+                    "reason": "infinite: 4 of 60 answers came out as their confidence ruled out",
+                }
+
+    edit_json(copied / "metrics.json", infinite)
+    (told,) = [one for one in summary(CalibrationRecords.of(read_run(copied))) if "takes the" in one.words]
+    assert "takes the Brier score" in told.words
+    for task in (None, "near", "far"):
+        assert f"from {number(own[None, task])} to {number(own['platt', task])}" in told.words
+
+
+def _is_brier(record: dict[str, Any]) -> bool:
+    return record["metric"] == "brier" and record["scorer"] == SCORERS[0]
+
+
+def test_a_score_that_is_a_probability_comes_first(run: Path, tmp_path: Path) -> None:
+    copied = copy_of(run, tmp_path)
+    swapped = dict(zip(SCORERS, reversed(SCORERS), strict=True))
+    # What the other order of scorers would have been called: its first has no word of its own.
+    edit_json(
+        copied / "metrics.json",
+        lambda found: [{**r, "scorer": swapped.get(r["scorer"], r["scorer"])} for r in found],
+    )
+    assert CalibrationRecords.of(read_run(run)).scorers == SCORERS
+    assert CalibrationRecords.of(read_run(copied)).scorers == SCORERS[::-1]
+
+
 def test_a_promise_that_is_not_kept_is_said(run: Path, tmp_path: Path) -> None:
     copied = copy_of(run, tmp_path)
 
@@ -141,7 +180,7 @@ def test_a_promise_that_is_not_kept_is_said(run: Path, tmp_path: Path) -> None:
 
 
 def test_confidences_of_the_figures_are_those_of_the_records(run: Path) -> None:
-    found = read_confidences(read_run(run))
+    found = read_curves(read_run(run))
     assert found is not None
     own = {
         (r["scorer"], r["calibrator"], r["ood_task"] or "bank"): r
@@ -241,3 +280,27 @@ def test_a_run_without_calibration_has_no_such_section(
     monkeypatch.setenv("LLMOOD_CACHE", str(tmp_path / "store"))
     run = calibrated_run(tmp_path, calibration=False)
     assert HEADING not in render_report([run])
+
+
+def test_what_calibrating_buys_goes_by_the_interval_of_the_change(run: Path, tmp_path: Path) -> None:
+    def told(low: float | None, high: float | None) -> str:
+        copied = copy_of(run, tmp_path / f"{low}")
+
+        def edited(found: list[dict[str, Any]]) -> None:
+            for record in found:
+                if record["metric"] == "log_loss_change":
+                    record.update(ci_low=low, ci_high=high)
+                elif record["metric"] == "log_loss":
+                    record["value"] = 0.9 if record["calibrator"] is None else 0.7
+
+        edit_json(copied / "metrics.json", edited)
+        words = [sentence.words for sentence in summary(CalibrationRecords.of(read_run(copied)))]
+        (own,) = (each for each in words if "takes the log loss" in each)
+        return own
+
+    assert "from 0.900 to 0.700, better (interval of the change −0.300 to −0.100)" in told(-0.3, -0.1)
+    assert "0.700, which these answers can't tell from no change (interval of the change −0.3" in told(
+        -0.31, 0.1
+    )
+    # A run of before these records.
+    assert "from 0.900 to 0.700, better; " in told(None, None)

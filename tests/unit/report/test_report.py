@@ -55,6 +55,7 @@ def test_every_section_stands_in_the_reader_s_order(page: Page) -> None:
         "Read these first",
         "What was asked",
         "In short",
+        "What it was made with",
         "Which scorer finds which set",
         "Is it harder where the base model knows the text?",
         "How the scores are spread",

@@ -91,7 +91,7 @@ def test_by_hand() -> None:
     assert scorer.inverse_ == pytest.approx(1 / 3, abs=1e-6)
     found = scores(scorer, Rows(LOGITS, [None] * 4))
     assert found.values == pytest.approx([0.5, 0.5], abs=1e-6)
-    assert raw_confidence(scorer, found.values) == pytest.approx([0.5, 0.5], abs=1e-6)
+    assert raw_confidence(scorer.probability, found.values) == pytest.approx([0.5, 0.5], abs=1e-6)
 
 
 def test_rows_without_logits_or_without_a_right_label_teach_nothing() -> None:

@@ -85,12 +85,12 @@ def test_a_planted_direction_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_noise_is_no_better_than_chance(name: str) -> None:
     found = []
-    for seed in range(12):
+    for seed in range(6):
         scorer = probe(name)
         observations, uncertain = world(seed, scorer, layers=())
         found.append(auroc(run(scorer, observations).values[TEST], uncertain[TEST]))
-    # 25 of each kind: an AUROC has a standard error of 0.083, their mean one of 0.024.
-    assert abs(np.mean(found) - 0.5) < 0.08
+    # 25 of each kind: an AUROC has a standard error of 0.083, their mean one of 0.034.
+    assert abs(np.mean(found) - 0.5) < 0.1
 
 
 @pytest.mark.parametrize("name", NAMES)

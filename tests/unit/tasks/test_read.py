@@ -189,3 +189,9 @@ def test_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").mkdir()
     with pytest.raises(DataError, match=r"x\.jsonl: is a directory"):
         rows(tmp_path / "x.jsonl")
+
+
+def test_lines_that_end_with_a_carriage_return_alone_are_said(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_bytes(b"id,text\r1,a\r")
+    with pytest.raises(DataError, match="lines end with LF or CRLF"):
+        list(read_rows(tmp_path / "old.csv", "old.csv"))

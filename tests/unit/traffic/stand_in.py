@@ -39,8 +39,8 @@ class Lengths:
         self.seen = 0
         self._breaks_at = breaks_at
 
-    def chunks(self, records: Iterable[Any], *, rows: int = 8192, first: int = 0) -> Iterator[pa.Table]:
-        found = [self._verdict(place, record) for place, record in enumerate(records, start=first)]
+    def chunks(self, records: Iterable[Any], *, rows: int = 8192) -> Iterator[pa.Table]:
+        found = [self._verdict(place, record) for place, record in enumerate(records)]
         for start in range(0, len(found), rows):
             yield pa.Table.from_pylist(found[start : start + rows], schema=SCHEMA)
 

@@ -17,6 +17,7 @@ from llmood.errors import ConfigError
 from llmood.progress import Progress
 from llmood.traffic import score_stream
 from llmood.traffic.reading import rows_of_stream
+from llmood.traffic.words import said
 from tests.unit.traffic.stand_in import LONG, Lengths, scoring, summary_of
 from tests.unit.traffic.stand_in import scored as file_scored
 
@@ -134,6 +135,35 @@ def test_what_was_written_after_the_last_note_is_cut_off(source: Path, tmp_path:
     )
 
 
+@pytest.mark.parametrize("how", ["a row more", "fewer bytes", "no row", "a byte", "below 0", "a link"])
+def test_a_partial_file_that_was_changed_is_refused(source: Path, tmp_path: Path, how: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        file_scored(scoring(Lengths(20)), source, tmp_path / "out.jsonl")
+    rows, note = tmp_path / ".out.jsonl.partial", tmp_path / ".out.jsonl.partial.json"
+    state, content = json.loads(note.read_text(encoding="utf-8")), rows.read_bytes()
+    changes = {
+        "a row more": {"rows": state["rows"] + 1},
+        "fewer bytes": {"bytes": state["bytes"] - 9},
+        "below 0": {"bytes": -1},
+    }
+    note.write_text(json.dumps({**state, **changes.get(how, {})}), encoding="utf-8")
+    if how == "no row":
+        rows.write_bytes(b"[" + content[1:])
+    elif how == "a byte":
+        rows.write_bytes(b"\xff" + content[1:])
+    elif how == "a link":
+        rows.rename(tmp_path / "elsewhere")
+        rows.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=r"not what was written|damaged|can't be written"):
+        file_scored(scoring(Lengths()), source, tmp_path / "out.jsonl")
+    if how == "a link":
+        assert (tmp_path / "elsewhere").read_bytes() == content
+    else:
+        assert (
+            file_scored(scoring(Lengths()), source, tmp_path / "out.jsonl", overwrite=True).summary.rows == 50
+        )
+
+
 def test_another_input_or_detector_is_refused(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     with pytest.raises(KeyboardInterrupt):
@@ -164,3 +194,26 @@ def test_a_stream_is_scored_as_it_comes() -> None:
     summary = score_stream(own, stream, written.extend, summary_of(own), Progress())
     assert [row["row"] for row in written] == list(range(1, 52))
     assert (summary.rows, summary.failed) == (51, 1)
+
+
+class Said(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_a_column_that_no_row_has_is_said() -> None:
+    progress, working = Said(), scoring(Lengths(), keep=["user", "text"])
+    rows = rows_of_stream(io.BytesIO(b'{"text": "a"}\n{"text": "b"}\n'))
+    score_stream(working, rows, lambda _: None, summary_of(working), progress)
+    assert progress.lines == ["--keep user: none of the first 2 rows has that column"]
+
+
+def test_a_stability_that_chance_gives_is_no_shift() -> None:
+    record = {"metric": "drift_psi", "params": {"expected": 8.1}, "value": 0.3, "n_positive": None, "n": 1}
+    assert said(record) == "no shift to speak of; about 8.1 without any shift"
+    assert said({**record, "value": 8.4}).startswith("a large shift")

@@ -1,38 +1,21 @@
-"""The confidences of a run's answers, made of its files: the scores, `calibrators.json` and `correctness.parquet`."""
+"""The confidences of a run's judged answers, made of its files: by population, and what is read off them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.calibrators import calibrators
-from llmood.errors import StoreError
 from llmood.lineage import group_keys
-from llmood.manifest import read_checked
+from llmood.questions.confidences import Confidence, KeptConfidence, read_kept
 from llmood.questions.judgements import Judgements, read_judgements
 from llmood.report.read import Floats, RunFiles
-from llmood.scorers.raw_confidence import probability_of
 from llmood.tables import CONFIDENCES, CORRECTNESS, read_table
 
 RAW = "uncalibrated"
-AGAIN = "'llmood rescore' makes it anew"
-
-
-@dataclass(frozen=True)
-class Kept:
-    """One confidence of `calibrators.json`; see `questions.confidences.Confidence.to_json`."""
-
-    scorer: str
-    calibrator: str | None
-    state: dict[str, Any] | None
-    reads: Literal["score", "probability"]
-    probability: Literal["complement", "negative_log"] | None
-    reason: str | None
-    n: int
 
 
 class Curve(NamedTuple):
@@ -44,7 +27,7 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Confidences:
+class Curves:
     """What a report draws of confidences.
 
     Attributes:
@@ -54,7 +37,7 @@ class Confidences:
 
     run: RunFiles
     judgements: Judgements
-    kept: Mapping[tuple[str, str | None], Kept]
+    kept: Mapping[tuple[str, str | None], KeptConfidence]
     groups: Sequence[str]
 
     def of(self, scorer: str) -> list[str | None]:
@@ -64,7 +47,7 @@ class Confidences:
     def curve(self, scorer: str, calibrator: str | None, task: str) -> Curve:
         """One confidence on one population."""
         rows, scores, correct = self.answers(scorer, task)
-        confidence = _confidence(self.kept[scorer, calibrator], scores) if len(scores) else scores
+        confidence = Confidence.of_kept(self.kept[scorer, calibrator]).of(scores) if len(scores) else scores
         return Curve(confidence, correct, [self.groups[row] for row in rows])
 
     def answers(self, scorer: str, task: str) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
@@ -75,7 +58,7 @@ class Confidences:
         return rows, scores[rows], ~self.judgements.wrong[rows]
 
 
-def read_confidences(run: RunFiles) -> Confidences | None:
+def read_curves(run: RunFiles) -> Curves | None:
     """None where the run calibrates nothing, or broke off before.
 
     Raises:
@@ -84,33 +67,11 @@ def read_confidences(run: RunFiles) -> Confidences | None:
     path, judged = run.folder / CONFIDENCES, run.folder / "correctness.parquet"
     if run.samples is None or not run.scores or not path.is_file() or not judged.is_file():
         return None
-    found: list[Kept] = read_checked(path, list[Kept])
-    kept = {
-        (one.scorer, one.calibrator): one for one in found if one.reason is None and one.scorer in run.scores
-    }
-    for one in kept.values():
-        _check(one)
+    kept = {(one.scorer, one.calibrator): one for one in read_kept(path) if one.scorer in run.scores}
     judgements = read_judgements(read_table(judged, CORRECTNESS), run.samples)
-    return Confidences(run, judgements, kept, group_keys(run.samples))
+    return Curves(run, judgements, kept, group_keys(run.samples))
 
 
 def named(calibrator: str | None) -> str:
     """What a confidence is called."""
     return RAW if calibrator is None else calibrator
-
-
-def _check(kept: Kept) -> None:
-    own = kept.calibrator is None or kept.reads == "probability"
-    if own and kept.probability is None:
-        raise StoreError(f"{CONFIDENCES}: is damaged: {kept.scorer} has no probability", hint=AGAIN)
-    if (kept.calibrator is None) != (kept.state is None):
-        raise StoreError(f"{CONFIDENCES}: is damaged: {kept.scorer} lacks what was learned", hint=AGAIN)
-
-
-def _confidence(kept: Kept, scores: Floats) -> Floats:
-    own = kept.calibrator is None or kept.reads == "probability"
-    raw = probability_of(kept.probability, scores) if own and kept.probability else scores
-    if kept.calibrator is None or kept.state is None:
-        return raw
-    made = calibrators.get(kept.calibrator).from_state(kept.state)
-    return made.confidence(1.0 - raw if own else raw)

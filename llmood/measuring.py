@@ -1,0 +1,91 @@
+"""Scores and verdicts of a run as records: each question's, but those of calibration and of whole populations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmood.config import RunConfig
+from llmood.engines.observations import Observations
+from llmood.lineage import group_keys
+from llmood.progress import Progress
+from llmood.questions.adapters import over_adapters
+from llmood.questions.concepts import Explained, concepts
+from llmood.questions.error_detection import error_detection, steps_of
+from llmood.questions.familiarity import BaseLikelihood, familiarity, sliced_scorers
+from llmood.questions.judgements import Judgements
+from llmood.questions.length_confound import length_confound
+from llmood.questions.ood_detection import ood_detection
+from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.severity import families, severity
+from llmood.records import MetricRecord
+from llmood.scoring import ScorerColumn
+
+
+def scored_benchmark(
+    manifest: Mapping[str, Any], observations: Observations, columns: Sequence[ScorerColumn]
+) -> ScoredBenchmark:
+    """The scores of a benchmark's populations, as questions read them."""
+    samples = observations.samples
+    names = np.array(samples["task"].to_pylist())
+    ids = np.array(samples["sample_id"].to_pylist())
+    populations = [
+        Population(
+            task["name"],
+            task["shift"],
+            task["severity"],
+            _in_order_of_ids(np.flatnonzero(names == task["name"]), ids),
+            task.get("family"),
+        )
+        for task in manifest["tasks"]
+    ]
+    rows = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
+    parents = samples["parent_id"].to_pylist()
+    return ScoredBenchmark(
+        manifest["benchmark"]["name"],
+        populations[0],
+        tuple(populations[1:]),
+        {column.scorer: column.values for column in columns},
+        np.array(group_keys(samples)),
+        np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
+    )
+
+
+def _in_order_of_ids(rows: NDArray[np.int64], ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Resamples are drawn by place: the same samples in another order of lines give the same intervals."""
+    return rows[np.argsort(ids[rows], kind="stable")]
+
+
+def measure(
+    scored: ScoredBenchmark,
+    base: BaseLikelihood | None,
+    explaining: Mapping[str, Explained],
+    judgements: Judgements | None,
+    config: RunConfig,
+    progress: Progress,
+) -> list[MetricRecord]:
+    """The records that scores and verdicts of the measured samples give."""
+    steps = len(scored.ood) * (len(scored.scores) + 1) + len(families(scored)) * len(scored.scores)
+    if base is not None:
+        steps += len(scored.ood) * len(sliced_scorers(scored))
+    steps += len(scored.ood) * len(explaining)
+    if judgements is not None:
+        steps += steps_of(scored, judgements)
+    with progress.track("metrics and intervals", steps, unit="tables") as advance:
+        detection = list(ood_detection(scored, config.bootstrap, config.seed, lambda: advance(1)))
+        graded = list(severity(scored, config.bootstrap, config.seed, lambda: advance(1)))
+        known = (
+            []
+            if base is None
+            else list(familiarity(scored, base, config.bootstrap, config.seed, lambda: advance(1)))
+        )
+        kept = list(concepts(scored, explaining, config.bootstrap, config.seed, lambda: advance(1)))
+        errors = (
+            []
+            if judgements is None
+            else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
+        )
+    return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *kept, *errors]

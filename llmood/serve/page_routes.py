@@ -1,0 +1,160 @@
+"""The page at `/`, what it is made of, and the two routes behind it that programs may ask too."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+
+from llmood.detector.form import RESPONSE, TEXT
+from llmood.serve.answers import AsciiJSON, RequestError
+from llmood.serve.bodies import read_json, validated
+from llmood.serve.explaining import explain
+from llmood.serve.guard import Guard
+from llmood.serve.page import Page
+from llmood.serve.page_forms import Explanation, Question, Traffic
+from llmood.serve.recent_traffic import RecentTraffic
+from llmood.serve.score_routes import ERRORS, decided
+
+ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+BODY = {"required": True, "content": {"application/json": {"schema": Question.model_json_schema()}}}
+
+
+def page_routes(guard: Guard) -> APIRouter:
+    """The routes of a guard's page."""
+    traffic = RecentTraffic(keeps_text=guard.settings.show_text)
+    guard.listen(traffic.decided)
+    page = Page(guard, traffic)
+    routes = APIRouter()
+    _add_page(routes, guard, page)
+    _add_parts(routes, guard, page)
+
+    @routes.post(
+        "/v1/explain",
+        responses={200: {"model": Explanation}, **ERRORS},
+        openapi_extra={"requestBody": BODY},
+        response_class=AsciiJSON,
+        summary="What each word of a question does to its score",
+    )
+    async def explained(request: Request) -> Response:
+        asked = await _question(guard, request)
+        found = await explain(guard, request, {TEXT: asked.text, **_response_of(asked.response)})
+        return AsciiJSON(found.to_json())
+
+    @routes.get(
+        "/v1/traffic",
+        responses={200: {"model": Traffic}, 401: ERRORS[401]},
+        response_class=AsciiJSON,
+        summary="What came in since the start",
+    )
+    async def summary() -> Response:
+        return AsciiJSON(page.traffic_json())
+
+    return routes
+
+
+def _add_page(routes: APIRouter, guard: Guard, page: Page) -> None:
+    @routes.get("/", include_in_schema=False)
+    async def whole() -> Response:
+        return _html(page.whole(may_see=guard.settings.token is None))
+
+    @routes.post("/", include_in_schema=False)
+    async def without_script(request: Request) -> Response:
+        fields = _fields(await request.body())
+        given = {"question": fields.get("text", ""), "response": fields.get("response", "")}
+        may_see = False
+        try:
+            _check_own(request)
+            may_see = _check_token(guard, fields.get("token", ""))
+            record = {page.column: given["question"], **_response_of(given["response"])}
+            (decision,) = await decided(guard, request, [record])
+            given["answer"] = await page.answer_part(given["question"], decision)
+            given["words"] = page.words_part(await explain(guard, request, record, page.column))
+        except RequestError as error:
+            whole = page.whole(may_see=may_see, error=error.message, **given)
+            return _html(whole, error.status, error.headers)
+        return _html(page.whole(may_see=True, **given))
+
+    @routes.get("/assets/{name}", include_in_schema=False)
+    async def asset(name: str) -> Response:
+        if name not in ASSETS:
+            raise RequestError(404, "there is no such file", "not_found")
+        headers = {**HEADERS, "Cache-Control": "no-cache"}
+        return Response(_asset(name), media_type=ASSETS[name], headers=headers)
+
+
+def _add_parts(routes: APIRouter, guard: Guard, page: Page) -> None:
+    """The parts that the page's script puts into it."""
+
+    @routes.post("/page/answer", include_in_schema=False)
+    async def answer(request: Request) -> Response:
+        asked = await _question(guard, request)
+        record = {page.column: asked.text, **_response_of(asked.response)}
+        (decision,) = await decided(guard, request, [record])
+        return _html(await page.answer_part(asked.text, decision))
+
+    @routes.post("/page/words", include_in_schema=False)
+    async def words(request: Request) -> Response:
+        asked = await _question(guard, request)
+        record = {page.column: asked.text, **_response_of(asked.response)}
+        return _html(page.words_part(await explain(guard, request, record, page.column)))
+
+    @routes.get("/page/traffic", include_in_schema=False)
+    async def summary() -> Response:
+        return _html(page.traffic_part())
+
+
+async def _question(guard: Guard, request: Request) -> Question:
+    return validated(Question, await read_json(request, guard.settings.max_depth))
+
+
+def _response_of(text: str | None) -> dict[str, str]:
+    """An empty field is no answer."""
+    return {RESPONSE: text} if text else {}
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """The fields of a form that a browser sent; it ends lines as no script would."""
+    try:
+        found = parse_qs(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    except ValueError:
+        return {}
+    return {name: values[0].replace("\r\n", "\n") for name, values in found.items()}
+
+
+def _check_own(request: Request) -> None:
+    """Refuse a form of another site: whoever looks at that one didn't mean to ask here."""
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise RequestError(403, "the form is another site's", "cross_site")
+
+
+def _check_token(guard: Guard, shown: str) -> bool:
+    """The edge lets everybody see the page, so the form brings the token itself."""
+    token = guard.settings.token
+    if token is not None and not hmac.compare_digest(shown.strip().encode(), token.encode()):
+        raise RequestError(401, "the token is missing, or another", "invalid_token")
+    return True
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return (files("llmood.serve") / "assets" / name).read_bytes()
+
+
+def _html(text: str, status: int = 200, more: Mapping[str, str] | None = None) -> Response:
+    headers = {**HEADERS, **(more or {})}
+    return Response(text.encode("utf-8", "replace"), status, headers, media_type="text/html; charset=utf-8")

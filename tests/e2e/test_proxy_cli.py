@@ -1,0 +1,41 @@
+"""The options of `llmood serve` for a guard in front of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.worlds import llmood, refused
+
+UP = ("--upstream", "http://localhost:8000/v1")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--policy", "refuse"), ("--policy", "no model behind", "--upstream")),
+        (("--on-failure", "closed"), ("--on-failure", "no model behind")),
+        (("--message", "no"), ("--message", "no model behind")),
+        (("--upstream-key-env", "X"), ("--upstream-key-env", "no upstream")),
+        (("--upstream-timeout", "3"), ("--upstream-timeout", "no upstream")),
+        (("--upstream", "localhost:8000"), ("--upstream localhost:8000", "is no address")),
+        (("--upstream", "http://localhost:8080/v1"), ("is the guard itself", "--port")),
+        ((*UP, "--message", " "), ("--message", "is empty")),
+        ((*UP, "--upstream-key-env", "NO_SUCH_KEY"), ("NO_SUCH_KEY is not set",)),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_read(
+    tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    refused(llmood("serve", tmp_path / "none", *options), *words)
+
+
+def test_a_key_that_no_header_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_KEY", "a\nb")
+    outcome = llmood("serve", tmp_path, *UP, "--upstream-key-env", "MODEL_KEY")
+    refused(outcome, "MODEL_KEY holds what no key does")
+
+
+def test_help_shows_how() -> None:
+    assert "--upstream http://localhost:8000/v1" in llmood("serve", "--help").out
