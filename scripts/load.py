@@ -73,29 +73,29 @@ async def _load(given: argparse.Namespace) -> dict[str, Any]:
     async with aiohttp.ClientSession(
         given.url, headers=headers, connector=connector, timeout=patience
     ) as client:
-        capacity = await _capacity(client)
-        rate = given.rate or capacity * given.times
-        seen = await _flood(client, rate, given.seconds)
+        able = await capacity(client)
+        rate = given.rate or able * given.times
+        seen = await flood(client, rate, given.seconds)
     if given.ids:
         given.ids.write_text("".join(f"{name}\n" for name in seen.ids), encoding="utf-8")
     times = sorted(seen.accepted)
     return {
-        "capacity_a_second": round(capacity, 1),
+        "capacity_a_second": round(able, 1),
         "sent_a_second": round(rate, 1),
         "seconds": given.seconds,
         "statuses": dict(sorted(seen.statuses.items())),
         "accepted_a_second": round(seen.statuses["200"] / given.seconds, 1),
         "without_retry_after": seen.without_retry,
-        "p50_ms": _quantile(times, 0.5),
-        "p99_ms": _quantile(times, 0.99),
-        "longest_ms": _quantile(times, 1.0),
+        "p50_ms": quantile(times, 0.5),
+        "p99_ms": quantile(times, 0.99),
+        "longest_ms": quantile(times, 1.0),
         "deepest_queue": seen.deepest,
     }
 
 
-async def _capacity(client: aiohttp.ClientSession) -> float:
+async def capacity(client: aiohttp.ClientSession, seconds: float = CAPACITY_SECONDS) -> float:
     """Answers a second while so many clients each ask again once they were answered."""
-    end = time.monotonic() + CAPACITY_SECONDS
+    end = time.monotonic() + seconds
     done = 0
 
     async def ask() -> None:
@@ -106,10 +106,11 @@ async def _capacity(client: aiohttp.ClientSession) -> float:
                 done += answer.status == 200
 
     await asyncio.gather(*(ask() for _ in range(CAPACITY_CLIENTS)))
-    return done / CAPACITY_SECONDS
+    return done / seconds
 
 
-async def _flood(client: aiohttp.ClientSession, rate: float, seconds: float) -> Seen:
+async def flood(client: aiohttp.ClientSession, rate: float, seconds: float) -> Seen:
+    """Send so many a second, each at its moment, whether or not others were answered."""
     seen = Seen()
     begun = time.monotonic()
     watching = asyncio.create_task(_watch(client, seen))
@@ -144,8 +145,11 @@ async def _ask(client: aiohttp.ClientSession, seen: Seen) -> None:
 
 async def _watch(client: aiohttp.ClientSession, seen: Seen) -> None:
     while True:
-        async with client.get("/metrics") as answer:
-            depth = re.search(r"^llmood_waiting ([0-9.]+)$", await answer.text(), re.MULTILINE)
+        try:
+            async with client.get("/metrics") as answer:
+                depth = re.search(r"^llmood_waiting ([0-9.]+)$", await answer.text(), re.MULTILINE)
+        except aiohttp.ClientError:  # the guard has gone: what was asked says so
+            return
         seen.deepest = max(seen.deepest, int(float(depth[1]))) if depth else seen.deepest
         await asyncio.sleep(0.25)
 
@@ -154,7 +158,8 @@ def _question() -> dict[str, str]:
     return {"text": " ".join(random.choices(WORDS, k=8)) + f" {random.randrange(10**6)}"}
 
 
-def _quantile(values: list[float], share: float) -> float | None:
+def quantile(values: list[float], share: float) -> float | None:
+    """Milliseconds, of sorted seconds."""
     return round(values[min(len(values) - 1, int(share * len(values)))] * 1000, 1) if values else None
 
 

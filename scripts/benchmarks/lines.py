@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from benchmarks.bootstrap import Bootstrap
 from benchmarks.clinc150 import Clinc150
 from benchmarks.context import Line
+from benchmarks.guard_overhead import GuardOverhead
+from benchmarks.guard_overload import GuardOverload
+from benchmarks.guard_rate import GuardRate
 from benchmarks.lm_eval import AgainstLmEval
 from benchmarks.lm_polygraph import AgainstLmPolygraph
 from benchmarks.memory_of_states import MemoryOfStates
@@ -51,4 +54,8 @@ def lines_for(device: str) -> Sequence[Line]:
         MemoryOfStates(),
         MemoryOfTraffic(),
         TrafficRate(),
+        GuardRate(),
+        GuardOverhead(),
+        GuardOverhead(proxy=True),
+        GuardOverload(),
     ]

@@ -26,7 +26,8 @@ COMMAND = "python scripts/bench.py --only x"
 @pytest.fixture(scope="module")
 def scripts() -> Iterator[SimpleNamespace]:
     """The bench and its parts, by their names."""
-    names = "agreement bootstrap clinc150 context environments lines lm_eval lm_polygraph matrix_rate"
+    names = "agreement bootstrap clinc150 context environments guard_overhead guard_overload guard_rate lines"
+    names += " lm_eval lm_polygraph matrix_rate"
     names += " nearest_neighbours one_at_a_time peak_memory peer random_llama ratio_scoring record sampling scoring"
     names += " scoring_traffic semantic_clusters store_rates timing traffic_rate vllm_overhead"
     with pytest.MonkeyPatch.context() as patch:
@@ -439,6 +440,43 @@ def test_the_rate_of_scoring_against_its_engine(
     assert record.value > 0
     assert record.ratio > 0
     assert len(set(scripts.traffic_rate.demo_questions(3000))) == 3000
+
+
+def test_the_rate_of_a_guard_against_its_detector(
+    scripts: SimpleNamespace, context: Any, fresh_cache: Path
+) -> None:
+    records = scripts.guard_rate.GuardRate(rows=24, batch=8).measure(context)
+    check(records)
+    assert [record.name for record in records] == ["guard_rate", "guard_rate_many"]
+    assert {record.peer for record in records} == {records[0].peer}
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_what_a_guard_adds(scripts: SimpleNamespace, context: Any, fresh_cache: Path, proxy: bool) -> None:
+    records = scripts.guard_overhead.GuardOverhead(proxy=proxy, questions=5).measure(context)
+    check(records)
+    assert all(record.ratio == pytest.approx(10 / record.value) for record in records)
+    assert all(("upstream" in record.peer) is proxy for record in records)
+
+
+def test_a_guard_that_is_asked_too_much_and_killed(
+    scripts: SimpleNamespace, context: Any, fresh_cache: Path
+) -> None:
+    line = scripts.guard_overload.GuardOverload(seconds=1.0, until_killed=0.5)
+    records = line.measure(context)
+    check(records)
+    _, _, queue, lost = records
+    assert queue.reached
+    assert lost.value == 0
+    assert lost.reached
+
+
+def test_a_guard_that_ends_skips_its_line(scripts: SimpleNamespace, context: Any) -> None:
+    with (
+        pytest.raises(scripts.record.Skip, match=r"the guard takes no questions: .*nowhere"),
+        scripts.guard_rate.guarding(context.folder / "nowhere", context.folder),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
