@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import llmood as package
 from llmood.errors import ConfigError
 from llmood.scorers.artefacts import load_scorer
+from tests import worlds
 from tests.e2e.test_errors import rows
 from tests.worlds import World, llmood, no_model_runs, tree, write_world
 
@@ -37,18 +39,31 @@ def labelled(kind: str, count: int) -> list[dict[str, Any]]:
     return [row | {"kind": f"kind {place % 2}"} for place, row in enumerate(rows(kind, count))]
 
 
-@pytest.fixture
-def world(tmp_path: Path, fresh_cache: Path, no_report: None) -> World:
+def make_world(folder: Path) -> World:
     splits = {"train": 60, "validation": 40, "test": 50}
     bank = {name: labelled(name, count) for name, count in splits.items()}
     return write_world(
-        tmp_path / "world",
+        folder,
         bank,
         labelled("near", 30),
         labelled("far", 30),
         task={"fields": {"references": "answers", "label": "kind"}},
         scorers=SCORERS,
     )
+
+
+@pytest.fixture
+def world(tmp_path: Path, no_report: None) -> World:
+    return make_world(tmp_path / "world")
+
+
+@pytest.fixture(scope="module")
+def fitted_run(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
+    """A run of the world, with all that it fitted. All tests read this one: who changes a run takes a copy."""
+    folder = tmp_path_factory.mktemp("fitted")
+    with pytest.MonkeyPatch.context() as patch:
+        worlds.no_report(patch)
+        return run(make_world(folder / "world"), folder / "run")
 
 
 def run(world: World, folder: Path, *options: object) -> package.Run:
@@ -61,8 +76,8 @@ def artefacts(run: package.Run) -> list[str]:
     return sorted(path.name for path in (run.folder / "scorers").glob("*"))
 
 
-def test_each_gives_the_runs_numbers(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = run(world, tmp_path / "run")
+def test_each_gives_the_runs_numbers(fitted_run: package.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = fitted_run
     assert artefacts(made) == sorted(LEARN)
     scores = made.scores()
     no_model_runs(monkeypatch)
@@ -78,9 +93,9 @@ def test_each_gives_the_runs_numbers(world: World, tmp_path: Path, monkeypatch: 
 
 
 def test_scoring_again_writes_them_again(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted_run: package.Run, tmp_path: Path, no_report: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = run(world, tmp_path / "run")
+    made = package.Run(shutil.copytree(fitted_run.folder, tmp_path / "run"))
     before = tree(made.folder / "scorers")
     assert len([name for name in before if name.endswith("scorer.json")]) == len(LEARN)
     (made.folder / "scorers/knn/state.safetensors").write_bytes(b"damaged")
@@ -93,8 +108,10 @@ def test_scoring_again_writes_them_again(
     assert not (made.folder / "scorers").exists()
 
 
-def test_what_holds_words_is_written_only_where_the_run_keeps_text(world: World, tmp_path: Path) -> None:
-    open_, private = run(world, tmp_path / "open"), run(world, tmp_path / "private", "--no-text")
+def test_what_holds_words_is_written_only_where_the_run_keeps_text(
+    fitted_run: package.Run, world: World, tmp_path: Path
+) -> None:
+    open_, private = fitted_run, run(world, tmp_path / "private", "--no-text")
     assert set(artefacts(private)) == set(LEARN) - WORDS
     with_text, without = tree(open_.folder / "scorers"), tree(private.folder / "scorers")
     for name in without:
@@ -103,8 +120,10 @@ def test_what_holds_words_is_written_only_where_the_run_keeps_text(world: World,
         private.scored_with(open_.folder / "scorers/gzip_knn")
 
 
-def test_it_scores_another_run_of_the_same_model(world: World, tmp_path: Path) -> None:
-    made = run(world, tmp_path / "run")
+def test_it_scores_another_run_of_the_same_model(
+    fitted_run: package.Run, world: World, tmp_path: Path
+) -> None:
+    made = fitted_run
     other = run(world, tmp_path / "other", "--seed", 5, "--limit", 20, "--set", "scorers=[knn]")
     found = other.scored_with(made.folder / "scorers/knn").set_index("sample_id").score
     theirs = made.scores()
