@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+import llmood
 from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -434,8 +436,11 @@ def test_the_memory_and_the_rate_of_scored_traffic(
 
 
 def test_the_rate_of_scoring_against_its_engine(
-    scripts: SimpleNamespace, context: Any, fresh_cache: Path
+    scripts: SimpleNamespace, context: Any, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The demo's answers take most of a fit, and no verdict is looked at.
+    unjudged = partial(llmood.fit_detector, overrides=["correctness=none", "calibration=true"])
+    monkeypatch.setattr(llmood, "fit_detector", unjudged)
     (record,) = scripts.traffic_rate.TrafficRate(rows=40).measure(context)
     assert record.value > 0
     assert record.ratio > 0
