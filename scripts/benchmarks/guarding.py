@@ -51,8 +51,8 @@ def guarding(detector: Path, folder: Path, *options: str) -> Iterator[Guarded]:
 def _url_of(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        url = json.loads(lines[0])["url"] if lines and lines[0].endswith("\n") else None
+        first, end, _ = log.read_text(encoding="utf-8").partition("\n")
+        url = json.loads(first)["url"] if end and first.startswith("{") else None  # else it says why it ended
         if url is not None and _is_ready(url):
             return str(url)
         time.sleep(0.1)
