@@ -45,7 +45,7 @@ class Pace:
             self._known[size] = _Known(seconds)
         most = self._known[size].safe
         stale = [
-            own for own in self._known if own > size and self._known[own].safe > most * 2 ** (own - size)
+            own for own in self._known if own > size and self._known[own].safe > most * (1 << (own - size))
         ]
         for own in stale:
             del self._known[own]
@@ -64,12 +64,12 @@ class Pace:
         smaller = max((own for own in self._known if own < size), default=None)
         if larger is None:
             largest = max(self._known)
-            return self._known[largest].safe * 2 ** (size - largest)
+            return self._known[largest].safe * (1 << (size - largest))
         above = self._known[larger].safe
         if smaller is None or larger == size:
             return above
         below = self._known[smaller].safe
-        return below + (above - below) * (2**size - 2**smaller) / (2**larger - 2**smaller)
+        return below + (above - below) * ((1 << size) - (1 << smaller)) / ((1 << larger) - (1 << smaller))
 
     def rows_within(self, seconds: float, most: int) -> int:
         """The largest batch that is done within so many seconds, of at most `most` rows and at least one."""
