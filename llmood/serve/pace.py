@@ -33,27 +33,43 @@ class Pace:
         self._known: dict[int, _Known] = {}
 
     def note(self, rows: int, seconds: float) -> None:
-        """Learn from a batch."""
+        """Learn from a batch.
+
+        Twice the rows take at most twice as long. What is known of larger batches and is more than that is of a time
+        when the machine was slower, and forgotten: nobody would make so large a batch again, and find out.
+        """
         size = _size(rows)
         if size in self._known:
             self._known[size].note(seconds)
         else:
             self._known[size] = _Known(seconds)
+        most = self._known[size].safe
+        stale = [
+            own for own in self._known if own > size and self._known[own].safe > most * (1 << (own - size))
+        ]
+        for own in stale:
+            del self._known[own]
 
     def seconds(self, rows: int) -> float:
         """Of a batch of so many rows; 0 before any was seen.
 
-        Where only smaller batches were seen, a row costs what it costs in the largest of them, which is too much rather
-        than too little; where only larger ones were, as much as the smallest of them.
+        Between two sizes that were seen, a line. Where only smaller batches were seen, a row costs what it costs in the
+        largest of them, which is too much rather than too little; where only larger ones were, as much as the smallest
+        of them.
         """
         if not self._known or not rows:
             return 0.0
         size = _size(rows)
-        larger = [known for known in self._known if known >= size]
-        if larger:
-            return self._known[min(larger)].safe
-        largest = max(self._known)
-        return self._known[largest].safe * (1 << (size - largest))
+        larger = min((own for own in self._known if own >= size), default=None)
+        smaller = max((own for own in self._known if own < size), default=None)
+        if larger is None:
+            largest = max(self._known)
+            return self._known[largest].safe * (1 << (size - largest))
+        above = self._known[larger].safe
+        if smaller is None or larger == size:
+            return above
+        below = self._known[smaller].safe
+        return below + (above - below) * ((1 << size) - (1 << smaller)) / ((1 << larger) - (1 << smaller))
 
     def rows_within(self, seconds: float, most: int) -> int:
         """The largest batch that is done within so many seconds, of at most `most` rows and at least one."""

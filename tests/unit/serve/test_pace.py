@@ -23,9 +23,14 @@ def test_sizes_are_learned_apart_and_the_newest_counts_for_a_quarter() -> None:
     expected = 0.080 + 0.25 * 0.100 + 2 * 0.25 * 0.100  # the mean, and two mean deviations
     assert pace.seconds(64) == pytest.approx(expected)
     assert pace.seconds(33) == pace.seconds(64)  # of the same power of two
-    assert pace.seconds(2) == pace.seconds(64)  # nothing nearer from above is known
     assert pace.seconds(256) == pytest.approx(4 * expected)
     assert pace.seconds(0) == 0.0
+
+
+def test_a_smaller_batch_than_any_that_was_seen_is_no_quicker() -> None:
+    pace = Pace()
+    pace.note(64, 0.080)
+    assert pace.seconds(2) == 0.080
 
 
 def test_a_batch_is_as_large_as_its_time_allows() -> None:
@@ -43,3 +48,27 @@ def test_an_estimate_is_never_below_the_fastest_batch(batches: list[tuple[int, f
     for size, seconds in batches:
         pace.note(size, seconds)
     assert pace.seconds(rows) >= min(seconds for _, seconds in batches) * (1 - 1e-12)
+
+
+def test_between_two_sizes_a_row_costs_as_much_as_the_line_says() -> None:
+    pace = Pace()
+    pace.note(1, 0.02)
+    pace.note(64, 0.27)
+    assert pace.seconds(32) == pytest.approx(0.02 + 0.25 * 31 / 63)
+    assert pace.rows_within(0.25, 64) == 32  # and not 1, which would never learn of any other
+
+
+def test_a_hiccup_is_forgotten_once_smaller_batches_are_quick() -> None:
+    pace = Pace()
+    pace.note(32, 0.1)
+    pace.note(32, 3.0)
+    pace.note(16, 0.06)
+    assert pace.rows_within(0.25, 32) == 32
+    assert pace.seconds(32) == pytest.approx(0.12)
+
+
+def test_a_machine_that_slows_down_keeps_what_large_batches_take() -> None:
+    pace = Pace()
+    pace.note(64, 0.5)
+    pace.note(1, 0.02)
+    assert pace.seconds(64) == pytest.approx(0.5)
