@@ -53,7 +53,12 @@ def make_app(
     guard.listen(meters.decided)
     app.exception_handler(RequestError)(_refused)
     app.exception_handler(HTTPException)(_http_error)
-    app.add_middleware(Edge, settings=guard.settings, tell=_tell(meters, log or RequestLog()))
+    app.add_middleware(
+        Edge,
+        settings=guard.settings,
+        tell=_tell(meters, log or RequestLog()),
+        retry_after=lambda: guard.retry_after,
+    )
     app.openapi = _with_forms(app)  # type: ignore[method-assign]
     return app
 

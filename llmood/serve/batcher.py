@@ -68,7 +68,7 @@ class Batcher(Generic[Item, Answer]):
         self._some = asyncio.Event()
         self._closed = False
         self._in_hand, self._begun = 0, 0.0
-        self.pace = Pace()
+        self._pace, self._batch = Pace(), most
 
     @property
     def waiting(self) -> int:
@@ -97,29 +97,46 @@ class Batcher(Generic[Item, Answer]):
 
     def _admit(self, rows: int) -> float:
         """When the answers of so many rows more are due."""
-        # A request alone may take longer than the bound: it is in nobody's way, and no later time would be better.
-        if not self.waiting and not self._in_hand:
+        if self._is_idle:
             return inf
+        retry_after = self.full(rows)
+        if retry_after is not None:
+            raise FullError(retry_after)
+        return time.monotonic() + self._latency
+
+    @property
+    def _is_idle(self) -> bool:
+        # A request alone may take longer than the bound: it is in nobody's way, and no later time would be better.
+        return not self.waiting and not self._in_hand
+
+    def full(self, rows: int = 1) -> int | None:
+        """Whole seconds until so many rows more may be taken; None where they are now."""
+        if self._is_idle:
+            return None
         over = self.waiting + rows - self._queue
         late = self.wait(self.waiting + rows) - self._latency
-        if over > 0 or late > 0:
-            raise FullError(max(1, ceil(max(late, self.wait(over) if over > 0 else 0.0))))
-        return time.monotonic() + self._latency
+        if over <= 0 and late <= 0:
+            return None
+        return max(1, ceil(max(late, self.wait(over) if over > 0 else 0.0)))
 
     def wait(self, rows: int) -> float:
         """Seconds, as far as one can tell, until so many rows from the front of the queue are answered."""
-        batch = self._batch()
-        whole, rest = divmod(rows, batch)
+        whole, rest = divmod(rows, self._batch)
         passed = time.monotonic() - self._begun
-        left = max(0.0, self.pace.seconds(self._in_hand) - passed)
-        return left + whole * self.pace.seconds(batch) + self.pace.seconds(rest)
+        left = max(0.0, self._pace.seconds(self._in_hand) - passed)
+        return left + whole * self._pace.seconds(self._batch) + self._pace.seconds(rest)
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """That a batch of so many rows took so long."""
+        self._pace.note(rows, seconds)
+        self._batch = self._pace.rows_within(self._latency * BATCH_SHARE, self._most)
 
     async def run(self) -> None:
         """Work until `close`, and until nothing waits any more."""
         while True:
             self._shed()
             if self._waiting:
-                size = min(self._batch(), len(self._waiting))
+                size = min(self._batch, len(self._waiting))
                 await self._work_on([self._waiting.popleft() for _ in range(size)])
             elif self._closed:
                 return
@@ -129,7 +146,7 @@ class Batcher(Generic[Item, Answer]):
 
     def _shed(self) -> None:
         """Let go of rows that nobody waits for, and refuse those that would be late after all."""
-        end = time.monotonic() + self.pace.seconds(min(self._batch(), self.waiting))
+        end = time.monotonic() + self._pace.seconds(min(self._batch, self.waiting))
         for each in self._waiting:
             if each.due < end and not each.answer.done():
                 each.answer.set_exception(FullError(1))
@@ -148,7 +165,7 @@ class Batcher(Generic[Item, Answer]):
         seconds, self._in_hand = time.monotonic() - self._begun, 0
         error = future.exception()
         if error is None:
-            self.pace.note(len(batch), seconds)
+            self.learn(len(batch), seconds)
             for each, answer in zip(batch, future.result(), strict=True):
                 if not each.answer.done():
                     each.answer.set_result(answer)
@@ -157,6 +174,3 @@ class Batcher(Generic[Item, Answer]):
                 await self._work_on([each])
         elif not batch[0].answer.done():
             batch[0].answer.set_exception(error)
-
-    def _batch(self) -> int:
-        return self.pace.rows_within(self._latency * BATCH_SHARE, self._most)

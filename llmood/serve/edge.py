@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmood.serve.answers import RequestError
+from llmood.serve.answers import RequestError, busy
 from llmood.serve.settings import Settings
 
 REQUEST_ID = "x-request-id"
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # a page asks for the token itself, and probes have none
 ASSETS = "/assets/"
+SCORE = "/v1/score"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -44,10 +45,18 @@ class Edge:
 
     Args:
         tell: told of each request once it is answered.
+        retry_after: seconds until questions are taken again; None while they are. Under a flood, what is refused is to
+            cost next to nothing: it is refused here, before a body is read.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, tell: Callable[[Passage], None]) -> None:
-        self._app, self._settings, self._tell = app, settings, tell
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        tell: Callable[[Passage], None],
+        retry_after: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._app, self._settings, self._tell, self._retry_after = app, settings, tell, retry_after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,6 +74,8 @@ class Edge:
 
         try:
             self._check(scope["path"], headers)
+            if scope["path"] == SCORE and (seconds := self._retry_after()) is not None:
+                raise busy(seconds)
             await self._app(scope, self._bounded(receive), send_on)
         except RequestError as error:
             if passage.status:  # an answer has begun: all that is left is to break it off

@@ -72,6 +72,11 @@ class Guard:
         """Questions in the queue."""
         return self._batcher.waiting
 
+    @property
+    def retry_after(self) -> int | None:
+        """Whole seconds until one question more is taken; None where it is now."""
+        return self._batcher.full()
+
     def listen(self, listener: Listener) -> None:
         """Have somebody told of events once they are on disk, in the thread that kept them."""
         self._listeners.append(listener)
@@ -84,7 +89,7 @@ class Guard:
         """
         loop = asyncio.get_running_loop()
         for rows, seconds in await loop.run_in_executor(self._executor, self._load):
-            self._batcher.pace.note(rows, seconds)
+            self._batcher.learn(rows, seconds)
         self._working = asyncio.create_task(self._batcher.run())
 
     async def decide(self, asked: Sequence[Asked]) -> list[Decision]:

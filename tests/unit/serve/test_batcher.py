@@ -91,7 +91,7 @@ def test_what_would_be_answered_after_the_bound_is_refused_with_the_time_that_it
 
     async def story() -> None:
         async with working(held, most=1, latency=1.0) as batcher:
-            batcher.pace.note(1, 10.0)  # a row takes ten seconds
+            batcher.learn(1, 10.0)  # a row takes ten seconds
             alone = asyncio.create_task(batcher.submit([1]))  # in nobody's way
             await begun(held)
             with pytest.raises(FullError) as full:
@@ -131,7 +131,7 @@ def test_a_batch_takes_a_quarter_of_the_bound() -> None:
     async def story() -> None:
         async with working(work, latency=0.4) as batcher:
             for rows in (1, 2, 4, 8):
-                batcher.pace.note(rows, 0.05 * rows)
+                batcher.learn(rows, 0.05 * rows)
             await batcher.submit(range(4))
 
     asyncio.run(story())
