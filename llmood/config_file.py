@@ -63,7 +63,7 @@ def _config_file(given: Path) -> Path:
     if builtin.is_file() and given.parent == Path():
         return builtin
     known = [path.stem for path in (builtin_root() / "configs").glob("*.yaml")]
-    known += [str(path) for path in given.parent.glob("*.yaml")] if given.parent.is_dir() else []
+    known += [str(path) for path in given.parent.glob("[!.]*.yaml")] if given.parent.is_dir() else []
     raise ConfigError(f"no configuration file '{given}'", hint=suggest(str(given), known))
 
 

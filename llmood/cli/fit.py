@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,8 +153,8 @@ def _print(detector: Detector, *, as_json: bool) -> None:
             }
         )
         return
-    data = content.data
-    say(f"{content.name}: {', '.join(content.scorers)}, {content.stage} the answer")
+    data, moment = content.data, "before" if content.stage == "pre" else "after"
+    say(f"{content.name}: {', '.join(content.scorers)}, decides {moment} the model answers")
     say(f"fitted on {data['halves']['thresholds']} of {data['rows']} calibration rows of {data['task']}")
     for threshold in content.thresholds:
         say(f"\n{threshold.guarantee}\n{range_of(threshold)}")
@@ -162,7 +163,10 @@ def _print(detector: Detector, *, as_json: bool) -> None:
         say(f"warning: {rows} calibration rows have no score: {reason}")
     if data["rejects"]:
         say(f"warning: {data['rejects']} rows of the task can't be read: 'llmood validate' shows them")
-    say(f"\ndetector: {detector.folder}\ncard: {detector.folder / CARD}" if detector.folder else "")
+    if detector.folder:
+        folder = shlex.quote(str(detector.folder))
+        say(f"\ndetector: {detector.folder}\ncard: {detector.folder / CARD}")
+        say(f"next: llmood score {folder} FILE -o scored.jsonl, or llmood serve {folder}")
 
 
 def _print_plan(planned: FitPlan, folder: Path, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmood.cli import detector_options, options, proxy_options
+from llmood.cli import detector_options, options, proxy_options, serving
 
 NAME = "serve"
 LIMITS = "Limits"
@@ -87,20 +87,18 @@ def command(
     engine: detector_options.EngineKind = None,
 ) -> None:
     """Score questions over HTTP, each before its answer is given (or the answer, if the detector looks at answers)."""
-    from llmood.cli.serving import check_extra, policy_of, shows_text, store_of, token_of, upstream_of
-
-    check_extra()
+    serving.check_extra()
     from llmood.detector.detector import load_detector
     from llmood.serve.app import make_app
     from llmood.serve.guard import Guard
     from llmood.serve.logs import RequestLog
     from llmood.serve.proxy import proxy_routes
-    from llmood.serve.server import Server, bound
+    from llmood.serve.server import Server, bound, url_of
     from llmood.serve.settings import Settings
 
-    own_policy = policy_of(upstream, policy, on_failure, message)
-    server_behind = upstream_of(upstream, upstream_key_env, upstream_timeout, host=host, port=port)
-    token = token_of(token_env)
+    own_policy = serving.policy_of(upstream, policy, on_failure, message)
+    server_behind = serving.upstream_of(upstream, upstream_key_env, upstream_timeout, host=host, port=port)
+    token = serving.token_of(token_env)
     settings = Settings(
         queue=queue,
         batch=batch,
@@ -110,15 +108,16 @@ def command(
         drain=drain,
         token=token,
         log_text=log_text,
-        show_text=shows_text(host, token, private=no_text),
+        show_text=serving.shows_text(host, token, private=no_text),
     )
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     log = RequestLog()
     with bound(host, port) as listening:
-        store = store_of(events, loaded, private=no_text)
+        store = serving.store_of(events, loaded, private=no_text)
         guard = Guard(loaded, settings, own_policy, store, lambda line: log.write("error", message=line))
         more = () if server_behind is None else (proxy_routes(guard, server_behind),)
         server = Server(lambda failed: make_app(guard, log=log, more=more, failed=failed), listening, drain)
-        where = listening.getsockname()
-        log.write("listening", url=f"http://{where[0]}:{where[1]}", detector=loaded.content.name)
+        log.write("listening", url=url_of(*listening.getsockname()[:2]), detector=loaded.content.name)
+        if more and (wording := loaded.content.form.wording):
+            log.write("warning", message=serving.said_of_wording(wording))
         server.run()

@@ -55,6 +55,14 @@ def shows_text(host: str, token: str | None, *, private: bool) -> bool:
     return not private and (token is not None or is_this_machine(host))
 
 
+def said_of_wording(wording: str) -> str:
+    """What an operator should know of a detector whose task words its prompts, in front of a model."""
+    return (
+        f"requests to the model are scored as they come, and this detector knows prompts that are worded as "
+        f"{wording!r:.300}: of clients that word theirs otherwise, most may be flagged"
+    )
+
+
 def store_of(folder: Path | None, detector: Detector, *, private: bool) -> EventStore | None:
     """Where decisions are kept, with what a report needs of the detector."""
     from llmood.events import EventStore, write_description

@@ -17,6 +17,7 @@ from llmood.tasks.fields import RowReader, refuse_unusable
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.splits import content_key
 
+_BARE = re.compile(r"\s*\{\{[^{}]*\}\}\s*")  # a template that is a column and nothing else
 MESSAGES, PROMPT, TEXT, RESPONSE = "messages", "prompt", "text", "response"
 SHOWN_COLUMNS = 4  # of a record, in a message
 
@@ -118,6 +119,17 @@ class Form:
     def columns(self) -> frozenset[str]:
         """The columns that the task's prompt is made of."""
         return self._reader(frozenset()).prompt_columns
+
+    @property
+    def wording(self) -> str | None:
+        """The turns of the task's prompt, where there is more to them than one question as it is asked."""
+        turns = self.task["messages"] or []
+        turns = [(turn["role"], turn["content"]) for turn in turns]
+        if self.task["prompt"] is not None:
+            turns = [("user", self.task["prompt"])]
+        if not turns or (len(turns) == 1 and _BARE.fullmatch(turns[0][1])):
+            return None
+        return turns[0][1] if len(turns) == 1 else "\n".join(f"{role}: {text}" for role, text in turns)
 
     @cached_property
     def _plain_fields(self) -> tuple[tuple[str, str], ...]:

@@ -21,10 +21,12 @@ from llmood.serve.health_routes import health_routes
 from llmood.serve.logs import RequestLog
 from llmood.serve.meters import Meters
 from llmood.serve.page_routes import page_routes
+from llmood.serve.proxy_paths import SCORED
 from llmood.serve.score_routes import score_routes
 
 TITLE = "llmood guard"
 ABOUT = "Tells of each question whether the model was tuned for it, at a false-alarm rate that was promised."
+NO_MODEL = "there is no model behind this guard; 'llmood serve --upstream' names one"
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -41,10 +43,15 @@ def make_app(
         more: routes behind the guard's own; the last of them may take everything.
         failed: told where the models could not be loaded.
     """
+    log = log or RequestLog()
     app = FastAPI(
-        title=TITLE, description=ABOUT, version=version("llmood"), lifespan=_lifespan(guard, failed)
+        title=TITLE,
+        description=ABOUT,
+        version=version("llmood"),
+        lifespan=_lifespan(guard, log, failed),
+        docs_url=None,  # those pages load their scripts from another host
+        redoc_url=None,
     )
-    app.docs_url = app.redoc_url = None
     routes = [score_routes(guard), page_routes(guard)]
     known = frozenset({"/healthz", "/readyz", "/metrics", *_paths(*routes, *more)})
     meters = Meters(known, lambda: guard.waiting, lambda: guard.is_ready)
@@ -54,23 +61,24 @@ def make_app(
     app.exception_handler(RequestError)(_refused)
     app.exception_handler(HTTPException)(_http_error)
     app.add_middleware(
-        Edge,
-        settings=guard.settings,
-        tell=_tell(meters, log or RequestLog()),
-        retry_after=lambda: guard.retry_after,
+        Edge, settings=guard.settings, tell=_tell(meters, log), retry_after=lambda: guard.retry_after
     )
     app.openapi = _with_forms(app)  # type: ignore[method-assign]
     return app
 
 
-def _lifespan(guard: Guard, failed: Callable[[BaseException], None]) -> Any:
+def _lifespan(guard: Guard, log: RequestLog, failed: Callable[[BaseException], None]) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         starting = asyncio.create_task(guard.start())  # the port answers meanwhile: probes are to see it
 
         def started(task: asyncio.Task[None]) -> None:
-            error = None if task.cancelled() else task.exception()
-            if error is not None:
+            if task.cancelled():
+                return
+            error = task.exception()
+            if error is None:
+                log.write("ready")
+            else:
                 failed(error)
 
         starting.add_done_callback(started)
@@ -93,9 +101,16 @@ async def _refused(_: Request, error: RequestError) -> Response:
     return error.response()
 
 
-async def _http_error(_: Request, error: HTTPException) -> Response:
-    code = CODES.get(error.status_code, "error")
-    return error_response(error.status_code, str(error.detail), code, error.headers)
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    status, path = error.status_code, request.url.path
+    message = str(error.detail)
+    if status == 404:
+        message = NO_MODEL if path in SCORED else "there is no such path"
+    elif status == 405:
+        message = (
+            f"the path takes {(error.headers or {}).get('Allow', 'another method')}, not {request.method}"
+        )
+    return error_response(status, message, CODES.get(status, "error"), error.headers)
 
 
 def _paths(*routers: APIRouter) -> frozenset[str]:

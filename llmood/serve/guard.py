@@ -155,7 +155,7 @@ class Guard:
             tell(events)
 
     def _event(self, asked: Asked, decision: Decision, now: datetime, moment: float) -> Event:
-        text = question_of(asked.record)
+        text = question_of(asked.record, self.detector.content.form.columns)
         seconds = moment - asked.arrived
         return Event(
             event_id=decision.event_id,

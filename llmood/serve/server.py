@@ -33,6 +33,15 @@ def bound(host: str, port: int) -> socket.socket:
         raise ConfigError(f"--host {host} --port {port}: {why}", hint="choose another with --port") from None
 
 
+def url_of(host: str, port: int) -> str:
+    """The address of a server.
+
+    >>> url_of("127.0.0.1", 8080), url_of("::1", 8080)
+    ('http://127.0.0.1:8080', 'http://[::1]:8080')
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class Server:
     """A server that ends in peace: what was begun is answered first.
 

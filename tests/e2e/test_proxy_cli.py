@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from llmood.serve.server import Server
+from tests.detecting import detecting_world
 from tests.worlds import llmood, refused
 
 UP = ("--upstream", "http://localhost:8000/v1")
@@ -35,6 +38,27 @@ def test_a_key_that_no_header_can_hold(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MODEL_KEY", "a\nb")
     outcome = llmood("serve", tmp_path, *UP, "--upstream-key-env", "MODEL_KEY")
     refused(outcome, "MODEL_KEY holds what no key does")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "warns"),
+    [
+        ("Q: {{ text }}\nA:", UP, True),
+        ("Q: {{ text }}\nA:", (), False),
+        ("{{ text }}", UP, False),
+    ],
+)
+def test_a_detector_whose_task_words_its_prompts_warns_in_front_of_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prompt: str, options: tuple[str, ...], warns: bool
+) -> None:
+    world = detecting_world(tmp_path / "world", task={"prompt": prompt})
+    folder = tmp_path / "detector"
+    assert llmood("fit", world.config, "-o", folder, "--scorer", "tfidf_knn").code == 0
+    monkeypatch.setattr(Server, "run", lambda _: None)
+    served = llmood("serve", folder, "--port", 0, *options)
+    assert served.code == 0, served.err
+    said = [line for line in map(json.loads, served.err.splitlines()) if line["event"] == "warning"]
+    assert [r"'Q: {{ text }}\nA:'" in line["message"] for line in said] == [True] * warns
 
 
 def test_help_shows_how() -> None:

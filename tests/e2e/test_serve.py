@@ -116,10 +116,26 @@ def test_a_body_of_unknown_length_is_cut_off_where_it_is_too_long(served: Served
 
 
 def test_routes_that_arent_there_and_methods_that_dont_fit(served: Served) -> None:
-    assert served.client.get("/v1/nothing").json()["error"]["code"] == "not_found"
+    error = served.client.get("/v1/nothing").json()["error"]
+    assert (error["code"], error["message"]) == ("not_found", "there is no such path")
     answer = served.client.get("/v1/score")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["error"]["message"] == "the path takes POST, not GET"
     assert served.client.get("/healthz").json() == {"status": "alive"}
+
+
+def test_a_chat_without_a_model_behind_the_guard_is_told_what_to_do(served: Served) -> None:
+    answer = served.client.post("/v1/chat/completions", json={})
+    assert answer.status_code == 404
+    assert "'llmood serve --upstream' names one" in answer.json()["error"]["message"]
+
+
+def test_no_page_that_loads_from_another_host(served: Served) -> None:
+    assert {served.client.get(path).status_code for path in ("/docs", "/redoc")} == {404}
+
+
+def test_the_log_says_when_questions_are_taken(served: Served) -> None:
+    wait_until(lambda: any(line["event"] == "ready" for line in served.lines()))
 
 
 def test_a_request_keeps_its_name_unless_it_is_an_odd_one(served: Served) -> None:

@@ -203,6 +203,9 @@ def test_a_mistaken_file_name_gets_the_nearest(tmp_path: Path, monkeypatch: pyte
         load_config("mime.yaml")
     with pytest.raises(ConfigError, match="did you mean 'clinc150'"):
         load_config("clinc151")
+    (tmp_path / ".hidden.yaml").write_text("")
+    with pytest.raises(ConfigError, match=r"known: (?!.*hidden)"):
+        load_config("nothing of the kind")
 
 
 def test_a_file_that_is_no_mapping(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ def test_a_detector_and_what_it_says(tmp_path: Path) -> None:
     world = detecting_world(tmp_path / "world")
     done = command("fit", world.config, "-o", tmp_path / "detector")
     assert done.code == 0, done.err
-    assert "small: likelihood_ratio, pre the answer" in done.out
+    assert "small: likelihood_ratio, decides before the model answers" in done.out
     assert "At most 5 % of the questions" in done.out
+    assert f"next: llmood score {tmp_path / 'detector'} FILE" in done.out
     card = (tmp_path / "detector" / "card.md").read_text()
     for words in (
         "# small",

@@ -32,6 +32,22 @@ def test_text_stands_where_the_one_column_is(tmp_path: Path) -> None:
     assert words(made, {"messages": [{"role": "user", "content": "hi"}]}) == ["hi"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "wording"),
+    [
+        ({"prompt": "{{ text }}"}, None),
+        ({"prompt": " {{ text | trim }}\n"}, None),
+        ({"prompt": "Q: {{ text }}"}, "Q: {{ text }}"),
+        ({"prompt": "{{ text }} {{ more }}"}, "{{ text }} {{ more }}"),
+        ({"prompt": None, "messages": CHAT[1:]}, None),
+        ({"prompt": None, "messages": CHAT}, "system: be brief\nuser: {{ text }}"),
+        ({"prompt": None, "messages_column": "turns"}, None),
+    ],
+)
+def test_what_a_task_adds_to_a_question(tmp_path: Path, keys: dict[str, Any], wording: str | None) -> None:
+    assert form(tmp_path, **keys).wording == wording
+
+
 def test_the_tasks_own_columns_come_first(tmp_path: Path) -> None:
     made = form(tmp_path, prompt="<{{ prompt }}>")
     assert words(made, {"prompt": "a", "text": "b"}) == ["<a>"]
