@@ -9,6 +9,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+LOADING = "the models are being loaded"
+
 
 class AsciiJSON(JSONResponse):
     """JSON in ASCII: half a surrogate pair, which a client may send, is no UTF-8."""
@@ -54,3 +56,13 @@ def busy(retry_after: int) -> RequestError:
         "queue_full",
         {"Retry-After": str(retry_after)},
     )
+
+
+def loading() -> RequestError:
+    """No question can be taken yet."""
+    return RequestError(503, LOADING, "not_ready", {"Retry-After": "5"})
+
+
+def ending() -> RequestError:
+    """No question is taken any more."""
+    return RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"})
