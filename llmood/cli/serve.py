@@ -118,6 +118,6 @@ def command(
         more = () if server_behind is None else (proxy_routes(guard, server_behind),)
         server = Server(lambda failed: make_app(guard, log=log, more=more, failed=failed), listening, drain)
         log.write("listening", url=url_of(*listening.getsockname()[:2]), detector=loaded.content.name)
-        if more and (wording := loaded.content.form.wording):
-            log.write("warning", message=serving.said_of_wording(wording))
+        for warning in serving.warnings_of(server_behind, loaded.content.form.wording, host, token):
+            log.write("warning", message=warning)
         server.run()
