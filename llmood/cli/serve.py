@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -87,7 +88,15 @@ def command(
     engine: detector_options.EngineKind = None,
 ) -> None:
     """Score questions over HTTP, each before its answer is given (or the answer, if the detector looks at answers)."""
-    from llmood.cli.serving import check_extra, policy_of, shows_text, store_of, token_of, upstream_of
+    from llmood.cli.serving import (
+        check_extra,
+        is_loopback,
+        policy_of,
+        shows_text,
+        store_of,
+        token_of,
+        upstream_of,
+    )
 
     check_extra()
     from llmood.detector.detector import load_detector
@@ -111,6 +120,7 @@ def command(
         token=token,
         log_text=log_text,
         show_text=shows_text(host, token, private=no_text),
+        local_names=token is None and is_loopback(host),
     )
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     log = RequestLog()
@@ -118,7 +128,15 @@ def command(
         store = store_of(events, loaded, private=no_text)
         guard = Guard(loaded, settings, own_policy, store, lambda line: log.write("error", message=line))
         more = () if server_behind is None else (proxy_routes(guard, server_behind),)
-        server = Server(lambda failed: make_app(guard, log=log, more=more, failed=failed), listening, drain)
+        server = Server(
+            lambda failed: make_app(guard, log=log, more=more, failed=failed),
+            listening,
+            drain,
+            timeout,
+            guard.complain,
+        )
         where = listening.getsockname()
         log.write("listening", url=f"http://{where[0]}:{where[1]}", detector=loaded.content.name)
         server.run()
+    if guard.is_left_behind:
+        os._exit(1)  # Python would wait for its thread

@@ -51,10 +51,13 @@ def shows_text(host: str, token: str | None, *, private: bool) -> bool:
     >>> shows_text("127.0.0.1", None, private=False), shows_text("0.0.0.0", None, private=False)
     (True, False)
     """
-    return not private and (token is not None or host == "localhost" or _is_loopback(host))
+    return not private and (token is not None or is_loopback(host))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    if host == "localhost":
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:

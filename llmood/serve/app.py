@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llmood.serve.answers import RequestError, error_response
-from llmood.serve.edge import Edge, Passage
+from llmood.serve.edge import REQUEST_ID, Edge, Passage
 from llmood.serve.forms import ErrorBody, Record, Records
 from llmood.serve.guard import Guard
 from llmood.serve.health_routes import health_routes
@@ -42,9 +42,14 @@ def make_app(
         failed: told where the models could not be loaded.
     """
     app = FastAPI(
-        title=TITLE, description=ABOUT, version=version("llmood"), lifespan=_lifespan(guard, failed)
+        title=TITLE,
+        description=ABOUT,
+        version=version("llmood"),
+        lifespan=_lifespan(guard, failed),
+        docs_url=None,  # these pages are made of other hosts' scripts
+        redoc_url=None,
+        redirect_slashes=False,  # to an address that the client's `Host` says
     )
-    app.docs_url = app.redoc_url = None
     routes = [score_routes(guard), page_routes(guard)]
     known = frozenset({"/healthz", "/readyz", "/metrics", *_paths(*routes, *more)})
     meters = Meters(known, lambda: guard.waiting, lambda: guard.is_ready)
@@ -53,6 +58,7 @@ def make_app(
     guard.listen(meters.decided)
     app.exception_handler(RequestError)(_refused)
     app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_bug)
     app.add_middleware(Edge, settings=guard.settings, tell=_tell(meters, log or RequestLog()))
     app.openapi = _with_forms(app)  # type: ignore[method-assign]
     return app
@@ -91,6 +97,12 @@ async def _refused(_: Request, error: RequestError) -> Response:
 async def _http_error(_: Request, error: HTTPException) -> Response:
     code = CODES.get(error.status_code, "error")
     return error_response(error.status_code, str(error.detail), code, error.headers)
+
+
+async def _bug(request: Request, _: Exception) -> Response:
+    passage: Passage = request.scope["state"]["passage"]
+    message = "something is wrong with the guard; its log says where"
+    return error_response(500, message, "bug", {REQUEST_ID: passage.request_id})
 
 
 def _paths(*routers: APIRouter) -> frozenset[str]:
