@@ -11,7 +11,10 @@ from starlette.responses import JSONResponse
 
 
 class AsciiJSON(JSONResponse):
-    """JSON in ASCII: half a surrogate pair, which a client may send, is no UTF-8."""
+    """JSON in ASCII: half a surrogate pair, which a client may send, is no UTF-8. No cache keeps it."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        super().init_headers({"Cache-Control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")

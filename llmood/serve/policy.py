@@ -15,7 +15,6 @@ from llmood.serve.decision import Asked, Decision, action_of
 from llmood.serve.guard import Guard
 
 UNRECORDED = "unrecorded"
-LOADING = "the models are being loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,12 @@ async def outcome_of(guard: Guard, asked: Sequence[Asked]) -> Outcome:
     """
     is_open = guard.policy.on_failure == "open"
     try:
-        if guard.is_ready:
+        lacks = guard.lacks
+        if lacks is None:
             return Outcome(wariest(await guard.decide(asked)))
-        reason = LOADING
+        reason = lacks
         if not is_open:
-            raise RequestError(503, LOADING, "not_ready", {"Retry-After": "5"})
+            raise RequestError(503, lacks, "not_ready", {"Retry-After": "5"})
     except FullError as error:
         reason = "the queue was full"
         if not is_open:

@@ -17,6 +17,7 @@ from llmood.serve.decision import Asked, Decision
 from llmood.serve.edge import Passage
 from llmood.serve.forms import About, ErrorBody, Record, Records, Verdict, Verdicts
 from llmood.serve.guard import Guard
+from llmood.serve.leaving import unless_left
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "No JSON, or JSON that is nested too deep."},
@@ -95,7 +96,7 @@ async def decided(guard: Guard, request: Request, records: Sequence[Mapping[str,
     """
     passage = passage_of(request)
     asked = [Asked(record, "score", passage.request_id, passage.arrived) for record in records]
-    decisions = await decide_or_refuse(guard, asked)
+    decisions = await unless_left(request.receive, decide_or_refuse(guard, asked))
     passage.notes |= {"questions": len(asked), "flagged": sum(bool(each.flag) for each in decisions)}
     if guard.settings.log_text:
         passage.notes["records"] = [dict(record) for record in records]
@@ -108,8 +109,8 @@ async def decide_or_refuse(guard: Guard, asked: Sequence[Asked]) -> list[Decisio
     Raises:
         RequestError: none could be had.
     """
-    if not guard.is_ready:
-        raise RequestError(503, "the models are being loaded", "not_ready", {"Retry-After": "5"})
+    if guard.lacks is not None:
+        raise RequestError(503, guard.lacks, "not_ready", {"Retry-After": "5"})
     try:
         return await guard.decide(asked)
     except FullError as error:
