@@ -126,8 +126,8 @@ def command(
             guard.complain,
         )
         log.write("listening", url=url_of(*listening.getsockname()[:2]), detector=loaded.content.name)
-        if more and (wording := loaded.content.form.wording):
-            log.write("warning", message=serving.said_of_wording(wording))
+        for warning in serving.warnings_of(server_behind, loaded.content.form.wording, host, token):
+            log.write("warning", message=warning)
         server.run()
     if guard.is_left_behind:
         os._exit(1)  # Python would wait for its thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +56,25 @@ def shows_text(host: str, token: str | None, *, private: bool) -> bool:
     return not private and (token is not None or is_this_machine(host))
 
 
-def said_of_wording(wording: str) -> str:
-    """What an operator should know of a detector whose task words its prompts, in front of a model."""
-    return (
-        f"requests to the model are scored as they come, and this detector knows prompts that are worded as "
-        f"{wording!r:.300}: of clients that word theirs otherwise, most may be flagged"
-    )
+def warnings_of(
+    upstream: Upstream | None, wording: str | None, host: str, token: str | None
+) -> Iterator[str]:
+    """What an operator should know at the start.
+
+    Args:
+        wording: of the detector's task, as `Form.wording`.
+    """
+    from llmood.serve.settings import is_this_machine
+
+    if upstream is None:
+        return
+    if wording is not None:
+        yield (
+            f"requests to the model are scored as they come, and this detector knows prompts that are worded as "
+            f"{wording!r:.300}: of clients that word theirs otherwise, most may be flagged"
+        )
+    if upstream.key is not None and token is None and not is_this_machine(host):
+        yield "whoever reaches this port uses the key of --upstream-key-env: --token-env would ask for a token"
 
 
 def store_of(folder: Path | None, detector: Detector, *, private: bool) -> EventStore | None:

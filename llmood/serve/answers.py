@@ -57,3 +57,13 @@ def busy(retry_after: int) -> RequestError:
         "queue_full",
         {"Retry-After": str(retry_after)},
     )
+
+
+def not_ready(why: str) -> RequestError:
+    """No question can be taken now."""
+    return RequestError(503, why, "not_ready", {"Retry-After": "5"})
+
+
+def ending() -> RequestError:
+    """No question is taken any more."""
+    return RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"})

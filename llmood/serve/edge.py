@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmood.serve.answers import RequestError, busy
@@ -23,6 +23,7 @@ LEFT = 499  # in the log and in counters, as nginx has it: nobody is there to be
 BUG = 500
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # a page asks for the token itself, and probes have none
 ASSETS = "/assets/"
+WRONG_TOKEN = "the token is missing, or another"
 SCORE = "/v1/score"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -104,7 +105,7 @@ class Edge:
         if not (is_open(path) or self._may_ask(headers)):
             raise RequestError(
                 401,
-                "a bearer token is needed: 'Authorization: Bearer …'",
+                f"{WRONG_TOKEN}: 'Authorization: Bearer …' is needed",
                 "invalid_token",
                 {"WWW-Authenticate": "Bearer"},
             )
@@ -113,12 +114,8 @@ class Edge:
             raise self._too_large()
 
     def _may_ask(self, headers: Headers) -> bool:
-        token = self._settings.token
-        if token is None:
-            return True
         kind, _, shown = headers.get("authorization", "").partition(" ")
-        is_same = hmac.compare_digest(shown.strip().encode(), token.encode())
-        return is_same and kind.lower() == "bearer"
+        return is_token(self._settings, shown) and (self._settings.token is None or kind.lower() == "bearer")
 
     def _bounded(self, receive: Receive) -> Receive:
         """The body, as far as it is not too large and comes in time."""
@@ -146,6 +143,18 @@ class Edge:
 
     def _too_large(self) -> RequestError:
         return RequestError(413, f"the body is over {self._settings.max_body} bytes", "too_large")
+
+
+def is_token(settings: Settings, shown: str) -> bool:
+    """Whether this is the token, or none is needed; in a time that tells nothing of it."""
+    token = settings.token
+    return token is None or hmac.compare_digest(shown.strip().encode(), token.encode())
+
+
+def passage_of(request: Request) -> Passage:
+    """What is known of a request that came past the edge."""
+    passage: Passage = request.scope["state"]["passage"]
+    return passage
 
 
 def is_open(path: str) -> bool:

@@ -12,12 +12,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from llmood.detector.form import TEXT
 from llmood.serve.answers import RequestError
 from llmood.serve.decision import Asked, Decision
+from llmood.serve.edge import passage_of
 from llmood.serve.guard import Guard
 from llmood.serve.leaving import unless_left
-from llmood.serve.score_routes import decide_or_refuse, passage_of
+from llmood.serve.score_routes import decide_or_refuse
 
 MOST_WORDS = 40  # each costs a score
 ROWS_AT_ONCE = 8
@@ -98,7 +98,7 @@ def without(text: str, span: Span) -> str:
     return text[: span.start] + rest if rest else text[: span.start].rstrip()
 
 
-async def explain(guard: Guard, request: Request, record: Mapping[str, Any], name: str = TEXT) -> Explained:
+async def explain(guard: Guard, request: Request, record: Mapping[str, Any], name: str) -> Explained:
     """Score a question with each of its words left out. Nothing of it is kept, or counted as traffic.
 
     Args:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from llmood.clean import clean
 from llmood.detector.content import SCORE
-from llmood.detector.form import PROMPT, TEXT, Form
+from llmood.detector.form import PROMPT, RESPONSE, TEXT, Form
 from llmood.halves import THRESHOLDS
 from llmood.measures.similar_texts import SimilarTexts
 from llmood.measures.threshold import percent
@@ -29,6 +29,7 @@ from llmood.serve.recent_traffic import RecentTraffic, Seen, window_of
 from llmood.tasks.row_errors import RowError
 from llmood.traffic.shares import Promise
 
+PARTS = ("answer", "words")  # of the page, that are HTML already
 NEIGHBOURS = 5
 WINDOWS = {"minute": "last minute", "hour": "last hour", "start": "since the start"}
 
@@ -115,6 +116,10 @@ class Page:
             **{name: Markup(part) if name in PARTS and part else part for name, part in given.items()},  # noqa: S704
         )
 
+    def record(self, question: str, response: str | None) -> dict[str, str]:
+        """What was typed, as a record; an empty field is no answer."""
+        return {self.column: question, **({RESPONSE: response} if response else {})}
+
     async def answer_part(self, question: str, decision: Decision, *, show: bool) -> str:
         """A decision on a question, and the questions of the domain that are most like it."""
         near = await asyncio.to_thread(self._nearest, question) if show else []
@@ -190,6 +195,3 @@ class Page:
     def _render(name: str, **values: Any) -> str:
         found: Mapping[str, Any] = values
         return environment().get_template(name).render(found)
-
-
-PARTS = ("answer", "words")

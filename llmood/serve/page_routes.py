@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -10,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request, Response
 
-from llmood.detector.form import RESPONSE, TEXT
 from llmood.serve.answers import AsciiJSON, RequestError
 from llmood.serve.bodies import read_json, validated
+from llmood.serve.edge import WRONG_TOKEN, is_token
 from llmood.serve.explaining import explain
 from llmood.serve.guard import Guard
 from llmood.serve.page import Page
@@ -53,7 +52,7 @@ def page_routes(guard: Guard) -> APIRouter:
     )
     async def explained(request: Request) -> Response:
         asked = await _question(guard, request)
-        found = await explain(guard, request, {TEXT: asked.text, **_response_of(asked.response)})
+        found = await explain(guard, request, page.record(asked.text, asked.response), page.column)
         return AsciiJSON(found.to_json())
 
     @routes.get(
@@ -80,7 +79,7 @@ def _add_page(routes: APIRouter, guard: Guard, page: Page) -> None:
         may_see, show = False, _may_show(guard, request)
         try:
             may_see = _check_token(guard, fields.get("token", ""))
-            record = {page.column: given["question"], **_response_of(given["response"])}
+            record = page.record(given["question"], given["response"])
             (decision,) = await decided(guard, request, [record])
             given["answer"] = await page.answer_part(given["question"], decision, show=show)
             given["words"] = page.words_part(await explain(guard, request, record, page.column))
@@ -103,14 +102,14 @@ def _add_parts(routes: APIRouter, guard: Guard, page: Page) -> None:
     @routes.post("/page/answer", include_in_schema=False)
     async def answer(request: Request) -> Response:
         asked = await _question(guard, request)
-        record = {page.column: asked.text, **_response_of(asked.response)}
+        record = page.record(asked.text, asked.response)
         (decision,) = await decided(guard, request, [record])
         return _html(await page.answer_part(asked.text, decision, show=_may_show(guard, request)))
 
     @routes.post("/page/words", include_in_schema=False)
     async def words(request: Request) -> Response:
         asked = await _question(guard, request)
-        record = {page.column: asked.text, **_response_of(asked.response)}
+        record = page.record(asked.text, asked.response)
         return _html(page.words_part(await explain(guard, request, record, page.column)))
 
     @routes.get("/page/traffic", include_in_schema=False)
@@ -120,11 +119,6 @@ def _add_parts(routes: APIRouter, guard: Guard, page: Page) -> None:
 
 async def _question(guard: Guard, request: Request) -> Question:
     return validated(Question, await read_json(request, guard.settings.max_depth))
-
-
-def _response_of(text: str | None) -> dict[str, str]:
-    """An empty field is no answer."""
-    return {RESPONSE: text} if text else {}
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -154,9 +148,8 @@ def _may_show(guard: Guard, request: Request) -> bool:
 
 def _check_token(guard: Guard, shown: str) -> bool:
     """The edge lets everybody see the page, so the form brings the token itself."""
-    token = guard.settings.token
-    if token is not None and not hmac.compare_digest(shown.strip().encode(), token.encode()):
-        raise RequestError(401, "the token is missing, or another", "invalid_token")
+    if not is_token(guard.settings, shown):
+        raise RequestError(401, WRONG_TOKEN, "invalid_token")
     return True
 
 

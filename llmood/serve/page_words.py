@@ -110,10 +110,6 @@ def seconds(value: float | None) -> str:
     """
     if value is None:
         return "–"
-    return (
-        f"{value:.1f} s"
-        if value >= 1
-        else f"{1000 * value:.2g} ms"
-        if value < 0.01
-        else f"{1000 * value:.0f} ms"
-    )
+    if value >= 1:
+        return f"{value:.1f} s"
+    return f"{1000 * value:.2g} ms" if value < 0.01 else f"{1000 * value:.0f} ms"

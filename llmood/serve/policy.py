@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llmood.errors import LlmoodError, StoreError
 from llmood.records import FAILED
-from llmood.serve.answers import RequestError, busy
+from llmood.serve.answers import busy, ending, not_ready
 from llmood.serve.batcher import ClosedError, FullError
 from llmood.serve.decision import Asked, Decision, action_of
 from llmood.serve.guard import Guard
@@ -69,13 +69,13 @@ async def outcome_of(guard: Guard, asked: Sequence[Asked]) -> Outcome:
             return Outcome(wariest(await guard.decide(asked)))
         reason = lacks
         if not is_open:
-            raise RequestError(503, lacks, "not_ready", {"Retry-After": "5"})
+            raise not_ready(lacks)
     except FullError as error:
         reason = "the queue was full"
         if not is_open:
             raise busy(error.retry_after) from None
     except ClosedError:
-        raise RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"}) from None
+        raise ending() from None
     except TimeoutError:
         reason = "no score could be had in time"
     except LlmoodError as error:  # its message may name files: that is for the log

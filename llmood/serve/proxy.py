@@ -103,15 +103,12 @@ class Scored:
                 await self._refuse(exchange)
                 return
             async with self._asked(scope, body) as response:
-                decision = exchange.decision()
-                if response.status_code >= 300:
-                    await reply.all_of(response, exchange.marks())
-                elif is_stream(response):
-                    await reply.start(
-                        response.status_code, answer_headers(response, exchange.marks(), length=0)
-                    )
-                    await reply.pieces(marked_first(response.aiter_raw(), decision))
-                elif kind_of_body(response) == JSON:
+                is_answer = response.status_code < 300
+                if is_answer and is_stream(response):
+                    headers = answer_headers(response, exchange.marks(), length=0)
+                    await reply.start(response.status_code, headers)
+                    await reply.pieces(marked_first(response.aiter_raw(), exchange.decision()))
+                elif is_answer and kind_of_body(response) == JSON:
                     await self._give(exchange, response, await whole(response.aiter_raw()))
                 else:
                     await reply.all_of(response, exchange.marks())

@@ -14,12 +14,12 @@ from starlette.types import Send
 
 from llmood.serve.answers import RequestError
 from llmood.serve.decision import Asked
+from llmood.serve.edge import passage_of
 from llmood.serve.forms import MOST_RECORDS
 from llmood.serve.guard import Guard
 from llmood.serve.policy import Outcome, failed, outcome_of
 from llmood.serve.proxy_questions import Heard, Question
 from llmood.serve.proxy_upstream import Header, answer_headers
-from llmood.serve.score_routes import passage_of
 
 _CONTROL = re.compile(
     rb"[\x00-\x08\x0a-\x1f\x7f]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,11 +11,11 @@ from fastapi import APIRouter, Request, Response
 from llmood.detector.content import SCORE
 from llmood.errors import LlmoodError
 from llmood.halves import THRESHOLDS
-from llmood.serve.answers import AsciiJSON, RequestError, busy
+from llmood.serve.answers import AsciiJSON, RequestError, busy, ending, not_ready
 from llmood.serve.batcher import ClosedError, FullError
 from llmood.serve.bodies import read_json, validated
 from llmood.serve.decision import Asked, Decision
-from llmood.serve.edge import Passage
+from llmood.serve.edge import passage_of
 from llmood.serve.forms import About, ErrorBody, Record, Records, Verdict, Verdicts
 from llmood.serve.guard import Guard
 from llmood.serve.leaving import unless_left
@@ -82,12 +83,6 @@ def score_routes(guard: Guard) -> APIRouter:
     return routes
 
 
-def passage_of(request: Request) -> Passage:
-    """What the edge knows of a request."""
-    passage: Passage = request.scope["state"]["passage"]
-    return passage
-
-
 async def decided(guard: Guard, request: Request, records: Sequence[Mapping[str, Any]]) -> list[Decision]:
     """Decisions on the records of a request for scores.
 
@@ -110,13 +105,13 @@ async def decide_or_refuse(guard: Guard, asked: Sequence[Asked]) -> list[Decisio
         RequestError: none could be had.
     """
     if guard.lacks is not None:
-        raise RequestError(503, guard.lacks, "not_ready", {"Retry-After": "5"})
+        raise not_ready(guard.lacks)
     try:
         return await guard.decide(asked)
     except FullError as error:
         raise busy(error.retry_after) from None
     except ClosedError:
-        raise RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"}) from None
+        raise ending() from None
     except TimeoutError:
         raise RequestError(503, "no score could be had in time", "timeout", {"Retry-After": "1"}) from None
     except LlmoodError as error:  # its message may name files: that is for the log
@@ -128,8 +123,6 @@ async def decide_or_refuse(guard: Guard, asked: Sequence[Asked]) -> list[Decisio
 
 def about(guard: Guard) -> dict[str, Any]:
     """What a client may know of a detector: no path and no question of anybody stands in it."""
-    from importlib.metadata import version
-
     content = guard.detector.content
     return {
         "name": content.name,

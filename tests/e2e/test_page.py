@@ -299,6 +299,8 @@ def test_a_prompt_of_several_columns_is_asked_to_the_letter(tmp_path: Path) -> N
     llmood.fit_detector(world.config, output_dir=tmp_path / "d", scorers=["likelihood_ratio"])
     with serving(tmp_path / "d") as served:
         assert "Prompt, to the letter" in served.client.get("/").text
+        explained = served.client.post("/v1/explain", json={"text": "a bank card"}).json()
+        assert (explained["status"], len(explained["words"])) == ("ok", 3)
         expected = served.score({"prompt": f"here: {INSIDE}"}).json()["score"]
         found = served.client.post("/page/answer", json={"text": f"here: {INSIDE}"}).text
         assert f"{expected:.4g}".replace("-", "−") in found

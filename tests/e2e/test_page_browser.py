@@ -173,7 +173,7 @@ def test_the_token_is_asked_for_and_kept_in_the_page_alone(tab: Tab, detector: P
         tab.write(INSIDE)
         tab.press("Enter", CONTROL)
         tab.wait_for("!document.getElementById('error').hidden")
-        assert "bearer token" in tab.text("#error")
+        assert "the token is missing, or another" in tab.text("#error")
         assert tab.focused == "token"
         tab.value("document.getElementById('token').value = ''")
         tab.write("open sesame")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from llmood.cli.serving import warnings_of
 from llmood.serve.server import Server
+from llmood.serve.settings import Upstream
 from tests.detecting import detecting_world
 from tests.worlds import llmood, refused
 
@@ -59,6 +61,22 @@ def test_a_detector_whose_task_words_its_prompts_warns_in_front_of_a_model(
     assert served.code == 0, served.err
     said = [line for line in map(json.loads, served.err.splitlines()) if line["event"] == "warning"]
     assert [r"'Q: {{ text }}\nA:'" in line["message"] for line in said] == [True] * warns
+
+
+@pytest.mark.parametrize(
+    ("key", "host", "token", "warns"),
+    [
+        ("k", "0.0.0.0", None, True),
+        ("k", "0.0.0.0", "t", False),
+        ("k", "127.0.0.1", None, False),
+        (None, "0.0.0.0", None, False),
+    ],
+)
+def test_a_key_that_everybody_may_use_is_warned_of(
+    key: str | None, host: str, token: str | None, warns: bool
+) -> None:
+    found = list(warnings_of(Upstream("http://model", key=key), None, host, token))
+    assert ["--token-env" in line for line in found] == [True] * warns
 
 
 def test_help_shows_how() -> None:
