@@ -80,7 +80,11 @@ def serving(
     )
     own = bound("127.0.0.1", 0)
     server = Server(
-        lambda failed: make_app(guard, log=log, more=more(guard), failed=failed), own, guard.settings.drain
+        lambda failed: make_app(guard, log=log, more=more(guard), failed=failed),
+        own,
+        guard.settings.drain,
+        guard.settings.timeout,
+        guard.complain,
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

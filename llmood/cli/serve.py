@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -94,7 +95,7 @@ def command(
     from llmood.serve.logs import RequestLog
     from llmood.serve.proxy import proxy_routes
     from llmood.serve.server import Server, bound, url_of
-    from llmood.serve.settings import Settings
+    from llmood.serve.settings import Settings, is_this_machine
 
     own_policy = serving.policy_of(upstream, policy, on_failure, message)
     server_behind = serving.upstream_of(upstream, upstream_key_env, upstream_timeout, host=host, port=port)
@@ -109,6 +110,7 @@ def command(
         token=token,
         log_text=log_text,
         show_text=serving.shows_text(host, token, private=no_text),
+        local_names=token is None and is_this_machine(host),
     )
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     log = RequestLog()
@@ -116,8 +118,16 @@ def command(
         store = serving.store_of(events, loaded, private=no_text)
         guard = Guard(loaded, settings, own_policy, store, lambda line: log.write("error", message=line))
         more = () if server_behind is None else (proxy_routes(guard, server_behind),)
-        server = Server(lambda failed: make_app(guard, log=log, more=more, failed=failed), listening, drain)
+        server = Server(
+            lambda failed: make_app(guard, log=log, more=more, failed=failed),
+            listening,
+            drain,
+            timeout,
+            guard.complain,
+        )
         log.write("listening", url=url_of(*listening.getsockname()[:2]), detector=loaded.content.name)
         for warning in serving.warnings_of(server_behind, loaded.content.form.wording, host, token):
             log.write("warning", message=warning)
         server.run()
+    if guard.is_left_behind:
+        os._exit(1)  # Python would wait for its thread

@@ -9,11 +9,12 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-LOADING = "the models are being loaded"
-
 
 class AsciiJSON(JSONResponse):
-    """JSON in ASCII: half a surrogate pair, which a client may send, is no UTF-8."""
+    """JSON in ASCII: half a surrogate pair, which a client may send, is no UTF-8. No cache keeps it."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        super().init_headers({"Cache-Control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
@@ -58,9 +59,9 @@ def busy(retry_after: int) -> RequestError:
     )
 
 
-def loading() -> RequestError:
-    """No question can be taken yet."""
-    return RequestError(503, LOADING, "not_ready", {"Retry-After": "5"})
+def not_ready(why: str) -> RequestError:
+    """No question can be taken now."""
+    return RequestError(503, why, "not_ready", {"Retry-After": "5"})
 
 
 def ending() -> RequestError:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llmood.serve.answers import RequestError, error_response
-from llmood.serve.edge import Edge, Passage
+from llmood.serve.edge import REQUEST_ID, Edge, Passage
 from llmood.serve.forms import ErrorBody, Record, Records
 from llmood.serve.guard import Guard
 from llmood.serve.health_routes import health_routes
@@ -51,6 +51,7 @@ def make_app(
         lifespan=_lifespan(guard, log, failed),
         docs_url=None,  # those pages load their scripts from another host
         redoc_url=None,
+        redirect_slashes=False,  # to an address that the client's `Host` says
     )
     routes = [score_routes(guard), page_routes(guard)]
     known = frozenset({"/healthz", "/readyz", "/metrics", *_paths(*routes, *more)})
@@ -60,6 +61,7 @@ def make_app(
     guard.listen(meters.decided)
     app.exception_handler(RequestError)(_refused)
     app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_bug)
     app.add_middleware(
         Edge, settings=guard.settings, tell=_tell(meters, log), retry_after=lambda: guard.retry_after
     )
@@ -111,6 +113,12 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
             f"the path takes {(error.headers or {}).get('Allow', 'another method')}, not {request.method}"
         )
     return error_response(status, message, CODES.get(status, "error"), error.headers)
+
+
+async def _bug(request: Request, _: Exception) -> Response:
+    passage: Passage = request.scope["state"]["passage"]
+    message = "something is wrong with the guard; its log says where"
+    return error_response(500, message, "bug", {REQUEST_ID: passage.request_id})
 
 
 def _paths(*routers: APIRouter) -> frozenset[str]:

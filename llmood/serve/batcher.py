@@ -51,6 +51,7 @@ class Batcher(Generic[Item, Answer]):
         most: rows of a batch.
         queue: rows that wait at most.
         latency: seconds within which a row that is taken is to be answered; what would take longer is refused.
+        common: errors of `work` that are no row's fault: the rows of such a batch aren't tried again one by one.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Batcher(Generic[Item, Answer]):
         most: int,
         queue: int,
         latency: float,
+        common: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._work, self._executor = work, executor
         self._most, self._queue, self._latency = most, queue, latency
+        self._common = common
         self._waiting: deque[_Waiting[Item, Answer]] = deque()
         self._some = asyncio.Event()
         self._closed = False
@@ -74,6 +77,11 @@ class Batcher(Generic[Item, Answer]):
     def waiting(self) -> int:
         """Rows in the queue."""
         return len(self._waiting)
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds since the batch in hand was begun; 0 where there is none."""
+        return time.monotonic() - self._begun if self._in_hand else 0.0
 
     async def submit(self, items: Sequence[Item]) -> list[Answer]:
         """The answers of some rows, in their order.
@@ -94,6 +102,8 @@ class Batcher(Generic[Item, Answer]):
         finally:
             for each in own:  # whoever asked has gone: what hasn't begun never does
                 each.answer.cancel()
+            if any(each.answer.cancelled() for each in own):
+                self._drop_answered()
 
     def _admit(self, rows: int) -> float:
         """When the answers of so many rows more are due."""
@@ -150,6 +160,9 @@ class Batcher(Generic[Item, Answer]):
         for each in self._waiting:
             if each.due < end and not each.answer.done():
                 each.answer.set_exception(FullError(1))
+        self._drop_answered()
+
+    def _drop_answered(self) -> None:
         self._waiting = deque(each for each in self._waiting if not each.answer.done())
 
     def close(self) -> None:
@@ -160,8 +173,8 @@ class Batcher(Generic[Item, Answer]):
     async def _work_on(self, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         """Answer a batch; where it fails, each of its rows alone, so that none falls for another's sake."""
         self._in_hand, self._begun = len(batch), time.monotonic()
-        future = self._executor.submit(self._work, [each.item for each in batch])
-        await asyncio.wait([asyncio.wrap_future(future)])
+        future = asyncio.wrap_future(self._executor.submit(self._work, [each.item for each in batch]))
+        await asyncio.wait([future])
         seconds, self._in_hand = time.monotonic() - self._begun, 0
         error = future.exception()
         if error is None:
@@ -169,8 +182,10 @@ class Batcher(Generic[Item, Answer]):
             for each, answer in zip(batch, future.result(), strict=True):
                 if not each.answer.done():
                     each.answer.set_result(answer)
-        elif len(batch) > 1:
+        elif len(batch) > 1 and not isinstance(error, self._common):
             for each in batch:
                 await self._work_on([each])
-        elif not batch[0].answer.done():
-            batch[0].answer.set_exception(error)
+        else:
+            for each in batch:
+                if not each.answer.done():
+                    each.answer.set_exception(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from math import isinf
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -46,7 +48,12 @@ def parse_json(text: bytes, most_depth: int) -> Any:
         raise RequestError(400, f"the body is nested deeper than {most_depth} levels", "too_deep")
     try:
         # Decoded here: json would also take UTF-16, in which the brackets above could hide.
-        return json.loads(text.decode("utf-8-sig"), parse_constant=_no_constant)
+        return json.loads(
+            text.decode("utf-8-sig"),
+            object_pairs_hook=_unique,
+            parse_float=_finite,
+            parse_constant=_no_constant,
+        )
     except UnicodeDecodeError:
         raise RequestError(400, "the body is not UTF-8", "invalid_json") from None
     except json.JSONDecodeError as error:
@@ -55,8 +62,8 @@ def parse_json(text: bytes, most_depth: int) -> Any:
             f"the body is no JSON: {error.msg.lower()} (line {error.lineno}, column {error.colno})",
             "invalid_json",
         ) from None
-    except ValueError as error:  # NaN, or an integer of thousands of digits
-        raise RequestError(400, f"the body is no JSON: {error}", "invalid_json") from None
+    except ValueError:
+        raise RequestError(400, "the body holds a number of thousands of digits", "invalid_json") from None
 
 
 def validated(model: type[Model], value: Any) -> Model:
@@ -83,4 +90,20 @@ async def read_json(request: Request, most_depth: int) -> Any:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise RequestError(400, f"the body is no JSON: {name} is no number of JSON", "invalid_json")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if isinf(value):
+        raise RequestError(400, f"the body holds a number that is too large: {digits:.40}", "invalid_json")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. One key twice is two questions: of two readers, one may take the first and one the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise RequestError(400, f"the body holds the key '{twice:.40}' twice in one object", "invalid_json")
+    return found

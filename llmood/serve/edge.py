@@ -11,13 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmood.serve.answers import RequestError, busy
+from llmood.serve.origins import is_elsewhere, is_local
 from llmood.serve.settings import Settings
 
 REQUEST_ID = "x-request-id"
+LEFT = 499  # in the log and in counters, as nginx has it: nobody is there to be answered
+BUG = 500
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # a page asks for the token itself, and probes have none
 ASSETS = "/assets/"
 WRONG_TOKEN = "the token is missing, or another"
@@ -75,7 +78,7 @@ class Edge:
             await send(message)
 
         try:
-            self._check(scope["path"], headers)
+            self._check(scope["method"], scope["path"], headers)
             if scope["path"] == SCORE and (seconds := self._retry_after()) is not None:
                 raise busy(seconds)
             await self._app(scope, self._bounded(receive), send_on)
@@ -83,11 +86,22 @@ class Edge:
             if passage.status:  # an answer has begun: all that is left is to break it off
                 raise
             await error.response()(scope, receive, send_on)
+        except ClientDisconnect:
+            passage.status = passage.status or LEFT
         finally:
+            passage.status = passage.status or BUG  # it is on its way up, and answered there
             passage.seconds = time.monotonic() - passage.arrived
             self._tell(passage)
 
-    def _check(self, path: str, headers: Headers) -> None:
+    def _check(self, method: str, path: str, headers: Headers) -> None:
+        if self._settings.local_names and not is_local(headers.get("host", "")):
+            raise RequestError(
+                421,
+                "the guard answers to 'localhost' and to addresses; ask it by one, or have it ask for a token",
+                "wrong_host",
+            )
+        if is_elsewhere(method, headers):
+            raise RequestError(403, "a page of another site has asked this", "cross_site")
         if not (is_open(path) or self._may_ask(headers)):
             raise RequestError(
                 401,

@@ -16,6 +16,7 @@ from llmood.serve.answers import RequestError
 from llmood.serve.decision import Asked, Decision
 from llmood.serve.edge import passage_of
 from llmood.serve.guard import Guard
+from llmood.serve.leaving import unless_left
 from llmood.serve.score_routes import decide_or_refuse
 
 MOST_WORDS = 40  # each costs a score
@@ -113,7 +114,7 @@ async def explain(guard: Guard, request: Request, record: Mapping[str, Any], nam
     asked = [
         Asked({**record, name: variant}, "score", number, arrived, is_kept=False) for variant in variants
     ]
-    whole, *rest = await _decided(guard, asked)
+    whole, *rest = await unless_left(request.receive, _decided(guard, asked))
     words = [_word(text[span.start : span.end], whole, left) for span, left in zip(spans, rest, strict=True)]
     return Explained(whole, words, len(spans) < len(_WORD.findall(text)))
 

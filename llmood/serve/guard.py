@@ -14,6 +14,7 @@ from typing import Any
 from llmood.detector.detector import Detector
 from llmood.detector.form import MESSAGES, RESPONSE
 from llmood.detector.verdicts import Verdicts
+from llmood.errors import StoreError
 from llmood.events import Event, EventStore
 from llmood.identity import digest
 from llmood.records import FAILED
@@ -22,6 +23,7 @@ from llmood.serve.decision import Asked, Decision, action_of, decision_of
 from llmood.serve.questions import question_of
 from llmood.serve.settings import Policy, Settings
 
+LOADING, STUCK = "the models are being loaded", "scoring has come to a stop"
 WARM_UP = "How is the engine today, number {}?"  # its scores are looked at by nobody
 
 Listener = Callable[[Sequence[Event]], None]
@@ -34,6 +36,9 @@ class Guard:
         detector: that was read from its folder.
         store: where decisions are kept; None to keep none.
         complain: told what went wrong, in words that may name files.
+
+    Attributes:
+        is_left_behind: whether the thread that scores hung when the guard stopped; a process waits for it when it ends.
     """
 
     def __init__(
@@ -54,18 +59,29 @@ class Guard:
         self._verdicts: Verdicts  # from `start` on
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="scoring")
         self._working: asyncio.Task[None] | None = None
+        self.is_left_behind = False
         self._batcher: Batcher[Asked, Decision] = Batcher(
             self._decide_all,
             self._executor,
             most=settings.batch,
             queue=settings.queue,
             latency=settings.latency,
+            common=(StoreError,),
         )
 
     @property
     def is_ready(self) -> bool:
-        """Whether the models are loaded, and questions are being taken."""
-        return self._working is not None and not self._working.done()
+        """Whether questions are being taken."""
+        return self.lacks is None
+
+    @property
+    def lacks(self) -> str | None:
+        """Why no question is being taken; None where they are."""
+        if self._working is None or self._working.done():
+            return LOADING
+        return (
+            STUCK if self._batcher.busy_for > self.settings.timeout else None
+        )  # nobody waits for that batch
 
     @property
     def waiting(self) -> int:
@@ -118,9 +134,14 @@ class Guard:
         """Answer what waits, then free the models and close the store."""
         self._batcher.close()
         if self._working is not None:
-            await self._working
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._opened.close)
-        self._executor.shutdown()
+            await asyncio.wait([self._working], timeout=self.settings.drain)
+            if not self._working.done():  # nothing makes a thread end
+                self.is_left_behind = True
+                self._working.cancel()
+                self.complain("scoring hangs; the guard ends without it")
+        if not self.is_left_behind:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._opened.close)
+        self._executor.shutdown(wait=not self.is_left_behind)
         if self._store is not None:
             self._store.close()
 

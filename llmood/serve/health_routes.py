@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from llmood.serve.answers import AsciiJSON
 from llmood.serve.forms import Health
-from llmood.serve.guard import Guard
+from llmood.serve.guard import LOADING, Guard
 from llmood.serve.meters import Meters
 
 
@@ -22,13 +22,19 @@ def health_routes(guard: Guard, meters: Meters) -> APIRouter:
     @routes.get(
         "/readyz",
         response_model=Health,
-        responses={503: {"model": Health, "description": "The models are being loaded."}},
+        responses={
+            503: {
+                "model": Health,
+                "description": "The models are being loaded, or scoring has come to a stop.",
+            }
+        },
         summary="Whether questions are taken",
     )
     async def readyz() -> Response:
         if guard.is_ready:
             return AsciiJSON({"status": "ready"})
-        return AsciiJSON({"status": "loading"}, 503, headers={"Retry-After": "5"})
+        status = "loading" if guard.lacks == LOADING else "stuck"
+        return AsciiJSON({"status": status}, 503, headers={"Retry-After": "5"})
 
     @routes.get(
         "/metrics",

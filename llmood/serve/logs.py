@@ -17,6 +17,7 @@ class RequestLog:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._lost = 0
 
     def __call__(self, passage: Passage) -> None:
         """One line, unless a probe was answered as it should be."""
@@ -33,8 +34,15 @@ class RequestLog:
         )
 
     def write(self, event: str, **more: object) -> None:
-        """A line about anything."""
+        """A line about anything. Where it can't be written, a later line says how many are missing."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more}
+        if self._lost:
+            line["lost_before"] = self._lost
         stream = self._stream or sys.stderr
-        stream.write(json.dumps(line, default=str) + "\n")
-        stream.flush()
+        try:
+            stream.write(json.dumps(line, default=str) + "\n")
+            stream.flush()
+        except OSError:  # a full disk, or a reader that has gone: no reason to answer nobody any more
+            self._lost += 1
+        else:
+            self._lost = 0

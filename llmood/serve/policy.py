@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llmood.errors import LlmoodError, StoreError
 from llmood.records import FAILED
-from llmood.serve.answers import LOADING, busy, ending, loading
+from llmood.serve.answers import busy, ending, not_ready
 from llmood.serve.batcher import ClosedError, FullError
 from llmood.serve.decision import Asked, Decision, action_of
 from llmood.serve.guard import Guard
@@ -64,11 +64,12 @@ async def outcome_of(guard: Guard, asked: Sequence[Asked]) -> Outcome:
     """
     is_open = guard.policy.on_failure == "open"
     try:
-        if guard.is_ready:
+        lacks = guard.lacks
+        if lacks is None:
             return Outcome(wariest(await guard.decide(asked)))
-        reason = LOADING
+        reason = lacks
         if not is_open:
-            raise loading()
+            raise not_ready(lacks)
     except FullError as error:
         reason = "the queue was full"
         if not is_open:

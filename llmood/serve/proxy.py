@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 from fastapi import APIRouter, FastAPI
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -16,9 +16,10 @@ from llmood.serve.answers import RequestError
 from llmood.serve.bodies import read_json
 from llmood.serve.edge import is_open
 from llmood.serve.guard import Guard
-from llmood.serve.proxy_exchange import Exchange, Reply, unless_left
+from llmood.serve.leaving import unless_left
+from llmood.serve.proxy_exchange import Exchange, Reply
 from llmood.serve.proxy_paths import SCORED, Kind, target_of
-from llmood.serve.proxy_questions import Heard, Question
+from llmood.serve.proxy_questions import Heard, Question, check_plain
 from llmood.serve.proxy_refusals import JSON, refusal
 from llmood.serve.proxy_splice import object_of, spliced
 from llmood.serve.proxy_streams import marked_first, marked_last
@@ -56,10 +57,7 @@ class Through:
             raise RequestError(404, "the guard has no such path", "not_found")
         reply = Reply(send, self._guard.settings.timeout)
         target = target_of(self._client.base, scope["raw_path"], scope["query_string"])
-        try:
-            body = await Request(scope, receive).body()
-        except ClientDisconnect:
-            return
+        body = await Request(scope, receive).body()
         await unless_left(receive, self._pass(scope, target, body, reply))
 
     async def _pass(self, scope: Scope, target: bytes, body: bytes, reply: Reply) -> None:
@@ -77,13 +75,11 @@ class Scored:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        try:
-            value = await read_json(request, self._guard.settings.max_depth)
-            body = await request.body()
-        except ClientDisconnect:
-            return
+        value = await read_json(request, self._guard.settings.max_depth)
+        body = await request.body()
         if not isinstance(value, dict):
             raise RequestError(400, "the body is no JSON object", "invalid_request")
+        check_plain(value)
         reply = Reply(send, self._guard.settings.timeout)
         exchange = Exchange(self._guard, request, Question(self._route, value), reply)
         is_before = self._guard.detector.stage == "pre"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 from starlette.requests import Request
-from starlette.types import Receive, Send
+from starlette.types import Send
 
 from llmood.serve.answers import RequestError
 from llmood.serve.decision import Asked
@@ -19,6 +20,10 @@ from llmood.serve.guard import Guard
 from llmood.serve.policy import Outcome, failed, outcome_of
 from llmood.serve.proxy_questions import Heard, Question
 from llmood.serve.proxy_upstream import Header, answer_headers
+
+_CONTROL = re.compile(
+    rb"[\x00-\x08\x0a-\x1f\x7f]"
+)  # in a header: h11 lets an upstream say what a server may not
 
 
 class Reply:
@@ -33,6 +38,11 @@ class Reply:
         self.has_begun = False
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
+        if not 200 <= status < 600 or any(_CONTROL.search(value) for _, value in headers):
+            said = ValueError(f"status {status}, or a control character in a header")
+            raise RequestError(
+                502, "the model's server gave an answer that is no HTTP", "upstream_broken"
+            ) from said
         self.has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
@@ -56,6 +66,9 @@ class Reply:
         try:
             async with asyncio.timeout(self._patience):
                 await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+                await asyncio.sleep(
+                    0
+                )  # or a fast upstream would leave no turn to others, nor to the client's leaving
         except TimeoutError:
             raise RequestError(408, "the client doesn't take its answer", "timeout") from None
 
@@ -149,21 +162,3 @@ class Exchange:
             self._passage.notes |= {"questions": len(records), "flag": own.flag, "action": own.action}
         if self.guard.settings.log_text:
             self._passage.notes["records"] = [dict(record) for record in records]
-
-
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do some work, and give it up when the client leaves."""
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.wait({working, leaving})
-    if not working.cancelled():
-        working.result()
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

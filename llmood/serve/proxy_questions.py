@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.detector.form import MESSAGES, PROMPT, RESPONSE
+from llmood.serve.answers import RequestError
 from llmood.serve.forms import MOST_RECORDS
 from llmood.serve.proxy_paths import Kind
+
+TURN = ("role", "content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,26 @@ class Question:
         return (
             text.removeprefix(prompt) if self.body.get("echo") is True and isinstance(prompt, str) else text
         )
+
+
+def check_plain(body: Mapping[str, Any]) -> None:
+    """See that every server reads what the guard reads: some take a key in any case.
+
+    Raises:
+        RequestError: one may read something else.
+    """
+    turns = body.get(MESSAGES)
+    objects = [
+        (body, (MESSAGES, PROMPT)),
+        *((turn, TURN) for turn in (turns if isinstance(turns, list) else [])),
+    ]
+    for each, names in objects:
+        for key in each if isinstance(each, Mapping) else ():
+            name = key.casefold()
+            if name in names and key not in names:
+                raise RequestError(
+                    400, f"the body holds a key that may be read as '{name}'", "invalid_request"
+                )
 
 
 class Heard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -77,8 +78,10 @@ class UpstreamClient:
             extensions={"target": target, "timeout": self._timeout.as_dict()},
         )
         try:
-            response = await self._client.send(request, stream=True)
-        except httpx2.TransportError as error:
+            # httpx2 bounds the wait for each piece of a head; there may be no end of them.
+            async with asyncio.timeout(self._upstream.connect + self._upstream.timeout):
+                response = await self._client.send(request, stream=True)
+        except (httpx2.TransportError, TimeoutError) as error:
             raise _problem(error) from error
         try:
             yield response
@@ -160,8 +163,8 @@ def kind_of_body(response: httpx2.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def _problem(error: httpx2.TransportError) -> RequestError:
-    if isinstance(error, httpx2.TimeoutException):
+def _problem(error: httpx2.TransportError | TimeoutError) -> RequestError:
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return RequestError(504, "the model's server did not answer in time", "upstream_timeout")
     if isinstance(error, httpx2.ConnectError):
         return RequestError(502, "the model's server can't be reached", "upstream_down")

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Request, Response
 from llmood.detector.content import SCORE
 from llmood.errors import LlmoodError
 from llmood.halves import THRESHOLDS
-from llmood.serve.answers import AsciiJSON, RequestError, busy, ending, loading
+from llmood.serve.answers import AsciiJSON, RequestError, busy, ending, not_ready
 from llmood.serve.batcher import ClosedError, FullError
 from llmood.serve.bodies import read_json, validated
 from llmood.serve.decision import Asked, Decision
 from llmood.serve.edge import passage_of
 from llmood.serve.forms import About, ErrorBody, Record, Records, Verdict, Verdicts
 from llmood.serve.guard import Guard
+from llmood.serve.leaving import unless_left
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "No JSON, or JSON that is nested too deep."},
@@ -90,7 +91,7 @@ async def decided(guard: Guard, request: Request, records: Sequence[Mapping[str,
     """
     passage = passage_of(request)
     asked = [Asked(record, "score", passage.request_id, passage.arrived) for record in records]
-    decisions = await decide_or_refuse(guard, asked)
+    decisions = await unless_left(request.receive, decide_or_refuse(guard, asked))
     passage.notes |= {"questions": len(asked), "flagged": sum(bool(each.flag) for each in decisions)}
     if guard.settings.log_text:
         passage.notes["records"] = [dict(record) for record in records]
@@ -103,8 +104,8 @@ async def decide_or_refuse(guard: Guard, asked: Sequence[Asked]) -> list[Decisio
     Raises:
         RequestError: none could be had.
     """
-    if not guard.is_ready:
-        raise loading()
+    if guard.lacks is not None:
+        raise not_ready(guard.lacks)
     try:
         return await guard.decide(asked)
     except FullError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable
 
@@ -10,9 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from llmood.errors import ConfigError
+from llmood.serve.connection import IDLE, connections
+from llmood.serve.server_log import server_log
 
 BACKLOG = 2048
 MOST_CONNECTIONS = 4096
+OWN_FILES = 256  # models, the event store, what is being read
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -42,12 +46,28 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def most_connections() -> int:
+    """As many as the system lets one have, each with one to the upstream behind it; its soft limit is raised for it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OWN_FILES + 2 * MOST_CONNECTIONS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(16, min(MOST_CONNECTIONS, (soft - OWN_FILES) // 2))
+
+
 class Server:
     """A server that ends in peace: what was begun is answered first.
 
     Args:
         make: the application, given what is to be called where it can't go on.
         drain: seconds that requests have to end in.
+        patience: seconds that a client may take none of its answer.
+        complain: told of what goes wrong below the application.
     """
 
     def __init__(
@@ -55,16 +75,21 @@ class Server:
         make: Callable[[Callable[[BaseException], None]], FastAPI],
         listening: socket.socket,
         drain: float,
+        patience: float,
+        complain: Callable[[str], None],
     ) -> None:
+        self._complain = complain
         self._error: BaseException | None = None
         config = uvicorn.Config(
             make(self._fail),
             log_config=None,
             access_log=False,
             server_header=False,
+            http=connections(patience + 1.0),  # the application is to say first that its answer isn't taken
+            ws="none",
             backlog=BACKLOG,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=30,
+            limit_concurrency=most_connections(),
+            timeout_keep_alive=int(IDLE),
             timeout_graceful_shutdown=int(drain),
         )
         self._server, self._listening = uvicorn.Server(config), listening
@@ -76,7 +101,8 @@ class Server:
             LlmoodError: the models could not be loaded.
         """
         try:
-            asyncio.run(self._server.serve(sockets=[self._listening]))
+            with server_log(self._complain):
+                asyncio.run(self._server.serve(sockets=[self._listening]))
         except KeyboardInterrupt:
             if not self._server.should_exit:  # uvicorn hands on the signal that it ended by
                 raise

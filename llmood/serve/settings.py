@@ -27,6 +27,8 @@ class Settings:
         token: what a client must show; None where everybody may ask.
         log_text: whether questions stand in the log.
         show_text: whether the page shows questions of others: flagged ones, and those that the detector keeps.
+        local_names: whether only `localhost` and addresses are taken as `Host`, so that no page of a site whose name
+            leads here is let in.
     """
 
     queue: int = 1024
@@ -39,6 +41,7 @@ class Settings:
     token: str | None = None
     log_text: bool = False
     show_text: bool = True
+    local_names: bool = False
 
 
 def is_this_machine(host: str) -> bool:

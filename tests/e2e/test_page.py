@@ -13,7 +13,7 @@ import llmood
 from llmood.events import read_events
 from llmood.serve.decision import Asked, Decision
 from llmood.serve.explaining import MOST_WORDS
-from llmood.serve.guard import Guard
+from llmood.serve.guard import LOADING, Guard
 from llmood.serve.settings import Settings
 from tests.detecting import CALIBRATION, SPLITS, detecting_world
 from tests.serving import Served, serving
@@ -52,7 +52,7 @@ def test_the_page_and_what_it_is_made_of(served: Served) -> None:
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert found.headers["x-content-type-options"] == "nosniff"
-        assert found.headers["referrer-policy"] == "no-referrer"
+        assert found.headers["referrer-policy"] == "same-origin"
     assert "style=" not in page.text
     assert "<script>" not in page.text
 
@@ -311,7 +311,7 @@ def test_a_guard_that_is_not_ready_says_so_on_the_page(
     detector: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(detector) as served, monkeypatch.context() as patched:
-        patched.setattr(Guard, "is_ready", False)
+        patched.setattr(Guard, "lacks", LOADING)
         found = served.client.post("/", data={"text": INSIDE})
         assert found.status_code == 503
         assert "the models are being loaded" in found.text
@@ -332,3 +332,4 @@ def test_the_command_line_shows_questions_to_this_machine_or_to_a_token(
         assert command("serve", detector, *flags).code == 0
     edges = [next(each for each in app.user_middleware if "settings" in each.kwargs) for app in made]
     assert [edge.kwargs["settings"].show_text for edge in edges] == [True, False, False, True]
+    assert [edge.kwargs["settings"].local_names for edge in edges] == [True, True, False, False]

@@ -19,7 +19,7 @@ from llmood.errors import EngineError, StoreError
 from llmood.events import EventStore
 from llmood.serve.settings import Policy, Settings
 from tests.proxying import AWAY_TURNS, CLOSED, HOME_TURNS, MESSAGE, chat, events_in, guarding
-from tests.raw_upstream import PLAIN, STREAM, Upstream, answer, raw_upstream, streamed
+from tests.raw_upstream import PLAIN, STREAM, Said, Upstream, answer, raw_upstream, streamed
 from tests.serving import Served, wait_until
 from tests.traffic_rows import fit_two
 
@@ -85,6 +85,60 @@ def failure(response: httpx2.Response, *, marked: bool = True) -> tuple[int, str
     error = response.json()["error"]
     assert error["message"].startswith("the model's server")
     return response.status_code, error["code"]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        answer(PLAIN, status=b"600 What"),
+        answer(PLAIN, status=b"999 What"),
+        answer(PLAIN, b"x-odd: a\x01b"),
+        [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"],
+    ],
+    ids=["600", "999", "control", "101"],
+)
+def test_an_answer_that_is_no_http(
+    detector: Path, upstream: Upstream, says: Said, capfd: pytest.CaptureFixture[str]
+) -> None:
+    upstream.says = lambda _: says
+    with guarding(detector, upstream) as served:
+        assert failure(chat(served)) == (502, "upstream_broken")
+        assert served.client.get("/v1/models").json()["error"]["code"] == "upstream_broken"
+        assert served.client.get("/healthz").status_code == 200
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"H"])
+def test_an_answer_that_only_seems_to_begin_is_one_that_doesnt_come(
+    detector: Path, upstream: Upstream, piece: bytes
+) -> None:
+    def endless() -> Iterator[bytes | float]:
+        while True:
+            yield piece
+            yield 0.1
+
+    upstream.says = lambda _: endless()
+    with guarding(detector, upstream, timeout=0.5, connect=0.5) as served:
+        assert failure(chat(served)) == (504, "upstream_timeout")
+        wait_until(lambda: upstream.left == 1)
+
+
+def test_a_body_that_servers_may_read_in_two_ways_is_not_passed_on(
+    detector: Path, upstream: Upstream
+) -> None:
+    home, away = json.dumps(HOME_TURNS).encode(), json.dumps(AWAY_TURNS).encode()
+    bodies = [
+        b'{"messages": %b, "messages": %b}' % (home, away),
+        b'{"messages": %b, "Messages": %b}' % (home, away),
+        b'{"messages": %b, "me\\u017fsages": %b}' % (home, away),  # a long s, which some fold into an s
+        b'{"messages": [{"role": "user", "content": "card", "Content": "wine"}]}',
+    ]
+    with guarding(detector, upstream) as served:
+        for body in bodies:
+            answered = served.client.post("/v1/chat/completions", content=body)
+            assert (answered.status_code, answered.json()["error"]["type"]) == (400, "bad_request")
+        assert chat(served, metadata={"id": 1, "ID": 2}).status_code == 200
+    assert len(upstream.got) == 1
 
 
 @pytest.mark.parametrize("stays", [True, False])
