@@ -49,6 +49,11 @@ def error_response(
     return AsciiJSON(body, status, headers=dict(headers or {}))
 
 
+def closing() -> RequestError:
+    """The process ends."""
+    return RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"})
+
+
 def busy(retry_after: int) -> RequestError:
     """The queue takes no more now."""
     return RequestError(

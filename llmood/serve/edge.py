@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmood.serve.answers import RequestError
+from llmood.serve.answers import RequestError, closing
 from llmood.serve.origins import is_elsewhere, is_local
 from llmood.serve.settings import Settings
 
@@ -76,6 +76,11 @@ class Edge:
             await error.response()(scope, receive, send_on)
         except ClientDisconnect:
             passage.status = passage.status or LEFT
+        except (
+            asyncio.CancelledError
+        ):  # only the end of the drain does that; an answer that has begun breaks off
+            if not passage.status:
+                await closing().response()(scope, receive, send_on)
         finally:
             passage.status = passage.status or BUG  # it is on its way up, and answered there
             passage.seconds = time.monotonic() - passage.arrived
@@ -106,7 +111,8 @@ class Edge:
         if token is None:
             return True
         kind, _, shown = headers.get("authorization", "").partition(" ")
-        is_same = hmac.compare_digest(shown.strip().encode(), token.encode())
+        # Back to the bytes that came: a token that isn't ASCII comes as UTF-8.
+        is_same = hmac.compare_digest(shown.strip(" \t").encode("latin-1"), token.encode())
         return is_same and kind.lower() == "bearer"
 
     def _bounded(self, receive: Receive) -> Receive:

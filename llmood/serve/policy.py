@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llmood.errors import LlmoodError, StoreError
 from llmood.records import FAILED
-from llmood.serve.answers import RequestError, busy
+from llmood.serve.answers import RequestError, busy, closing
 from llmood.serve.batcher import ClosedError, FullError
 from llmood.serve.decision import Asked, Decision, action_of
 from llmood.serve.guard import Guard
@@ -75,7 +75,7 @@ async def outcome_of(guard: Guard, asked: Sequence[Asked]) -> Outcome:
         if not is_open:
             raise busy(error.retry_after) from None
     except ClosedError:
-        raise RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"}) from None
+        raise closing() from None
     except TimeoutError:
         reason = "no score could be had in time"
     except LlmoodError as error:  # its message may name files: that is for the log

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from llmood.detector.content import SCORE
 from llmood.errors import LlmoodError
 from llmood.halves import THRESHOLDS
-from llmood.serve.answers import AsciiJSON, RequestError, busy
+from llmood.serve.answers import AsciiJSON, RequestError, busy, closing
 from llmood.serve.batcher import ClosedError, FullError
 from llmood.serve.bodies import read_json, validated
 from llmood.serve.decision import Asked, Decision
@@ -116,7 +116,7 @@ async def decide_or_refuse(guard: Guard, asked: Sequence[Asked]) -> list[Decisio
     except FullError as error:
         raise busy(error.retry_after) from None
     except ClosedError:
-        raise RequestError(503, "the guard is ending", "closing", {"Retry-After": "5"}) from None
+        raise closing() from None
     except TimeoutError:
         raise RequestError(503, "no score could be had in time", "timeout", {"Retry-After": "1"}) from None
     except LlmoodError as error:  # its message may name files: that is for the log
