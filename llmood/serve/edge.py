@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmood.serve.answers import RequestError, busy
+from llmood.serve.answers import RequestError, busy, ending
 from llmood.serve.origins import is_elsewhere, is_local
 from llmood.serve.settings import Settings
 
@@ -88,6 +88,11 @@ class Edge:
             await error.response()(scope, receive, send_on)
         except ClientDisconnect:
             passage.status = passage.status or LEFT
+        except (
+            asyncio.CancelledError
+        ):  # only the end of the drain does that; an answer that has begun breaks off
+            if not passage.status:
+                await ending().response()(scope, receive, send_on)
         finally:
             passage.status = passage.status or BUG  # it is on its way up, and answered there
             passage.seconds = time.monotonic() - passage.arrived
@@ -115,7 +120,9 @@ class Edge:
 
     def _may_ask(self, headers: Headers) -> bool:
         kind, _, shown = headers.get("authorization", "").partition(" ")
-        return is_token(self._settings, shown) and (self._settings.token is None or kind.lower() == "bearer")
+        # Back to the bytes that came: a token that isn't ASCII comes as UTF-8.
+        is_own = is_token(self._settings, shown.strip(" \t").encode("latin-1"))
+        return is_own and (self._settings.token is None or kind.lower() == "bearer")
 
     def _bounded(self, receive: Receive) -> Receive:
         """The body, as far as it is not too large and comes in time."""
@@ -145,10 +152,10 @@ class Edge:
         return RequestError(413, f"the body is over {self._settings.max_body} bytes", "too_large")
 
 
-def is_token(settings: Settings, shown: str) -> bool:
+def is_token(settings: Settings, shown: bytes) -> bool:
     """Whether this is the token, or none is needed; in a time that tells nothing of it."""
     token = settings.token
-    return token is None or hmac.compare_digest(shown.strip().encode(), token.encode())
+    return token is None or hmac.compare_digest(shown, token.encode())
 
 
 def passage_of(request: Request) -> Passage:

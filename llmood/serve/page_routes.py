@@ -148,7 +148,7 @@ def _may_show(guard: Guard, request: Request) -> bool:
 
 def _check_token(guard: Guard, shown: str) -> bool:
     """The edge lets everybody see the page, so the form brings the token itself."""
-    if not is_token(guard.settings, shown):
+    if not is_token(guard.settings, shown.strip().encode()):
         raise RequestError(401, WRONG_TOKEN, "invalid_token")
     return True
 

@@ -123,6 +123,22 @@ def test_an_answer_that_only_seems_to_begin_is_one_that_doesnt_come(
         wait_until(lambda: upstream.left == 1)
 
 
+def test_the_end_of_the_drain_is_an_answer_to_whoever_waits_for_the_model(
+    detector: Path, upstream: Upstream, capfd: pytest.CaptureFixture[str]
+) -> None:
+    upstream.says = lambda _: [600.0]
+    with guarding(detector, upstream, settings=Settings(drain=1)) as served:
+        waiting = raw(served, ASKED)
+        wait_until(lambda: len(upstream.got) == 1)
+    with waiting:
+        answered = waiting.recv(100_000)
+    assert answered.startswith(b"HTTP/1.1 503 ")
+    assert b'"code":"closing"' in answered
+    wait_until(lambda: upstream.left == 1)
+    assert not any("CancelledError" in line for line in complaints(served))
+    assert capfd.readouterr().err == ""
+
+
 def test_a_body_that_servers_may_read_in_two_ways_is_not_passed_on(
     detector: Path, upstream: Upstream
 ) -> None:

@@ -190,6 +190,14 @@ def test_a_token_is_asked_for_where_there_is_one(detector: Path) -> None:
         assert "s3cret" not in guarded.log.getvalue()
 
 
+def test_a_token_may_hold_any_letters(detector: Path) -> None:
+    token = "schlüssel-à"
+    with serving(detector, Settings(drain=5, token=token)) as guarded:
+        for shown, status in ((token, 200), (token[:-1], 401)):
+            headers = {"authorization": f"Bearer {shown}".encode()}
+            assert guarded.score({"text": "x"}, headers=headers).status_code == status
+
+
 @pytest.mark.parametrize("private", [False, True])
 def test_every_decision_is_in_the_store(detector: Path, tmp_path: Path, private: bool) -> None:
     with serving(detector, events=tmp_path / "events", private=private) as kept:
