@@ -15,6 +15,8 @@ from llmood.engines.decoding import Answer, Decoding
 from llmood.engines.models.choosing import Choose, Chooser, Chosen, Vocabulary, kept
 from llmood.engines.models.decode import decode, decode_by_generate, keeps_keys_and_values
 from llmood.engines.models.head import Head
+from llmood.engines.models.pixels import Pixels, joined
+from llmood.errors import EngineError
 
 Rows = Sequence[Sequence[int]]
 
@@ -35,7 +37,13 @@ class Decoder:
         self._tolerance = tolerance
 
     def answers(
-        self, rows: Rows, decoding: Decoding, *, seeds: Sequence[int], max_new_tokens: int
+        self,
+        rows: Rows,
+        decoding: Decoding,
+        *,
+        seeds: Sequence[int],
+        max_new_tokens: int,
+        pixels: Sequence[Pixels] | None = None,
     ) -> list[list[Answer]]:
         """Each row's answers. Draw i takes the row's seed and i; where nothing is drawn, all of them are one."""
         draws = 1 if decoding.greedy else decoding.draws
@@ -50,8 +58,9 @@ class Decoder:
         for batch in batches:
             own = [seeds[index] + draw for index in batch for draw in range(draws)]
             choose = Chooser(decoding, own, max_new_tokens)
+            shown = joined(pixels and [pixels[index] for index in batch])
             answers = self._decode(
-                [rows[index] for index in batch], choose, draws, max_new_tokens, decoding.end_ids
+                [rows[index] for index in batch], choose, draws, max_new_tokens, decoding.end_ids, shown
             )
             for place, index in enumerate(batch):
                 each = answers[place * draws : (place + 1) * draws] * (decoding.draws // draws)
@@ -59,11 +68,19 @@ class Decoder:
         return [found[index] for index in range(len(rows))]
 
     def _decode(
-        self, rows: Rows, choose: Choose, draws: int, max_new_tokens: int, end_ids: Collection[int]
+        self,
+        rows: Rows,
+        choose: Choose,
+        draws: int,
+        max_new_tokens: int,
+        end_ids: Collection[int],
+        shown: Pixels | None = None,
     ) -> list[Answer]:
         settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "end_ids": end_ids}
         if self.steps_are_right:
-            return decode(self._model, self._head, rows, choose, draws=draws, **settings)
+            return decode(self._model, self._head, rows, choose, draws=draws, shown=shown, **settings)
+        if shown:
+            raise EngineError("a model that is decoded by its own means can't be shown pictures yet")
         if self.company_is_unseen:
             return decode_by_generate(self._model, rows, choose, draws=draws, **settings)
         single = enumerate(row for row in rows for _ in range(draws))
