@@ -1,4 +1,4 @@
-"""A tiny Idefics3 (SmolVLM's kind) with random weights and its processor, made in moments without a network."""
+"""Tiny models that see, of SmolVLM's and LLaVA's kinds, random, with their processors; no network is needed."""
 
 from __future__ import annotations
 
@@ -51,8 +51,64 @@ def save_pictured(
         AutoImageProcessor.from_pretrained(folder), tokenizer, image_seq_len=SEEN, chat_template=template
     )
     processor.save_pretrained(folder)
-    text = {
-        "vocab_size": len(tokenizer),
+    config = Idefics3Config(
+        text_config={"model_type": "llama", **_text(len(tokenizer))},
+        vision_config=_VISION,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=SPECIAL.index("<pad>"),
+        scale_factor=SCALE,
+        tie_word_embeddings=False,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Idefics3ForConditionalGeneration(config)
+        torch.nn.init.normal_(model.model.connector.modality_projection.proj.weight, std=0.25)
+    model.save_pretrained(folder)
+    return folder
+
+
+def save_llava(folder: Path, *, seed: int = 0) -> Path:
+    """A model of LLaVA 1.5's kind: one picture, always as many tokens."""
+    import torch
+    from transformers import (
+        AutoImageProcessor,
+        AutoTokenizer,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    save_tokenizer(folder, prefix="<s> ")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    values = {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": SIDE},
+        "crop_size": {"height": SIDE, "width": SIDE},
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(values), encoding="utf-8")
+    processor = LlavaProcessor(
+        AutoImageProcessor.from_pretrained(folder),
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    processor.save_pretrained(folder)
+    config = LlavaConfig(
+        text_config={"model_type": "llama", **_text(len(tokenizer))},
+        vision_config={"model_type": "clip_vision_model", "projection_dim": 32, **_VISION},
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        LlavaForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def _text(vocabulary: int) -> dict[str, Any]:
+    return {
+        "vocab_size": vocabulary,
         "hidden_size": 32,
         "intermediate_size": 48,
         "num_hidden_layers": 2,
@@ -65,29 +121,17 @@ def save_pictured(
         "eos_token_id": SPECIAL.index("</s>"),
         "pad_token_id": SPECIAL.index("<pad>"),
     }
-    vision = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "image_size": SIDE,
-        "patch_size": PATCH,
-        "initializer_range": 0.25,
-    }
-    config = Idefics3Config(
-        text_config={"model_type": "llama", **text},
-        vision_config=vision,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        pad_token_id=SPECIAL.index("<pad>"),
-        scale_factor=SCALE,
-        tie_word_embeddings=False,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = Idefics3ForConditionalGeneration(config)
-        torch.nn.init.normal_(model.model.connector.modality_projection.proj.weight, std=0.25)
-    model.save_pretrained(folder)
-    return folder
+
+
+_VISION = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": SIDE,
+    "patch_size": PATCH,
+    "initializer_range": 0.25,
+}
 
 
 def _write_image_processor(folder: Path, *, split: bool) -> None:

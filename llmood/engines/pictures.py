@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from llmood.engines.models.pixels import Pixels
 
 OF_TOKENS = frozenset({"input_ids", "attention_mask"})
-OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask", "image_sizes", "image_grid_thw"})
+OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
 """What a processor may give. What else a model asks for is not known here, and would be left out in silence."""
 
 

@@ -32,6 +32,7 @@ from llmood.engines.models.memory import keep_freed_memory
 from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.seeing import check_causal
 from llmood.engines.models.states import Tapped
 from llmood.errors import ConfigError, EngineError
 
@@ -77,6 +78,7 @@ class CausalLM:
         self._taps: Tapped | None = None  # of its hidden states, once they are asked for
         self._attending: Attending | None = None
         self._norm: OfExit | None = None
+        self._is_causal = False  # with a picture, once that was tried
 
     def token_logprobs(
         self,
@@ -96,6 +98,9 @@ class CausalLM:
                     "a model whose logits its head alone doesn't make can't be shown pictures yet"
                 )
             return self._of_logits(rows, own_logprobs, adapter)
+        if pixels and not self._is_causal:
+            check_causal(self.model, self._head, rows[0], pixels[0], self._tolerance)
+            self._is_causal = True
         return self._of_states(rows, self._head.own_logprobs, adapter, joined(pixels))
 
     def token_moments(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:

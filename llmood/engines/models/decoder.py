@@ -16,6 +16,7 @@ from llmood.engines.models.choosing import Choose, Chooser, Chosen, Vocabulary, 
 from llmood.engines.models.decode import decode, decode_by_generate, keeps_keys_and_values
 from llmood.engines.models.head import Head
 from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.seeing import check_decoded
 from llmood.errors import EngineError
 
 Rows = Sequence[Sequence[int]]
@@ -35,6 +36,7 @@ class Decoder:
         self._head = head
         self._few_ids = list(few_ids)
         self._tolerance = tolerance
+        self._sees = False  # rightly, once that was tried
 
     def answers(
         self,
@@ -62,6 +64,8 @@ class Decoder:
             answers = self._decode(
                 [rows[index] for index in batch], choose, draws, max_new_tokens, decoding.end_ids, shown
             )
+            if shown and pixels:
+                self._check_seeing(rows[batch[0]], pixels[batch[0]], answers[0])
             for place, index in enumerate(batch):
                 each = answers[place * draws : (place + 1) * draws] * (decoding.draws // draws)
                 found[index] = [replace(answer, seed=seeds[index] + i) for i, answer in enumerate(each)]
@@ -89,6 +93,16 @@ class Decoder:
             for index, row in single
             for answer in decode_by_generate(self._model, [row], _of_row(choose, index), draws=1, **settings)
         ]
+
+    def _check_seeing(self, row: Sequence[int], pixels: Pixels, answer: Answer) -> None:
+        """Hold the first answer to a picture against one pass over all of it."""
+        if not self._sees:
+            if self._head is None:
+                raise EngineError(
+                    "a model whose logits its head alone doesn't make can't be shown pictures yet"
+                )
+            check_decoded(self._model, self._head, row, pixels, answer.ids, answer.logprobs, self._tolerance)
+            self._sees = True
 
     @cached_property
     def steps_are_right(self) -> bool:

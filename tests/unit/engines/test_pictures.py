@@ -13,13 +13,14 @@ from llmood.engines.base import Request
 from llmood.engines.pictures import PictureTokenizer, seeing
 from llmood.engines.requests import Prompt, Unmade, request_of
 from llmood.engines.transformers import TransformersEngine
+from llmood.errors import EngineError
 from llmood.records import CaptureSpec, Message, Picture
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, saved, speckled
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_pictures import SEEN, plain_logprobs, save_picture_adapter, save_pictured
+from tests.tiny_pictures import SEEN, plain_logprobs, save_llava, save_picture_adapter, save_pictured
 
 WORDS = ("what is red?", "which", "is the circle above the square, or below?")
 TOKEN = "<image>"
@@ -29,9 +30,12 @@ def picture(image: Image.Image) -> Picture:
     return Picture(image_digest(image), saved(image, "PNG"))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["whole", "tiles"])
+@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_pictured(tmp_path_factory.mktemp("sees"), split=request.param)
+    made = tmp_path_factory.mktemp("sees")
+    return (
+        save_llava(made) if request.param == "llava" else save_pictured(made, split=request.param == "tiles")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +94,8 @@ def test_alone_in_a_batch_and_by_transformers_itself(
         assert list(request.token_ids) == ids
         ours = values["logprobs"][1:]
         start, stop = request.spans[1][1:]
-        assert [place for place, each in enumerate(values["logprobs"]) if each is None] == [
-            *range(max(start, 1) if start else 0, stop)
-        ]
+        nulls = {place for place, each in enumerate(values["logprobs"]) if each is None}
+        assert nulls == {0, *range(start, stop)}
         assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True) if a is not None) < TOLERANCE
     # The same words under another picture are another observation, and have other numbers.
     assert requests[0].token_ids == requests[-1].token_ids
@@ -104,7 +107,7 @@ def test_a_picture_has_its_places(engine: TransformersEngine, images: list[Image
     tokenizer = seeing(engine.tokenizer("base"))
     placed = tokenizer.place(f"look: {TOKEN}what?", [images[0]], rendered=False)
     ((start, stop),) = placed.places
-    assert tokenizer.decode(placed.token_ids[:start]) == "look: "
+    assert tokenizer.decode(placed.token_ids[:start]).strip() == "look:"
     assert tokenizer.decode(placed.token_ids[stop:]) == "what?"
     image_id = tokenizer._tokenizer.convert_tokens_to_ids(TOKEN)
     assert placed.token_ids.count(image_id) % SEEN == 0
@@ -154,8 +157,8 @@ def test_a_file_that_changed_fails_alone(
     assert bad.reason == "picture: its file shows another one than when the rows were read"
 
 
-def test_turns_are_parts(engine: TransformersEngine) -> None:
-    tokenizer = engine.tokenizer("base")
+def test_turns_are_parts(tmp_path: Path) -> None:
+    tokenizer = engine_of(save_pictured(tmp_path)).tokenizer("base")
     assert isinstance(tokenizer, PictureTokenizer)
     turns = [Message("system", "be short"), Message("user", "what?")]
     end = "<end_of_utterance>"
@@ -177,3 +180,42 @@ def test_what_shows_nothing_sends_nothing(engine: TransformersEngine, images: li
     assert [name for name, *_ in both.spans] == ["prompt", "response", "picture"]
     reason = Unmade("unscored", "2 pictures, and one is the most for now")
     assert request_of(engine, BASE, Prompt("s", (), unmade=reason), None) == reason
+
+
+def test_a_model_that_looks_ahead_is_refused(
+    folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.llama.modeling_llama import LlamaAttention
+
+    engine = engine_of(folder)
+    request = request_for(engine, WORDS[0], images[0])
+    original = LlamaAttention.forward
+
+    def forward(self: Any, hidden_states: Any, *args: Any, **kwargs: Any) -> Any:
+        ahead = hidden_states + hidden_states[:, -1:]
+        return original(self, ahead, *args, **kwargs)
+
+    monkeypatch.setattr(LlamaAttention, "forward", forward)
+    with pytest.raises(EngineError, match="looks ahead in a prompt with a picture"):
+        engine.capture(BASE, [request])
+
+
+def test_a_model_with_positions_of_its_own_is_refused(
+    folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(folder)
+    request = request_for(engine, WORDS[0], images[0])
+    body = engine._model("base").model.base_model
+    original = type(body).forward
+    assert engine._model("base").decoder.steps_are_right
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # A picture's places count twice, in a pass that is told no positions.
+        if kwargs.get("pixel_values") is not None and kwargs.get("position_ids") is None:
+            places = kwargs["input_ids"] == self.config.image_token_id
+            kwargs["position_ids"] = (1 + places.long()).cumsum(-1) - 1
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(body), "forward", forward)
+    with pytest.raises(EngineError, match="can't be decoded step by step yet"):
+        engine.capture(respond("base"), [request])
