@@ -28,6 +28,7 @@ from llmood.judging.choose import Judging, chosen_rule, make_judging
 from llmood.judging.equivalence.choose import Readers
 from llmood.judging.equivalence.threshold import PLACE as THRESHOLD
 from llmood.judging.shown import check_shown
+from llmood.planned_engine import check_pictures
 from llmood.populations import load_background, load_tasks
 from llmood.records import CALIBRATION, EVALUATED, CaptureSpec, Check, Part, Reject
 from llmood.scorers.base import Scorer
@@ -163,7 +164,10 @@ def make_plan(
     )
     tasks = (_with_tuning(tasks[0], asked.engine, config), *tasks[1:])
     background = load_background(benchmark, config, asked.scorers, tasks, relative_to=folder, include=include)
-    prompts, samples = tokenise(tasks if background is None else (*tasks, background), asked.engine, config)
+    read = tasks if background is None else (*tasks, background)
+    shown = (sample for task in read for rows in task.loaded.samples.values() for sample in rows)
+    check_pictures(asked.engine, asked.scorers, [*asked.captures, *asked.prompted], shown)
+    prompts, samples = tokenise(read, asked.engine, config)
     scored = [*([EVALUATED] if measured else []), *([CALIBRATION] if calibrated else [])]
     return Plan(
         config,

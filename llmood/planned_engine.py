@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from llmood.config import RunConfig
@@ -16,7 +16,7 @@ from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.prompting.judge import JUDGE
 from llmood.prompting.same_answer import SAME_ANSWER
-from llmood.records import CaptureSpec
+from llmood.records import CaptureSpec, Sample
 from llmood.scorers.base import Scorer
 
 ALONE = "models.encoder is the only model, and reads words by itself"
@@ -94,6 +94,34 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
         engine.check(spec)
     for name, scorer in chosen.items():
         _check_layers(engine, name, scorer)
+
+
+SEEING = frozenset({"prompt_logprobs", "response"})
+"""The kinds that can be captured of a prompt with a picture."""
+
+
+def check_pictures(
+    engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec], samples: Iterable[Sample]
+) -> None:
+    """Refuse what nobody can capture of pictures yet, where a sample has one.
+
+    Raises:
+        ConfigError: the engine or a model takes none, or a scorer needs what would leave the picture out.
+    """
+    first = next((sample for sample in samples if sample.pictures), None)
+    if first is None:
+        return
+    reason = engine.refuses_pictures()
+    if reason is not None:
+        raise ConfigError(
+            f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
+        )
+    for spec in captures:
+        if spec.kind not in SEEING or spec.is_derived or exit_of(spec) is not None:
+            raise ConfigError(
+                f"{_needed_by(spec, chosen)} needs {spec.id}: not for pictures yet, and {first.task} has them",
+                hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",
+            )
 
 
 def _check_exit(engine: Engine, spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -39,7 +40,7 @@ DERIVED = "derived:"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a prompt. `content` is its text; image parts come with the image tasks."""
+    """One turn of a prompt. `content` is its text; pictures are the sample's (`parts_of`)."""
 
     role: str
     content: str
@@ -49,11 +50,34 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a sample, by its content; its pixels are read again where they are wanted.
+
+    Attributes:
+        digest: of its pixels (`tasks.images.read.image_digest`).
+        source: the file, or its bytes where the row itself holds them.
+    """
+
+    digest: str
+    source: bytes | Path = field(repr=False, compare=False)
+
+
+def parts_of(messages: Sequence[Message], images: Sequence[str]) -> list[dict[str, Any]]:
+    """The turns as JSON, their content in parts: the pictures, by digest, before the words of the user's first turn."""
+    turns = [message.to_json() for message in messages]
+    if images:
+        shown = next((turn for turn in turns if turn["role"] == "user"), turns[0])
+        shown["content"] = [*({"type": "image", "image": each} for each in images), *shown["content"]]
+    return turns
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One prompt of a task, maybe with what is known of it.
 
     `messages` is the prompt before any chat template; `chat` says whether one is to be applied (else the only
     message's text is the prompt, to the letter). `sample_id` hashes task, split, content and occurrence number.
+    `images` are the digests of `pictures`, and part of the content.
     """
 
     sample_id: str
@@ -70,6 +94,7 @@ class Sample:
     references: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     source_line: str | None = None
     cells: Mapping[str, Any] = field(

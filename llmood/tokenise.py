@@ -12,12 +12,24 @@ import pyarrow as pa
 
 from llmood.config import RunConfig
 from llmood.engines.base import ENCODER, Engine, prompt_role, prompted_roles
-from llmood.engines.prompts import encode_texts, is_chat, prompt_text
-from llmood.engines.requests import Prompt
+from llmood.engines.pictures import Placed
+from llmood.engines.prompts import is_chat, prompt_text, read_prompts
+from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.lineage import with_parents
-from llmood.records import BACKGROUND, CALIBRATION, EVALUATED, Part, Population, Reject, Sample, Shift, Split
+from llmood.records import (
+    BACKGROUND,
+    CALIBRATION,
+    EVALUATED,
+    Part,
+    Population,
+    Reject,
+    Sample,
+    Shift,
+    Split,
+    parts_of,
+)
 from llmood.tables import SAMPLES
 from llmood.tasks import LoadedTask
 
@@ -84,19 +96,35 @@ def tokenise(
     for task, samples in parts:
         texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
         rendered = [is_chat(sample, wanted) for sample in samples]
-        ids = encode_texts(tokenizer, texts, rendered)
+        read = read_prompts(tokenizer, samples, texts, rendered)
+        ids = [_ids(each) for each in read]
         if other.identity != tokenizer.identity:
-            _check_same_ids(samples, ids, encode_texts(other, texts, rendered))
+            theirs = read_prompts(other, samples, texts, rendered)
+            _check_same_ids(samples, ids, [_ids(each) for each in theirs])
         _check_embedded(samples, ids, engine)
-        for sample, text, row, chat in zip(samples, texts, ids, rendered, strict=True):
+        for sample, text, row, chat, each in zip(samples, texts, ids, rendered, read, strict=True):
             prompts.append(
-                Prompt(sample.sample_id, row, task.part(sample), sample.messages, chat, sample.references)
+                Prompt(
+                    sample.sample_id,
+                    row,
+                    task.part(sample),
+                    sample.messages,
+                    chat,
+                    sample.references,
+                    sample.pictures,
+                    each.places if isinstance(each, Placed) else (),
+                    each if isinstance(each, Unmade) else None,
+                )
             )
             own = sample_row(
                 sample, text, len(row), population=task.population, shift=task.shift, part=task.part(sample)
             )
             rows.append(own if task.severity is None else {**own, "severity": task.severity})
     return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
+
+
+def _ids(read: Placed | Unmade) -> tuple[int, ...]:
+    return read.token_ids if isinstance(read, Placed) else ()
 
 
 def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engine: Engine) -> None:
@@ -152,9 +180,9 @@ def sample_row(
         "group": sample.group,
         "parent_id": sample.parent_id,
         "language": sample.language,
-        "messages": json.dumps([message.to_json() for message in sample.messages], ensure_ascii=False),
+        "messages": json.dumps(parts_of(sample.messages, sample.images), ensure_ascii=False),
         "prompt": prompt,
-        "prompt_hash": digest(prompt),
+        "prompt_hash": digest([prompt, *sample.images] if sample.images else prompt),
         "references": list(sample.references),
         "choices": list(sample.choices),
         "images": list(sample.images),

@@ -19,8 +19,12 @@ from llmood.config import EngineConfig, Models
 from llmood.engines.decoding import why_unusable
 from llmood.engines.exits import NO_EXITS, exit_of
 from llmood.engines.labels import labels_of, why_labels_unusable
-from llmood.records import OK, CaptureSpec, Message, Status
+from llmood.records import OK, CaptureSpec, Message, Picture, Status
 from llmood.registry import Registry
+
+Pictures = tuple[Picture, ...]
+PICTURE = "picture"
+"""The span of a picture's tokens: they are no text, and have no log-probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Request:
         seed: of draws; two samples of the same text are drawn for by themselves.
         text: for an encoder, the words themselves: it makes its own ids of them, and may cut them.
         note: what is worth saying of how it was made; it decides nothing.
+        pictures: what is shown; the ids hold their places already.
     """
 
     token_ids: tuple[int, ...]
@@ -39,6 +44,7 @@ class Request:
     seed: int | None = None
     text: str | None = None
     note: str | None = None
+    pictures: Pictures = ()
 
     @property
     def content(self) -> str:
@@ -47,7 +53,8 @@ class Request:
             return self.text
         spans = ",".join(f"{name}-{start}-{end}" for name, start, end in self.spans)
         seed = "" if self.seed is None else f";seed={self.seed}"
-        return f"{','.join(map(str, self.token_ids))};{spans}{seed}"
+        shown = "".join(f";picture={picture.digest}" for picture in self.pictures)
+        return f"{','.join(map(str, self.token_ids))};{spans}{seed}{shown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +169,14 @@ class Engine(ABC):
         """
 
     def second_path(
-        self, rows: Mapping[str, Sequence[Sequence[int]]]
+        self,
+        rows: Mapping[str, Sequence[Sequence[int]]],
+        pictures: Mapping[str, Sequence[Pictures]] | None = None,
     ) -> Mapping[str, Sequence[NDArray[np.float32]]] | None:
         """Log p(t_i | t_<i) for i = 1 … T−1 of each role's rows, made with none of this engine's code.
+
+        Args:
+            pictures: what is shown with each row; None: nothing, with any.
 
         Returns:
             By role; None where the engine shows no weights to load.
@@ -183,6 +195,10 @@ class Engine(ABC):
         Raises:
             ConfigError: it asks for a layer that a model hasn't.
         """
+
+    def refuses_pictures(self) -> str | None:
+        """Why this run's models can't be shown pictures, as a message begins; None where they can."""
+        return f"engine.kind: '{self.kind}' takes no pictures yet"
 
     def supports(self, spec: CaptureSpec) -> bool:
         return self.lacks(spec) is None

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from llmood.engines.base import Captured, Engine, Request
+from llmood.engines.base import Captured, Engine, Pictures, Request
 from llmood.engines.beside import CANARIES, OBSERVATIONS
 from llmood.engines.store import Location, Store
 from llmood.errors import EngineError, StoreError
@@ -29,6 +29,9 @@ VERSION = 1
 MOST_TOKENS = 512  # of a text that are scored again: what comes later changes nothing before
 KINDS = ("prompt_logprobs", "response")
 FARTHEST = 1e30  # a difference that no JSON file can hold
+
+
+_Row = tuple[tuple[int, ...], Pictures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ def _again(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]:
                 counts["same"] += each.ids == (*each.request.token_ids, *values["token_ids"])
             else:
                 again = np.array(values["logprobs"][1:], np.float64)
-                noise.setdefault(spec.model, []).append(_apart(again, each.logprobs))
+                known = ~np.isnan(each.logprobs)  # places of a picture have none
+                noise.setdefault(spec.model, []).append(_apart(again[known], each.logprobs[known]))
     return {
         "noise": {
             role: {**_spread(rows), "sum": max(abs(float(row.sum())) for row in rows)}
@@ -135,19 +139,21 @@ def _again(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]:
 
 def _second_way(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]:
     rows = [each for each in observed if len(each.ids) > len(each.logprobs) and _scored(each).stop > 0]
-    by_role: dict[str, dict[tuple[int, ...], None]] = {}  # each row once
+    by_role: dict[str, dict[_Row, None]] = {}  # each row once
     for each in rows:
         for role in (role for role in engine.roles if role in (each.spec.model, "base")):
-            by_role.setdefault(role, {})[each.ids[:MOST_TOKENS]] = None
-    wanted = {role: list(own) for role, own in by_role.items()}
+            by_role.setdefault(role, {})[_row(each)] = None
+    wanted = {role: [ids for ids, _ in own] for role, own in by_role.items()}
+    shown = {role: [pictures for _, pictures in own] for role, own in by_role.items()}
     try:
-        found = engine.second_path(wanted)
+        sees = any(pictures for own in shown.values() for pictures in own)
+        found = engine.second_path(wanted, shown) if sees else engine.second_path(wanted)
     except EngineError as error:
         return {"path": None, "reason": str(error), "differences": {}}
     if found is None:
         reason = f"the engine '{engine.kind}' shows no weights to load a second way"
         return {"path": None, "reason": reason, "differences": {}}
-    by_row = {role: dict(zip(wanted[role], values, strict=True)) for role, values in found.items()}
+    by_row = {role: dict(zip(by_role[role], values, strict=True)) for role, values in found.items()}
     roles = dict.fromkeys(each.spec.model for each in rows)
     differences = {
         role: _compared([each for each in rows if each.spec.model == role], by_row) for role in roles
@@ -156,13 +162,13 @@ def _second_way(engine: Engine, observed: Sequence[_Observed]) -> dict[str, Any]
 
 
 def _compared(
-    rows: Sequence[_Observed], second: Mapping[str, Mapping[tuple[int, ...], NDArray[np.float32]]]
+    rows: Sequence[_Observed], second: Mapping[str, Mapping[_Row, NDArray[np.float32]]]
 ) -> dict[str, Any]:
     role = rows[0].spec.model
-    to_itself = [_apart(each.logprobs[: _scored(each).stop], _of(each, second[role])) for each in rows]
+    to_itself = [_apart_from(each, second[role]) for each in rows]
     found: dict[str, Any] = _spread(to_itself)
     if role != "base" and "base" in second:
-        to_base = [_apart(each.logprobs[: _scored(each).stop], _of(each, second["base"])) for each in rows]
+        to_base = [_apart_from(each, second["base"]) for each in rows]
         found["closer_to_base"] = _spread(to_base)["mean"] < found["mean"]
     return found
 
@@ -170,12 +176,21 @@ def _compared(
 def _scored(each: _Observed) -> slice:
     """Which of the observed log-probabilities are of tokens that the second path reads."""
     first = len(each.ids) - len(each.logprobs)
-    return slice(0, max(0, min(len(each.ids), MOST_TOKENS) - first))
+    return slice(0, max(0, len(_row(each)[0]) - first))
 
 
-def _of(each: _Observed, second: Mapping[tuple[int, ...], NDArray[np.float32]]) -> NDArray[np.float64]:
-    values = second[each.ids[:MOST_TOKENS]].astype(np.float64)
-    return values[len(values) - _scored(each).stop :]
+def _row(each: _Observed) -> _Row:
+    """What the second path reads; a picture's places are all needed, however many they are."""
+    pictures = each.request.pictures
+    return (each.ids if pictures else each.ids[:MOST_TOKENS]), pictures
+
+
+def _apart_from(each: _Observed, second: Mapping[_Row, NDArray[np.float32]]) -> NDArray[np.float64]:
+    scored = _scored(each).stop
+    values = second[_row(each)].astype(np.float64)
+    observed = each.logprobs[:scored]
+    known = ~np.isnan(observed)  # places of a picture have none
+    return _apart(observed[known], values[len(values) - scored :][known])
 
 
 def _apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.engines.base import Captured, Tokenizer
+from llmood.engines.base import PICTURE, Captured, Tokenizer
 from llmood.engines.decoding import STATISTICS, Answer, Decoding, NextToken
 from llmood.records import FAILED, CaptureSpec
 
@@ -20,6 +20,17 @@ def logprobs_of(values: NDArray[np.float32]) -> Captured:
     if np.isnan(values).any():
         return NOT_A_NUMBER
     return Captured({"logprobs": [None, *values.tolist()]})
+
+
+def without_pictures(captured: Captured, spans: Sequence[tuple[str, int, int]]) -> Captured:
+    """The same, null at the places of pictures: what stands for one is no text, and nobody wrote it."""
+    if captured.status == FAILED:
+        return captured
+    logprobs = list(captured.values["logprobs"])
+    for name, start, end in spans:
+        if name == PICTURE:
+            logprobs[start:end] = [None] * (end - start)
+    return Captured({**captured.values, "logprobs": logprobs})
 
 
 def moments_of(values: NDArray[np.float32]) -> Captured:

@@ -22,6 +22,7 @@ EXPECTED = {
     "models.encoder": "a sentence-transformers folder (modules.json, safetensors, tokenizer)",
     "models.judge": "an instruction-tuned language model (config.json, safetensors, tokenizer)",
 }
+PROCESSOR = ("processor_config.json", "preprocessor_config.json")
 ADAPTER_WEIGHTS = "adapter_model.safetensors"  # where it is missing, peft would look for a pickle
 
 
@@ -61,6 +62,11 @@ class ModelFolder:
         """How many token ids it has embeddings for, as far as its configuration says."""
         return self._number("vocab_size")
 
+    @property
+    def sees(self) -> bool:
+        """Whether it is a model of pictures and text, with the processor that makes its inputs."""
+        return isinstance(self.config.get("vision_config"), dict) and bool(processor_files(self.folder))
+
     def _number(self, *keys: str) -> int | None:
         nested = self.config.get("text_config")
         for source in (self.config, nested if isinstance(nested, dict) else {}):
@@ -87,6 +93,11 @@ class ModelFolder:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor's name and shape, from the files' headers."""
         return {name: shape for path in self.weights for name, shape in _shapes(self.place, path).items()}
+
+
+def processor_files(folder: Path) -> list[Path]:
+    """The files of a folder that decide what is made of a picture."""
+    return [folder / name for name in PROCESSOR if (folder / name).is_file()]
 
 
 def resolve_model(

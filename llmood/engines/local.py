@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from llmood.config import Adapter, FullModel
 from llmood.engines.adapter_fit import check_adapter
 from llmood.engines.attention import ATTENTION, attended_layers
-from llmood.engines.base import Engine
+from llmood.engines.base import Engine, Pictures, prompted_roles
 from llmood.engines.exits import exit_of
-from llmood.engines.folders import ModelFolder, resolve_adapter, resolve_model
+from llmood.engines.folders import ModelFolder, processor_files, resolve_adapter, resolve_model
+from llmood.engines.pictures import PictureTokenizer
 from llmood.engines.states import HIDDEN_STATES, States, depth_of, exit_layer, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
+from llmood.identity import FileDigests
 from llmood.records import CaptureSpec
 
 DEFAULT_CONTEXT = 1_000_000  # a model that names no limit (a state-space model) has none of its own
@@ -70,10 +72,13 @@ class LocalEngine(Engine):
 
     def identity(self, role: str) -> dict[str, Any]:
         adapter = self.adapters.get(role)
+        weights = self.weights(role)
+        sees = {"processor": FileDigests().of_all(processor_files(weights.folder))} if weights.sees else {}
         return {
             "engine": self.kind,
             "version": {**self.version, **({"peft": version("peft")} if adapter else {})},
-            "weights": self.weights(role).digest,
+            "weights": weights.digest,
+            **sees,
             "adapter": adapter.digest if adapter else None,
             "dtype": self.dtype(role),
             "device": self.device.split(":")[0],
@@ -101,7 +106,8 @@ class LocalEngine(Engine):
             weights = self.weights(role)
             adapter = self.adapters.get(role)
             folder = adapter.folder if adapter and tokenizer_files(adapter.folder) else weights.folder
-            self._tokenizers[role] = FolderTokenizer(
+            kind = PictureTokenizer if weights.sees else FolderTokenizer
+            self._tokenizers[role] = kind(
                 folder,
                 weights.folder,
                 place=f"models.{role}",
@@ -155,8 +161,18 @@ class LocalEngine(Engine):
             raise ConfigError(f"{weights.place}: {weights.folder}/config.json says no number of layers")
         return depth
 
+    def why_blind(self) -> str | None:
+        """Which of this run's models is none for pictures, as a message begins; None where all are."""
+        for role in prompted_roles(self):
+            weights = self.weights(role)
+            if not weights.sees:
+                return f"{weights.place}: {weights.name} lacks a vision_config or a processor, and sees no pictures"
+        return None
+
     def second_path(
-        self, rows: Mapping[str, Sequence[Sequence[int]]]
+        self,
+        rows: Mapping[str, Sequence[Sequence[int]]],
+        pictures: Mapping[str, Sequence[Pictures]] | None = None,
     ) -> Mapping[str, Sequence[NDArray[np.float32]]]:
         from llmood.engines.models.plain import plain_logprobs
 
@@ -167,6 +183,7 @@ class LocalEngine(Engine):
                 self.weights(next(iter(own))).folder,
                 {role: self.adapters[role].folder for role in own if role in self.adapters},
                 own,
+                pictures or {},
                 dtype=self.dtype(holder),
                 device=self.device,
                 trust_remote_code=self.config.trust_remote_code,

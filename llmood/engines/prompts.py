@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmood.engines.base import Tokenizer
+from llmood.engines.pictures import PictureTokenizer, Placed, load_all, seeing
+from llmood.engines.requests import Unmade
 from llmood.errors import ConfigError
-from llmood.records import Sample
+from llmood.records import FAILED, UNSCORED, Sample
+from llmood.tasks.row_errors import RowError
 
 
 def is_chat(sample: Sample, chat: bool | None) -> bool:
@@ -20,14 +23,15 @@ def prompt_text(sample: Sample, tokenizer: Tokenizer, chat: bool | None, place: 
     Raises:
         ConfigError: chat messages, and the tokenizer of `place` has no template for them.
     """
+    shown = len(sample.pictures)
     if not is_chat(sample, chat):
-        return sample.text
+        return seeing(tokenizer).image_token * shown + sample.text if shown else sample.text
     if not tokenizer.has_chat_template:
         raise ConfigError(
             f"{place}: its tokenizer has no chat template, and the task {sample.task} is made of chat messages",
             hint="set 'chat: false' to take the messages' plain text",
         )
-    return tokenizer.render(sample.messages)
+    return seeing(tokenizer).render(sample.messages, shown) if shown else tokenizer.render(sample.messages)
 
 
 def encode_texts(
@@ -41,3 +45,37 @@ def encode_texts(
         for place, row in zip(places, ids, strict=True):
             found[place] = row
     return found
+
+
+def read_prompts(
+    tokenizer: Tokenizer, samples: Sequence[Sample], texts: Sequence[str], rendered: Sequence[bool]
+) -> list[Placed | Unmade]:
+    """The ids of samples' texts, with the places of their pictures; or why a sample can't be sent."""
+    words = [index for index, sample in enumerate(samples) if not sample.pictures]
+    ids = encode_texts(tokenizer, [texts[index] for index in words], [rendered[index] for index in words])
+    found: dict[int, Placed | Unmade] = {
+        index: _of_words(tokenizer, texts[index], row) for index, row in zip(words, ids, strict=True)
+    }
+    for index, sample in enumerate(samples):
+        if sample.pictures:
+            found[index] = _of_picture(tokenizer, sample, texts[index], rendered=rendered[index])
+    return [found[index] for index in range(len(samples))]
+
+
+def _of_words(tokenizer: Tokenizer, text: str, ids: tuple[int, ...]) -> Placed | Unmade:
+    if isinstance(tokenizer, PictureTokenizer) and tokenizer.image_token in text:
+        return Unmade(UNSCORED, f"the text holds {tokenizer.image_token}, and there is no picture")
+    return Placed(ids, ())
+
+
+def _of_picture(tokenizer: Tokenizer, sample: Sample, text: str, *, rendered: bool) -> Placed | Unmade:
+    if len(sample.pictures) > 1:
+        return Unmade(UNSCORED, f"{len(sample.pictures)} pictures, and one is the most for now")
+    try:
+        images = load_all(sample.pictures)
+    except RowError as error:
+        return Unmade(FAILED, str(error))
+    try:
+        return seeing(tokenizer).place(text, images, rendered=rendered)
+    except RowError as error:
+        return Unmade(UNSCORED, str(error))

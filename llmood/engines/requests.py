@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmood.engines.base import ENCODER, Engine, Request, prompt_role
+from llmood.engines.base import ENCODER, PICTURE, Engine, Pictures, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, template_of
@@ -19,11 +19,21 @@ ANSWERS = ("response", "generations")  # what is decoded: at least one token has
 
 
 @dataclass(frozen=True, slots=True)
+class Unmade:
+    """Why a sample has no observation of a capture."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A tokenised sample, with what prompts are derived from.
 
     Attributes:
         chat: whether its messages went through the chat template.
+        pictures: what is shown with it; `places` are their tokens, as (start, end).
+        unmade: why it can't be sent to a model.
     """
 
     sample_id: str
@@ -32,19 +42,14 @@ class Prompt:
     messages: tuple[Message, ...] = ()
     chat: bool = False
     references: tuple[str, ...] = ()
+    pictures: Pictures = ()
+    places: tuple[tuple[int, int], ...] = ()
+    unmade: Unmade | None = None
 
     @property
     def text(self) -> str:
         """The words of its messages, without template."""
         return "\n".join(message.content for message in self.messages)
-
-
-@dataclass(frozen=True, slots=True)
-class Unmade:
-    """Why a sample has no observation of a capture."""
-
-    status: Status
-    reason: str
 
 
 def request_of(
@@ -67,7 +72,7 @@ def request_of(
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
     if not ids:
-        return Unmade(UNSCORED, "the tokenizer makes no token of this text")
+        return prompt.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
     spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
     note = None
     if spec.is_derived:
@@ -95,7 +100,15 @@ def request_of(
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    return Request(ids, spans, _seed(spec, prompt.sample_id), note=note)
+    pictures, places = _shown(spec, prompt)
+    return Request(ids, spans + places, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
+
+
+def _shown(spec: CaptureSpec, prompt: Prompt) -> tuple[Pictures, tuple[tuple[str, int, int], ...]]:
+    """The prompt's pictures and their spans; an answer alone, and a prompt made of words, show nothing."""
+    if spec.is_derived or spec.target == "response":
+        return (), ()
+    return prompt.pictures, tuple((PICTURE, start, end) for start, end in prompt.places)
 
 
 def _words(engine: Engine, prompt: Prompt) -> Request | Unmade:

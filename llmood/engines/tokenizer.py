@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,11 @@ class FolderTokenizer:
 
     def render(self, messages: Sequence[Message]) -> str:
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        return self._applied(self._tokenizer, turns)
+
+    def _applied(self, templated: Any, turns: Sequence[Mapping[str, Any]]) -> str:
         try:
-            return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            return str(templated.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
         except Exception as error:
             # Templates refuse by raising (no system turn, roles that don't alternate), and fail as other code does.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

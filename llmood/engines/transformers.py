@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ from llmood.engines.exits import exit_of
 from llmood.engines.labels import label_ids
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
+from llmood.engines.pictures import begin_shown
 from llmood.engines.requests import ANSWERS
 from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer
 from llmood.records import FAILED, CaptureSpec
@@ -138,9 +139,16 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         first, second = self._begin(spec, requests[:half]), self._begin(spec, requests[half:])
         return lambda: first() + second()
 
+    def refuses_pictures(self) -> str | None:
+        return self.why_blind()
+
     def _run(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
         rows = [request.token_ids for request in requests]
         adapter = spec.model if spec.model in self.adapters else None
+        if any(request.pictures for request in requests):
+            tokenizer = self.tokenizer(spec.model)
+            answering = partial(self._answer, spec, model, adapter=adapter)
+            return begin_shown(spec, model, requests, tokenizer, adapter, answering)
         if spec.kind in ANSWERS:
             answers = self._answer(spec, model, requests, adapter)
             return lambda: answers
@@ -192,7 +200,12 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         give_back_freed_memory()
 
     def _answer(
-        self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request], adapter: str | None
+        self,
+        spec: CaptureSpec,
+        model: CausalLM,
+        requests: Sequence[Request],
+        adapter: str | None,
+        pixels: Sequence[Any] | None = None,
     ) -> list[Captured]:
         tokenizer = self.tokenizer(spec.model)
         decoding = Decoding.of(spec, tokenizer.end_ids)
@@ -203,6 +216,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             seeds=[request.seed or 0 for request in requests],
             max_new_tokens=min(_max_new_tokens(spec), room),
             adapter=adapter,
+            pixels=pixels,
         )
         return [answers_of(spec, each, decoding, tokenizer) for each in answers]
 

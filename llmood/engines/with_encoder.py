@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.engines.base import ENCODER, Captured, Engine, Request, Tokenizer
+from llmood.engines.base import ENCODER, Captured, Engine, Pictures, Request, Tokenizer
 from llmood.engines.encoder import EncoderEngine
 from llmood.records import CaptureSpec
 
@@ -62,9 +62,14 @@ class WithEncoder(Engine):
         return self._of(spec.model).run(spec, requests, done=done)
 
     def second_path(
-        self, rows: Mapping[str, Sequence[Sequence[int]]]
+        self,
+        rows: Mapping[str, Sequence[Sequence[int]]],
+        pictures: Mapping[str, Sequence[Pictures]] | None = None,
     ) -> Mapping[str, Sequence[NDArray[np.float32]]] | None:
-        return self.spoken.second_path(rows)
+        return self.spoken.second_path(rows, pictures)
+
+    def refuses_pictures(self) -> str | None:
+        return self.spoken.refuses_pictures()
 
     def close(self) -> None:
         self.spoken.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from llmood.errors import ConfigError, kind_of
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
 from llmood.tasks.chat import ChatColumn
+from llmood.tasks.images.cells import pictures_of
 from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.sandbox import MAX_TEXT
@@ -59,13 +61,19 @@ class RowReader:
             raise ConfigError(
                 f"{spec.file}: {next(iter(self._places))}: uses no column", hint="write one as {{ text }}"
             )
+        self._images = self._read_images(source)
         self._fields = self._read_fields(source)
         self._where = self._read_filter("where", source.where)
         self._where_not = self._read_filter("where_not", source.where_not)
-        self._columns = frozenset().union(*self._places.values())
+        # A cell with a picture alone is no text: it may hold bytes, or be a data URL of any length.
+        texts = (columns for place, columns in self._places.items() if not place.endswith("fields.images"))
+        self._columns = frozenset().union(*texts)
 
-    def sample(self, row: Row, split: Split, source_line: str) -> Sample | None:
+    def sample(self, row: Row, split: Split, source_line: str, folder: Path | None = None) -> Sample | None:
         """The row's sample, without its id; None where the source's filters leave the row out.
+
+        Args:
+            folder: where the relative paths of its pictures start.
 
         Raises:
             RowError: the row can't be used, and why.
@@ -80,6 +88,7 @@ class RowReader:
             answer = self._chat.answer(row)
             values["references"] = None if answer is None else (answer,)
         given = {name: value for name, value in values.items() if value is not None}
+        pictures = pictures_of([field.read(row) for field in self._images], folder)
         return Sample(
             sample_id="",
             task=self._spec.name,
@@ -91,6 +100,8 @@ class RowReader:
                 name.removeprefix("meta."): value for name, value in given.items() if name.startswith("meta.")
             },
             source_line=source_line,
+            images=tuple(picture.digest for picture in pictures),
+            pictures=pictures,
             cells={name: row[name] for name in self.prompt_columns if name in row}
             if self._keep_cells
             else {},
@@ -142,15 +153,24 @@ class RowReader:
 
     def _read_fields(self, source: AnySource) -> dict[str, Template | Column]:
         given: dict[str, Any] = dict(self._spec.fields_of(source))
+        del given["images"]
         given |= {f"meta.{name}": value for name, value in given.pop("meta").items()}
         fields: dict[str, Template | Column] = {}
         for name, value in given.items():
             if value is None:
                 continue
-            overridden = name.partition(".")[0] in source.fields.model_fields_set
-            key = f"{self._at}.fields.{name}" if overridden else f"fields.{name}"
-            fields[name] = self._column_or_template(key, value)
+            fields[name] = self._column_or_template(self._key(source, name), value)
         return fields
+
+    def _read_images(self, source: AnySource) -> list[Template | Column]:
+        columns = self._spec.fields_of(source).images
+        named = [columns] if isinstance(columns, str) else columns or ()
+        return [self._column_or_template(self._key(source, "images"), each) for each in named]
+
+    def _key(self, source: AnySource, name: str) -> str:
+        """Where the YAML names a field."""
+        overridden = name.partition(".")[0] in source.fields.model_fields_set
+        return f"{self._at}.fields.{name}" if overridden else f"fields.{name}"
 
     def _read_filter(
         self, key: str, wanted: Mapping[str, Cell | list[Cell]]

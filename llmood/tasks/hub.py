@@ -60,7 +60,7 @@ def load_split(source: HubSource, name: str, folder: Path, **options: Any) -> Hu
     Raises:
         DataError: it can't be had, and why, in one line.
     """
-    from datasets import load_dataset
+    from datasets import Image, load_dataset
 
     local = folder / source.hub
     path = str(local) if local.is_dir() else source.hub
@@ -73,6 +73,10 @@ def load_split(source: HubSource, name: str, folder: Path, **options: Any) -> Hu
         ) from None
     commits = [found[1] for found in map(_COMMIT.search, checksums) if found]
     fingerprint = data._fingerprint  # noqa: SLF001 - the one name that `datasets` gives to what it loaded
+    # Pictures as their files' bytes: llmood decodes them itself, within limits.
+    for column, kind in data.features.items():
+        if isinstance(kind, Image):
+            data = data.cast_column(column, Image(decode=False))
     return HubSplit(f"{describe(source)}/{name}", data, fingerprint, commits[0] if commits else None)
 
 

@@ -25,10 +25,11 @@ NumberedRows = Iterator[tuple[int, dict[str, Any]] | Reject]
 
 @dataclass(frozen=True, slots=True)
 class OpenSplit:
-    """One split that was found: what to call it in source lines, and its rows."""
+    """One split that was found: what to call it in source lines, its rows, and where their relative paths start."""
 
     name: str
     rows: Callable[[], NumberedRows]
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,10 @@ def _open_files(spec: TaskSpec, source: FileSource, splits: Collection[Split]) -
         raise DataError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from None
     return OpenSource(
         source,
-        {split: OpenSplit(names[split], _file_rows(path, names[split])) for split, path in paths.items()},
+        {
+            split: OpenSplit(names[split], _file_rows(path, names[split]), path.parent)
+            for split, path in paths.items()
+        },
         {"kind": "files", "files": record},
     )
 
@@ -123,8 +127,10 @@ def _open_hub(spec: TaskSpec, source: HubSource, splits: Collection[Split]) -> O
         "commit": next((split.commit for split in loaded.values() if split.commit), None),
         "fingerprints": {name: split.fingerprint for name, split in loaded.items()},
     }
-    opened = {split: OpenSplit(found.name, found.rows) for split, found in loaded.items()}
-    unpinned = source.revision is None and not (folder / source.hub).is_dir()
+    local = folder / source.hub
+    beside = local if local.is_dir() else None
+    opened = {split: OpenSplit(found.name, found.rows, beside) for split, found in loaded.items()}
+    unpinned = source.revision is None and beside is None
     return OpenSource(source, opened, record, [_unpinned(spec, source.hub)] if unpinned else [])
 
 

@@ -41,10 +41,19 @@ def _cells(value: Any) -> Any:
 Wanted = Annotated[dict[str, Cell | list[Cell]], BeforeValidator(_cells)]
 
 
+def _columns(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise ValueError("a column, or a list of columns, is needed")
+
+
 class Fields(Strict):
     """Which column holds what. Each value is a column's name, or a Jinja template over the row's columns.
 
-    `references` and `choices` may be columns of lists; `meta` keeps further columns, by any name.
+    `references` and `choices` may be columns of lists; `meta` keeps further columns, by any name. `images` names the
+    column of the picture, or several: a path beside the rows' file, a data URL, or bytes.
     """
 
     label: str | None = None
@@ -54,6 +63,7 @@ class Fields(Strict):
     severity: str | None = None
     references: str | None = None
     choices: str | None = None
+    images: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
     meta: dict[str, str] = Field(default={})
 
 

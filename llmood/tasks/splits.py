@@ -39,6 +39,11 @@ def fold(text: str) -> str:
     return _FOLDED_AWAY.sub(" ", text.casefold()).strip()
 
 
+def _folded(sample: Sample) -> str:
+    """The folded text; of a question about a picture, with that: another picture makes it another question."""
+    return "\n".join([fold(sample.text), *sample.images])
+
+
 def plan_carving(task: str, has: Iterable[Split], wanted: Iterable[Split]) -> dict[Split, Split]:
     """Which of the wanted splits have to be carved, and from what.
 
@@ -116,7 +121,7 @@ def refuse_overlap(task: str, splits: Splits) -> None:
 
 def folded_overlap(task: str, splits: Mapping[Split, Sequence[Sample]]) -> list[Check]:
     """Count the rows whose text, but for case, punctuation and spacing, stands in an earlier split too."""
-    texts = {split: Counter(fold(sample.text) for sample in samples) for split, samples in splits.items()}
+    texts = {split: Counter(_folded(sample) for sample in samples) for split, samples in splits.items()}
     return _shared_check(
         texts,
         code="overlap_folded",

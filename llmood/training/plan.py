@@ -118,6 +118,12 @@ def make_tuning_plan(
     # All splits, those that have to be carved too: what a run measures or calibrates on must not be learned.
     task = load_task(spec, SPLITS, limit=config.limit, seed=config.seed)
     mixed = tuple(_mixed(config, include, folder))
+    for loaded in (task, *(other for other, _ in mixed)):
+        if any(sample.pictures for rows in loaded.samples.values() for sample in rows):
+            raise ConfigError(
+                f"{loaded.spec.name}: has pictures, and 'llmood finetune' learns from text alone yet",
+                hint="tune with peft itself, and name the folder as models.tuned.adapter",
+            )
     reader = _Reader(config, settings, base)
     train = reader.examples(
         [*task.samples["train"], *(sample for _, rows in mixed for sample in rows)], "train"

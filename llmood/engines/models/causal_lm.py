@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -30,8 +31,10 @@ from llmood.engines.models.loading import attach, load_model, peft_name
 from llmood.engines.models.memory import keep_freed_memory
 from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
+from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.seeing import check_causal
 from llmood.engines.models.states import Tapped
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, EngineError
 
 TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
 HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
@@ -75,12 +78,30 @@ class CausalLM:
         self._taps: Tapped | None = None  # of its hidden states, once they are asked for
         self._attending: Attending | None = None
         self._norm: OfExit | None = None
+        self._is_causal = False  # with a picture, once that was tried
 
-    def token_logprobs(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
-        """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1."""
+    def token_logprobs(
+        self,
+        rows: Sequence[Sequence[int]],
+        *,
+        adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
+    ) -> Finish:
+        """Log p(t_i | t_<i) for i = 1 … T−1 of each row, float32 of length T − 1.
+
+        Args:
+            pixels: what each row is shown; None: no row anything.
+        """
         if self._head is None:
+            if pixels is not None:
+                raise EngineError(
+                    "a model whose logits its head alone doesn't make can't be shown pictures yet"
+                )
             return self._of_logits(rows, own_logprobs, adapter)
-        return self._of_states(rows, self._head.own_logprobs, adapter)
+        if pixels and not self._is_causal:
+            check_causal(self.model, self._head, rows[0], pixels[0], self._tolerance)
+            self._is_causal = True
+        return self._of_states(rows, self._head.own_logprobs, adapter, joined(pixels))
 
     def token_moments(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
         """Mean and standard deviation of log p(· | t_<i) under p itself, at the same places: float32 (T − 1, 2)."""
@@ -92,11 +113,17 @@ class CausalLM:
             return self._of_logits(rows, moments, adapter)
         return self._of_states(rows, partial(self._head.of_rows, function=moments), adapter)
 
-    def _of_states(self, rows: Sequence[Sequence[int]], function: OfStates, adapter: str | None) -> Finish:
+    def _of_states(
+        self,
+        rows: Sequence[Sequence[int]],
+        function: OfStates,
+        adapter: str | None,
+        shown: Pixels | None = None,
+    ) -> Finish:
         """What a function makes of the decoder's states before each token but the first, row by row."""
         with torch.inference_mode(), self._adapted(adapter):
-            if self._packing is None:
-                found = self._scored(padded(rows), function)
+            if self._packing is None or shown:
+                found = self._scored(replace(padded(rows), arguments=shown or {}), function)
             else:
                 with self._packing.on():
                     found = self._scored(packed(rows), function)
@@ -229,10 +256,13 @@ class CausalLM:
         seeds: Sequence[int],
         max_new_tokens: int,
         adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
     ) -> list[list[Answer]]:
         """Each row's answers; the end token is kept."""
         with self._adapted(adapter):
-            return self.decoder.answers(rows, decoding, seeds=seeds, max_new_tokens=max_new_tokens)
+            return self.decoder.answers(
+                rows, decoding, seeds=seeds, max_new_tokens=max_new_tokens, pixels=pixels
+            )
 
     @property
     def _few_ids(self) -> list[int]:

@@ -19,6 +19,7 @@ from transformers.cache_utils import DynamicLayer, LinearAttentionCacheLayerMixi
 from llmood.engines.decoding import Answer
 from llmood.engines.models.choosing import Choose, Chosen
 from llmood.engines.models.head import Head, logits_at_once
+from llmood.engines.models.pixels import Pixels
 
 
 def keeps_keys_and_values(model: Any) -> bool:
@@ -39,9 +40,12 @@ class Stepper:
     Args:
         head: states → logits; None: the model makes its logits by itself.
         rows: prompts, padded on the left.
+        shown: the pixels in them, for the first pass.
     """
 
-    def __init__(self, model: Any, head: Head | None, rows: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, model: Any, head: Head | None, rows: Sequence[Sequence[int]], shown: Pixels | None = None
+    ) -> None:
         self._model = model
         self._head = head
         self._cache = DynamicCache(config=model.config)
@@ -54,7 +58,8 @@ class Stepper:
         # Without padding all rows stand at the same places, and no mask is needed.
         self._mask = None if mask.all() else torch.from_numpy(mask).to(model.device)
         self._positions = torch.from_numpy(positions[:1] if mask.all() else positions).to(model.device)
-        self.states = self._read(torch.from_numpy(ids).to(model.device))
+        pixels = {name: value.to(model.device) for name, value in (shown or {}).items()}
+        self.states = self._read(torch.from_numpy(ids).to(model.device), **pixels)
 
     def repeat(self, times: int) -> None:
         """Each row so many times, one behind the other."""
@@ -90,7 +95,7 @@ class Stepper:
         parts = zip(self.states.split(size), np.split(rows, range(size, len(rows), size)), strict=True)
         return Chosen.joined([choose(self._head(part), own, step) for part, own in parts])
 
-    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+    def _read(self, ids: torch.Tensor, **pixels: torch.Tensor) -> torch.Tensor:
         arguments = {"position_ids": self._positions} if self._takes_positions else {}
         output = self._body(
             input_ids=ids,
@@ -98,6 +103,7 @@ class Stepper:
             past_key_values=self._cache,
             use_cache=True,
             **arguments,
+            **pixels,
             **self._kept,
         )
         found: torch.Tensor = output.logits if self._head is None else output.last_hidden_state
@@ -113,6 +119,7 @@ def decode(
     draws: int,
     max_new_tokens: int,
     end_ids: Collection[int],
+    shown: Pixels | None = None,
 ) -> list[Answer]:
     """Each row's answers, `draws` of a row behind each other; the prompts are read once for all of them.
 
@@ -123,7 +130,7 @@ def decode(
     live = np.ones(len(there), dtype=np.bool_)
     ends = np.array(sorted(end_ids), dtype=np.int64)
     with torch.inference_mode():
-        stepper = Stepper(model, head, rows)
+        stepper = Stepper(model, head, rows, shown)
         stepper.repeat(draws)
         for step in range(max_new_tokens):
             chosen = stepper.choose(choose, there, step)

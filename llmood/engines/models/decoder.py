@@ -15,6 +15,9 @@ from llmood.engines.decoding import Answer, Decoding
 from llmood.engines.models.choosing import Choose, Chooser, Chosen, Vocabulary, kept
 from llmood.engines.models.decode import decode, decode_by_generate, keeps_keys_and_values
 from llmood.engines.models.head import Head
+from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.seeing import check_decoded
+from llmood.errors import EngineError
 
 Rows = Sequence[Sequence[int]]
 
@@ -33,9 +36,16 @@ class Decoder:
         self._head = head
         self._few_ids = list(few_ids)
         self._tolerance = tolerance
+        self._sees = False  # rightly, once that was tried
 
     def answers(
-        self, rows: Rows, decoding: Decoding, *, seeds: Sequence[int], max_new_tokens: int
+        self,
+        rows: Rows,
+        decoding: Decoding,
+        *,
+        seeds: Sequence[int],
+        max_new_tokens: int,
+        pixels: Sequence[Pixels] | None = None,
     ) -> list[list[Answer]]:
         """Each row's answers. Draw i takes the row's seed and i; where nothing is drawn, all of them are one."""
         draws = 1 if decoding.greedy else decoding.draws
@@ -50,20 +60,31 @@ class Decoder:
         for batch in batches:
             own = [seeds[index] + draw for index in batch for draw in range(draws)]
             choose = Chooser(decoding, own, max_new_tokens)
+            shown = joined(pixels and [pixels[index] for index in batch])
             answers = self._decode(
-                [rows[index] for index in batch], choose, draws, max_new_tokens, decoding.end_ids
+                [rows[index] for index in batch], choose, draws, max_new_tokens, decoding.end_ids, shown
             )
+            if shown and pixels:
+                self._check_seeing(rows[batch[0]], pixels[batch[0]], answers[0])
             for place, index in enumerate(batch):
                 each = answers[place * draws : (place + 1) * draws] * (decoding.draws // draws)
                 found[index] = [replace(answer, seed=seeds[index] + i) for i, answer in enumerate(each)]
         return [found[index] for index in range(len(rows))]
 
     def _decode(
-        self, rows: Rows, choose: Choose, draws: int, max_new_tokens: int, end_ids: Collection[int]
+        self,
+        rows: Rows,
+        choose: Choose,
+        draws: int,
+        max_new_tokens: int,
+        end_ids: Collection[int],
+        shown: Pixels | None = None,
     ) -> list[Answer]:
         settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "end_ids": end_ids}
         if self.steps_are_right:
-            return decode(self._model, self._head, rows, choose, draws=draws, **settings)
+            return decode(self._model, self._head, rows, choose, draws=draws, shown=shown, **settings)
+        if shown:
+            raise EngineError("a model that is decoded by its own means can't be shown pictures yet")
         if self.company_is_unseen:
             return decode_by_generate(self._model, rows, choose, draws=draws, **settings)
         single = enumerate(row for row in rows for _ in range(draws))
@@ -72,6 +93,16 @@ class Decoder:
             for index, row in single
             for answer in decode_by_generate(self._model, [row], _of_row(choose, index), draws=1, **settings)
         ]
+
+    def _check_seeing(self, row: Sequence[int], pixels: Pixels, answer: Answer) -> None:
+        """Hold the first answer to a picture against one pass over all of it."""
+        if not self._sees:
+            if self._head is None:
+                raise EngineError(
+                    "a model whose logits its head alone doesn't make can't be shown pictures yet"
+                )
+            check_decoded(self._model, self._head, row, pixels, answer.ids, answer.logprobs, self._tolerance)
+            self._sees = True
 
     @cached_property
     def steps_are_right(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.utils import logging
 
 from llmood.errors import EngineError
@@ -31,15 +32,15 @@ LOADING_ERRORS = (
 
 
 def load_model(folder: Path, *, dtype: str, trust_remote_code: bool = False) -> Any:
-    """A causal language model of a folder.
+    """A causal language model of a folder; one that sees pictures, where its configuration has such a part.
 
     Raises:
         EngineError: the files are no such model, or lack weights that its configuration asks for.
     """
-    what = "a causal language model"
-    return load_checked(
-        AutoModelForCausalLM, folder, what=what, dtype=dtype, trust_remote_code=trust_remote_code
-    )
+    sees = "vision_config" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    what = "a model of pictures and text" if sees else "a causal language model"
+    return load_checked(kind, folder, what=what, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
 def load_checked(kind: Any, folder: Path, *, what: str, dtype: str, trust_remote_code: bool = False) -> Any:

@@ -1,0 +1,187 @@
+"""Pictures on their way into a model: their places among a prompt's tokens, and the pixels themselves.
+
+The model's own processor makes both. A picture's places are the tokens that it puts where one image token stood; how
+many they are may depend on the picture's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from llmood.engines.base import Captured, Request, Tokenizer
+from llmood.engines.columns import logprobs_of, without_pictures
+from llmood.engines.folders import processor_files
+from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
+from llmood.errors import ConfigError
+from llmood.identity import FileDigests
+from llmood.records import FAILED, CaptureSpec, Message, Picture, parts_of
+from llmood.tasks.images.cells import load_picture
+from llmood.tasks.row_errors import RowError
+
+if TYPE_CHECKING:
+    from llmood.engines.models.causal_lm import CausalLM
+    from llmood.engines.models.pixels import Pixels
+
+OF_TOKENS = frozenset({"input_ids", "attention_mask"})
+OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
+"""What a processor may give. What else a model asks for is not known here, and would be left out in silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A prompt's ids with its picture's places in them, (start, end)."""
+
+    token_ids: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]
+
+
+class PictureTokenizer(FolderTokenizer):
+    """The tokenizer of a model that sees, with the processor that its folder brings."""
+
+    @cached_property
+    def identity(self) -> str:
+        return FileDigests().of_all(
+            [*tokenizer_files(self._folder), *processor_files(self._processor_folder)]
+        )
+
+    @property
+    def has_chat_template(self) -> bool:
+        return bool(self._processor.chat_template or self._tokenizer.chat_template)
+
+    @property
+    def image_token(self) -> str:
+        """What stands for a picture in a text."""
+        return str(self._processor.image_token)
+
+    def render(self, messages: Sequence[Message], pictures: int = 0) -> str:
+        """As any tokenizer; the pictures stand before the words of the user's first turn.
+
+        The content is always a list of parts: templates of such models pass over what is none.
+        """
+        return self._applied(self._processor, parts_of(messages, [""] * pictures))
+
+    def place(self, text: str, images: Sequence[Image.Image], *, rendered: bool) -> Placed:
+        """The ids of a text that holds an image token for its picture.
+
+        Raises:
+            RowError: the text holds another number of them, or the processor refuses the picture.
+        """
+        if text.count(self.image_token) != len(images):
+            raise RowError(f"the text itself holds {self.image_token}, which stands for a picture")
+        (plain,) = self.encode([text], rendered=rendered)
+        end = 0 if rendered else len(self._affixes[1])
+        found = self._processed(text, images, add_special_tokens=not rendered)
+        row = [int(each) for each in found["input_ids"][0]]
+        ids = tuple(row[: len(row) - end])
+        start = plain.index(self._processor.image_token_id)
+        behind = len(plain) - start - 1
+        stop = len(ids) - behind
+        if ids[:start] != plain[:start] or ids[stop:] != plain[start + 1 :]:
+            raise RowError("the processor reads the words beside a picture differently than without one")
+        return Placed(ids, ((start, stop),))
+
+    def pixels(self, images: Sequence[Image.Image]) -> Pixels:
+        """The tensors of one prompt's pictures.
+
+        Raises:
+            RowError: the processor refuses them.
+        """
+        found = self._processed(self.image_token * len(images), images, return_tensors="pt")
+        return {name: value for name, value in found.items() if name in OF_PIXELS}
+
+    def _processed(self, text: str, images: Sequence[Image.Image], **options: Any) -> Any:
+        try:
+            found = self._processor(text=[text], images=[list(images)], **options)
+        except ValueError as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise RowError(f"picture: the model's processor refuses it: {first}") from error
+        further = sorted(set(found) - OF_TOKENS - OF_PIXELS)
+        if further:
+            raise ConfigError(
+                f"{self._place}: its processor gives {further[0]}, which is not known for pictures yet"
+            )
+        return found
+
+    @property
+    def _processor_folder(self) -> Any:
+        return self._folder if processor_files(self._folder) else self._model_folder
+
+    @cached_property
+    def _processor(self) -> Any:
+        from transformers import AutoProcessor
+
+        folder = self._processor_folder
+        if folder != self._folder and FileDigests().of_all(tokenizer_files(folder)) != FileDigests().of_all(
+            tokenizer_files(self._folder)
+        ):
+            raise ConfigError(
+                f"{self._place}: {self._folder} holds a tokenizer that is not the base's, and no processor",
+                hint="save the processor there, or take the tokenizer's files away",
+            )
+        try:
+            return AutoProcessor.from_pretrained(folder, trust_remote_code=self._trust, local_files_only=True)
+        except (OSError, ValueError, ImportError, TypeError, KeyError, AttributeError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{self._place}: the processor in {folder} can't be read: {first}") from error
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return self._processor.tokenizer
+
+
+def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
+    """The same, where pictures were let through because it can take them."""
+    if not isinstance(tokenizer, PictureTokenizer):
+        raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
+    return tokenizer
+
+
+def load_all(pictures: Sequence[Picture]) -> list[Image.Image]:
+    """Their pixels.
+
+    Raises:
+        RowError: a file is gone or another.
+    """
+    return [load_picture(picture) for picture in pictures]
+
+
+def begin_shown(
+    spec: CaptureSpec,
+    model: CausalLM,
+    requests: Sequence[Request],
+    tokenizer: Tokenizer,
+    adapter: str | None,
+    answer: Callable[..., list[Captured]],
+) -> Callable[[], list[Captured]]:
+    """Run a batch of which some are shown pictures; those whose tensors are alike go together."""
+    reader = seeing(tokenizer)
+    found: dict[int, Captured] = {}
+    groups: dict[tuple[Any, ...], list[tuple[int, Pixels]]] = {}
+    for index, request in enumerate(requests):
+        try:
+            pixels = reader.pixels(load_all(request.pictures)) if request.pictures else {}
+        except RowError as error:
+            found[index] = Captured(status=FAILED, reason=str(error))
+        else:
+            shapes = tuple((name, tuple(value.shape)) for name, value in sorted(pixels.items()))
+            groups.setdefault(shapes, []).append((index, pixels))
+    for shapes, group in groups.items():
+        own = [requests[index] for index, _ in group]
+        shown = [pixels for _, pixels in group] if shapes else None
+        if spec.kind == "response":
+            results = answer(own, pixels=shown)
+        else:
+            finish = model.token_logprobs(
+                [request.token_ids for request in own], adapter=adapter, pixels=shown
+            )
+            results = [
+                without_pictures(logprobs_of(values), request.spans)
+                for values, request in zip(finish(), own, strict=True)
+            ]
+        found |= {index: each for (index, _), each in zip(group, results, strict=True)}
+    return lambda: [found[index] for index in range(len(requests))]

@@ -1,0 +1,71 @@
+"""From a row's cells to the pictures of its sample, which are read once for their names and again when asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from llmood.records import Picture
+from llmood.tasks.images.decode import decode
+from llmood.tasks.images.read import LIMITS, image_digest, read_image
+from llmood.tasks.images.sources import bytes_of
+from llmood.tasks.row_errors import RowError
+
+
+def pictures_of(cells: Sequence[Any], folder: Path | None) -> tuple[Picture, ...]:
+    """The pictures of a row's cells, each a source or a list of them.
+
+    Args:
+        folder: where relative paths start, and what they may not leave; None: a row may hold none.
+
+    Raises:
+        RowError: one of them can't be read.
+    """
+    sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
+    return tuple(_picture(source, folder) for source in sources)
+
+
+def load_picture(picture: Picture) -> Image.Image:
+    """Its pixels.
+
+    Raises:
+        RowError: its file is gone, or shows another picture by now.
+    """
+    image = read_image(picture.source)
+    if image_digest(image) != picture.digest:
+        raise RowError("picture: its file shows another one than when the rows were read")
+    return image
+
+
+def _picture(source: Any, folder: Path | None) -> Picture:
+    path = _path_of(source)
+    if path is None:
+        data = bytes_of(source, Path(), LIMITS.max_bytes)
+        return Picture(image_digest(decode(data, LIMITS)), data)
+    found = _inside(path, folder)
+    return Picture(image_digest(read_image(found)), found)
+
+
+def _path_of(source: Any) -> str | None:
+    """The path that a cell names; None where it holds the picture itself, or nothing that could be one."""
+    if isinstance(source, dict) and source.get("bytes") is None:
+        source = source.get("path")
+    named = isinstance(source, str) and source and source[:5].lower() != "data:" and "://" not in source
+    return source if named else None
+
+
+def _inside(name: str, folder: Path | None) -> Path:
+    path = Path(name)
+    if path.is_absolute():
+        return path
+    if folder is None:
+        raise RowError(f"picture: {name[-80:]!r} is relative, and these rows lie in no folder")
+    # As it is written: where a link of the user's own leads is the user's business.
+    beside = Path(os.path.normpath(path))
+    if beside.parts[:1] == ("..",):
+        raise RowError(f"picture: {name[-80:]!r} leaves the folder of the rows")
+    return (folder / beside).absolute()

@@ -1,0 +1,1 @@
+"""Corruptions of a picture: one idea a file, each registered by its name."""

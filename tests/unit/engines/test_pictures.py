@@ -1,0 +1,221 @@
+"""A model that sees, against transformers alone: no mate in a batch, padding or other picture changes a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from llmood.engines.base import Request
+from llmood.engines.pictures import PictureTokenizer, seeing
+from llmood.engines.requests import Prompt, Unmade, request_of
+from llmood.engines.transformers import TransformersEngine
+from llmood.errors import EngineError
+from llmood.records import CaptureSpec, Message, Picture
+from llmood.tasks.images.cells import load_picture
+from llmood.tasks.images.read import image_digest
+from llmood.tasks.row_errors import RowError
+from tests.pictures import demo_pictures, saved, speckled
+from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
+from tests.tiny_pictures import SEEN, plain_logprobs, save_llava, save_picture_adapter, save_pictured
+
+WORDS = ("what is red?", "which", "is the circle above the square, or below?")
+TOKEN = "<image>"
+
+
+def picture(image: Image.Image) -> Picture:
+    return Picture(image_digest(image), saved(image, "PNG"))
+
+
+@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("sees")
+    return (
+        save_llava(made) if request.param == "llava" else save_pictured(made, split=request.param == "tiles")
+    )
+
+
+@pytest.fixture(scope="module")
+def adapter(folder: Path) -> Path:
+    return save_picture_adapter(folder / "adapter", folder)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
+    made = engine_of(folder, {"adapter": str(adapter)})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image.Image]:
+    """Of two shapes: one gives fewer tiles."""
+    return [*demo_pictures(2), speckled(64, 32)]
+
+
+def request_for(engine: TransformersEngine, text: str, image: Image.Image | None) -> Request:
+    tokenizer = seeing(engine.tokenizer("base"))
+    if image is None:
+        return Request(tokenizer.encode([text], rendered=False)[0])
+    placed = tokenizer.place(TOKEN + text, [image], rendered=False)
+    prompt = Prompt("s", placed.token_ids, pictures=(picture(image),), places=placed.places)
+    made = request_of(engine, BASE, prompt, None)
+    assert isinstance(made, Request)
+    return made
+
+
+def requests_of(engine: TransformersEngine, images: list[Image.Image]) -> list[Request]:
+    seen = [request_for(engine, text, image) for text, image in zip(WORDS, images, strict=True)]
+    return [*seen, request_for(engine, "no picture here", None), request_for(engine, WORDS[0], images[1])]
+
+
+def captured(engine: TransformersEngine, spec: CaptureSpec, requests: list[Request]) -> list[dict[str, Any]]:
+    results = engine.capture(spec, requests)
+    assert [(each.status, each.reason) for each in results] == [("ok", None)] * len(requests)
+    return [dict(each.values) for each in results]
+
+
+@pytest.mark.parametrize("spec", [BASE, TUNED], ids=["base", "adapter"])
+def test_alone_in_a_batch_and_by_transformers_itself(
+    engine: TransformersEngine, folder: Path, adapter: Path, images: list[Image.Image], spec: CaptureSpec
+) -> None:
+    requests = requests_of(engine, images)
+    together = captured(engine, spec, requests)
+    for request, values in zip(requests, together, strict=True):
+        alone = captured(engine, spec, [request])[0]
+        assert [a is None for a in alone["logprobs"]] == [b is None for b in values["logprobs"]]
+        known = [(a, b) for a, b in zip(alone["logprobs"], values["logprobs"], strict=True) if a is not None]
+        assert max(abs(a - b) for a, b in known) < TOLERANCE
+    for text, image, request, values in zip(WORDS, images, requests, together, strict=False):
+        ids, theirs = plain_logprobs(folder, TOKEN + text, [image], adapter if spec is TUNED else None)
+        assert list(request.token_ids) == ids
+        ours = values["logprobs"][1:]
+        start, stop = request.spans[1][1:]
+        nulls = {place for place, each in enumerate(values["logprobs"]) if each is None}
+        assert nulls == {0, *range(start, stop)}
+        assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True) if a is not None) < TOLERANCE
+    # The same words under another picture are another observation, and have other numbers.
+    assert requests[0].token_ids == requests[-1].token_ids
+    assert requests[0].content != requests[-1].content
+    assert abs(together[0]["logprobs"][-1] - together[-1]["logprobs"][-1]) > 100 * TOLERANCE
+
+
+def test_a_picture_has_its_places(engine: TransformersEngine, images: list[Image.Image]) -> None:
+    tokenizer = seeing(engine.tokenizer("base"))
+    placed = tokenizer.place(f"look: {TOKEN}what?", [images[0]], rendered=False)
+    ((start, stop),) = placed.places
+    assert tokenizer.decode(placed.token_ids[:start]).strip() == "look:"
+    assert tokenizer.decode(placed.token_ids[stop:]) == "what?"
+    image_id = tokenizer._tokenizer.convert_tokens_to_ids(TOKEN)
+    assert placed.token_ids.count(image_id) % SEEN == 0
+    assert image_id not in (*placed.token_ids[:start], *placed.token_ids[stop:])
+    with pytest.raises(RowError, match="the text itself holds <image>"):
+        tokenizer.place(f"{TOKEN}what is {TOKEN}?", [images[0]], rendered=False)
+
+
+def test_answers_are_of_the_picture(engine: TransformersEngine, images: list[Image.Image]) -> None:
+    requests = requests_of(engine, images)
+    together = captured(engine, respond(), requests)
+    for request, values in zip(requests, together, strict=True):
+        alone = captured(engine, respond(), [request])[0]
+        assert values["token_ids"] == alone["token_ids"]
+        assert far(values["logprobs"], alone["logprobs"]) < TOLERANCE
+        # By one pass over prompt and answer: what was decoded is what the model says of it.
+        whole = Request((*request.token_ids, *values["token_ids"]), request.spans, pictures=request.pictures)
+        scored = captured(engine, TUNED, [whole])[0]["logprobs"]
+        assert far(values["logprobs"], scored[len(request.token_ids) :]) < TOLERANCE
+    assert together[0]["logprobs"] != together[-1]["logprobs"]
+
+
+def test_a_second_path_sees_too(engine: TransformersEngine, images: list[Image.Image]) -> None:
+    requests = requests_of(engine, images)
+    rows = {"base": [each.token_ids for each in requests]}
+    found = engine.second_path(rows, {"base": [each.pictures for each in requests]})
+    for values, second in zip(captured(engine, BASE, requests), found["base"], strict=True):
+        assert max(
+            abs(a - b) for a, b in zip(values["logprobs"][1:], second, strict=True) if a is not None
+        ) < (TOLERANCE)
+
+
+def test_a_file_that_changed_fails_alone(
+    engine: TransformersEngine, images: list[Image.Image], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    images[0].save(path)
+    named = Picture(image_digest(images[0]), path)
+    good = request_for(engine, WORDS[0], images[0])
+    request = Request(good.token_ids, good.spans, pictures=(named,))
+    assert captured(engine, BASE, [request]) == captured(engine, BASE, [good])
+    images[1].save(path)
+    with pytest.raises(RowError, match="shows another one than when the rows were read"):
+        load_picture(named)
+    bad, fine = engine.capture(BASE, [request, good])
+    assert (bad.status, fine.status) == ("failed", "ok")
+    assert bad.reason == "picture: its file shows another one than when the rows were read"
+
+
+def test_turns_are_parts(tmp_path: Path) -> None:
+    tokenizer = engine_of(save_pictured(tmp_path)).tokenizer("base")
+    assert isinstance(tokenizer, PictureTokenizer)
+    turns = [Message("system", "be short"), Message("user", "what?")]
+    end = "<end_of_utterance>"
+    words = f"<s>system:be short{end}<s>user:what?{end}assistant:"
+    assert tokenizer.render(turns) == words
+    assert tokenizer.render(turns, 1) == words.replace("user:", f"user:{TOKEN}")
+
+
+def test_what_shows_nothing_sends_nothing(engine: TransformersEngine, images: list[Image.Image]) -> None:
+    request = request_for(engine, WORDS[0], images[0])
+    prompt = Prompt("s", request.token_ids, pictures=request.pictures, places=(request.spans[1][1:],))
+    answer = {"text": "red", "token_ids": [5, 6]}
+    alone = request_of(engine, CaptureSpec.of("prompt_logprobs", "tuned", "response"), prompt, answer)
+    both = request_of(engine, CaptureSpec.of("prompt_logprobs", "tuned", "prompt_response"), prompt, answer)
+    assert isinstance(alone, Request)
+    assert isinstance(both, Request)
+    assert alone.pictures == ()
+    assert both.pictures == request.pictures
+    assert [name for name, *_ in both.spans] == ["prompt", "response", "picture"]
+    reason = Unmade("unscored", "2 pictures, and one is the most for now")
+    assert request_of(engine, BASE, Prompt("s", (), unmade=reason), None) == reason
+
+
+def test_a_model_that_looks_ahead_is_refused(
+    folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.llama.modeling_llama import LlamaAttention
+
+    engine = engine_of(folder)
+    request = request_for(engine, WORDS[0], images[0])
+    original = LlamaAttention.forward
+
+    def forward(self: Any, hidden_states: Any, *args: Any, **kwargs: Any) -> Any:
+        ahead = hidden_states + hidden_states[:, -1:]
+        return original(self, ahead, *args, **kwargs)
+
+    monkeypatch.setattr(LlamaAttention, "forward", forward)
+    with pytest.raises(EngineError, match="looks ahead in a prompt with a picture"):
+        engine.capture(BASE, [request])
+
+
+def test_a_model_with_positions_of_its_own_is_refused(
+    folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(folder)
+    request = request_for(engine, WORDS[0], images[0])
+    body = engine._model("base").model.base_model
+    original = type(body).forward
+    assert engine._model("base").decoder.steps_are_right
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # A picture's places count twice, in a pass that is told no positions.
+        if kwargs.get("pixel_values") is not None and kwargs.get("position_ids") is None:
+            places = kwargs["input_ids"] == self.config.image_token_id
+            kwargs["position_ids"] = (1 + places.long()).cumsum(-1) - 1
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(body), "forward", forward)
+    with pytest.raises(EngineError, match="can't be decoded step by step yet"):
+        engine.capture(respond("base"), [request])
