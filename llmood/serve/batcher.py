@@ -15,6 +15,8 @@ from llmood.serve.pace import Pace
 
 # A batch is to take this share of the latency bound at most: a row waits for the batch before it, then for its own.
 BATCH_SHARE = 0.25
+# The rest is for a batch that takes longer than it should, and for answers on their way out.
+WAIT_SHARE = 0.7
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -112,7 +114,7 @@ class Batcher(Generic[Item, Answer]):
         retry_after = self.full(rows)
         if retry_after is not None:
             raise FullError(retry_after)
-        return time.monotonic() + self._latency
+        return time.monotonic() + WAIT_SHARE * self._latency
 
     @property
     def _is_idle(self) -> bool:
@@ -124,7 +126,7 @@ class Batcher(Generic[Item, Answer]):
         if self._is_idle:
             return None
         over = self.waiting + rows - self._queue
-        late = self.wait(self.waiting + rows) - self._latency
+        late = self.wait(self.waiting + rows) - WAIT_SHARE * self._latency
         if over <= 0 and late <= 0:
             return None
         return max(1, ceil(max(late, self.wait(over) if over > 0 else 0.0)))
