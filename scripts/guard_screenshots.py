@@ -6,7 +6,7 @@ r"""Pictures of the page of `llmood serve` for the docs, at desktop and phone wi
 DETECTOR keeps questions (`llmood fit … --keep-questions 1000`): some of them, and a few strange ones, are the traffic
 that the page shows. The pictures of the docs are of clinc150, by a scorer that takes no model:
 
-    llmood fit clinc150 -o /tmp/clinc --scorer tfidf_knn --keep-questions 1000 --set engine.kind=fake \
+    llmood fit clinc150 -o clinc --scorer tfidf_knn --keep-questions 1000 --set engine.kind=fake \
         --set models.base=fake --set models.tuned=fake-tuned:x
 
 Needs Chromium (apt-get install chromium fonts-inter fonts-sil-charis), or CHROMIUM=path. Ends with 1, and says why,
