@@ -16,7 +16,7 @@ from llmood.serve.pace import Pace
 # A batch is to take this share of the latency bound at most: a row waits for the batch before it, then for its own.
 BATCH_SHARE = 0.25
 # The rest is for a batch that takes longer than it should, and for answers on their way out.
-WAIT_SHARE = 0.7
+WAIT_SHARE = 0.6
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

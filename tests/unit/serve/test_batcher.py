@@ -98,7 +98,7 @@ def test_what_would_be_answered_after_the_bound_is_refused_with_the_time_that_it
                 await batcher.submit([2])
             assert (
                 19 <= full.value.retry_after <= 20
-            )  # the one in hand and its own, less seven tenths of the bound
+            )  # the one in hand and its own, less six tenths of the bound
             held.go.set()
             assert await alone == [2]
 
