@@ -19,6 +19,7 @@ from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.calibration import calibration_part
 from llmood.report.concepts import concepts_part
+from llmood.report.effective import effective_part
 from llmood.report.errors import errors_part
 from llmood.report.examples import Example, confident_errors, false_alarms, misses
 from llmood.report.familiarity import familiarity_part
@@ -124,6 +125,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "severity": severity_parts(run, prefix),
         "familiarity": familiarity_part(run, prefix),
         "population": population_part(run),
+        "effective": effective_part(run, prefix),
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "confident_errors": confident_errors(run),
