@@ -50,16 +50,24 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveMember:
+    """A file within a zip archive, by the name that it has there."""
+
+    archive: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture of a sample, by its content; its pixels are read again where they are wanted.
 
     Attributes:
         digest: of its pixels (`tasks.images.read.image_digest`).
-        source: the file, or its bytes where the row itself holds them.
+        source: the file, the archive's member, or the bytes where the row itself holds them.
     """
 
     digest: str
-    source: bytes | Path = field(repr=False, compare=False)
+    source: bytes | Path | ArchiveMember = field(repr=False, compare=False)
 
 
 def parts_of(messages: Sequence[Message], images: Sequence[str]) -> list[dict[str, Any]]:

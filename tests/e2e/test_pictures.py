@@ -13,7 +13,7 @@ import yaml
 from tests import tiny_models
 from tests.pictures import demo_module, saved
 from tests.task_files import write_task
-from tests.tiny_pictures import SEEN, save_picture_adapter, save_pictured
+from tests.tiny_pictures import SEEN, save_llava, save_picture_adapter, save_pictured
 from tests.worlds import Outcome, llmood, refused
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -137,12 +137,27 @@ def test_no_text_keeps_no_picture(home: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "run").rglob("*.png"))
 
 
-def test_more_than_one_picture_is_a_status(home: Path, tmp_path: Path) -> None:
+def test_several_pictures(home: Path, tmp_path: Path) -> None:
     outcome = run(home, "-o", tmp_path / "run", ood=("pairs",), scorers=["likelihood"])
     assert outcome.code == 0, outcome
     scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
+    assert {row["status"] for row in scores} == {"ok"}
+    samples = pq.read_table(tmp_path / "run" / "samples.parquet").to_pylist()
+    pairs = {row["prompt"]: row for row in samples if row["task"] == "pairs"}
+    assert set(pairs) == {"<image><image>same?", "<image>which?"}
+    assert len(pairs["<image><image>same?"]["images"]) == 2
+    assert pairs["<image><image>same?"]["prompt_tokens"] == 2 * (SEEN + 3) + len("same?")
+
+
+def test_more_pictures_than_a_model_takes_are_a_status(home: Path, tmp_path: Path) -> None:
+    base = save_llava(tmp_path / "llava")
+    outcome = run(
+        home, "-o", tmp_path / "run", ood=("pairs",), scorers=["likelihood"], models={"tuned": str(base)}
+    )
+    assert outcome.code == 0, outcome
+    scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
     reasons = [row["reason"] for row in scores if row["scorer"] == "likelihood" and row["status"] != "ok"]
-    assert reasons == ["2 pictures, and one is the most for now"] * 3
+    assert reasons == ["2 pictures, and the model takes 1"] * 3
     assert {row["status"] for row in scores} == {"ok", "unscored"}
 
 
