@@ -4,6 +4,7 @@ from llmood.displays.auroc_intervals import AurocIntervals
 from llmood.displays.base import Display
 from llmood.displays.concepts import ConceptCurve
 from llmood.displays.differences import Differences
+from llmood.displays.disagreement import DisagreementCurve
 from llmood.displays.emid_against_bound import EmidAgainstBound
 from llmood.displays.errors_by_shift import ErrorsByShift
 from llmood.displays.familiarity import FamiliarityCurve
@@ -18,6 +19,7 @@ __all__ = [
     "AurocIntervals",
     "ConceptCurve",
     "Differences",
+    "DisagreementCurve",
     "Display",
     "EmidAgainstBound",
     "ErrorsByShift",

@@ -26,6 +26,7 @@ from llmood.report.familiarity import familiarity_part
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.population import population_part
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
+from llmood.report.raters import raters_part
 from llmood.report.read import RunFiles, read_run
 from llmood.report.severity import severity_parts
 from llmood.report.summary import findings, status_lines
@@ -126,6 +127,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "familiarity": familiarity_part(run, prefix),
         "population": population_part(run),
         "effective": effective_part(run, prefix),
+        "raters": raters_part(run, prefix),
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "confident_errors": confident_errors(run),

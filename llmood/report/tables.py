@@ -19,6 +19,7 @@ from llmood.questions.familiarity import QUESTION as FAMILIARITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.questions.population_shift import QUESTION as POPULATION
 from llmood.questions.promise import QUESTION as PROMISE
+from llmood.questions.rater_disagreement import QUESTION as RATERS
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
 from llmood.scorers.baselines import BASELINES
@@ -136,7 +137,7 @@ def _place(metric: str) -> int:
 def other_records(run: RunFiles) -> list[Record]:
     """What no table of the page shows: other questions, and slices."""
     shown_questions = ("ood_detection", "length_confound", "severity")
-    own_sections = (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION, EFFECTIVE)
+    own_sections = (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION, EFFECTIVE, RATERS)
     return [
         r
         for r in run.records

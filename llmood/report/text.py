@@ -19,6 +19,8 @@ from llmood.questions.familiarity import GAP, IN_SLICE
 from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD
+from llmood.questions.rater_disagreement import CORRELATION as WITH_VOTES
+from llmood.questions.rater_disagreement import SPLIT
 from llmood.questions.severity import CORRELATION, SHIFT
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
@@ -36,6 +38,8 @@ OTHER_TITLES = {
     MMD: "MMD² of states",
     MISMATCH: "Mismatch of activations",
     MISTAKEN: "Share taken for rows of train",
+    WITH_VOTES: "Rank correlation with the raters' disagreement",
+    SPLIT: "AUROC of split votes",
     EMI: "Effective mutual information",
     EMID: "Loss of effective mutual information",
     BOUND: "Bound of EMID, scaled",
