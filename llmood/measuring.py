@@ -22,6 +22,11 @@ from llmood.questions.judgements import Judgements
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
 from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.rater_disagreement import (
+    rated_populations,
+    rated_scorers,
+    rater_disagreement,
+)
 from llmood.questions.severity import families, severity
 from llmood.records import MetricRecord
 from llmood.scoring import ScorerColumn
@@ -112,3 +117,15 @@ def measure_emi(
                 on_step=lambda: advance(1),
             )
         )
+
+
+def measure_disagreement(
+    scored: ScoredBenchmark, observations: Observations, config: RunConfig, progress: Progress
+) -> list[MetricRecord]:
+    """Scores against the votes of raters, where a task has some."""
+    votes = observations.samples["votes"].to_pylist()
+    steps = len(rated_populations(scored, votes)) * len(rated_scorers(scored))
+    if not steps:
+        return []
+    with progress.track("votes of raters", steps, unit="tables") as advance:
+        return list(rater_disagreement(scored, votes, config.bootstrap, config.seed, lambda: advance(1)))

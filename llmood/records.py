@@ -85,7 +85,7 @@ class Sample:
 
     `messages` is the prompt before any chat template; `chat` says whether one is to be applied (else the only
     message's text is the prompt, to the letter). `sample_id` hashes task, split, content and occurrence number.
-    `images` are the digests of `pictures`, and part of the content.
+    `images` are the digests of `pictures`, and part of the content. `votes` says how many raters were for each answer.
     """
 
     sample_id: str
@@ -103,6 +103,7 @@ class Sample:
     choices: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    votes: Mapping[str, int] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     source_line: str | None = None
     cells: Mapping[str, Any] = field(

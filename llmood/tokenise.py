@@ -186,6 +186,7 @@ def sample_row(
         "references": list(sample.references),
         "choices": list(sample.choices),
         "images": list(sample.images),
+        "votes": list(sample.votes.values()),
         "meta": json.dumps(dict(sample.meta), ensure_ascii=False, sort_keys=True),
         "source_line": sample.source_line,
         "prompt_tokens": tokens,

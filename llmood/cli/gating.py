@@ -24,6 +24,7 @@ from llmood.questions import (
     length_confound,
     population_shift,
     promise,
+    rater_disagreement,
     severity,
 )
 from llmood.questions.ood_detection import BEHIND_BEST
@@ -52,6 +53,7 @@ OF_QUESTIONS = (
     *calibration_severity.METRICS,
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
     *effective_information.METRICS,
+    *rater_disagreement.METRICS,
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
@@ -67,6 +69,7 @@ QUESTIONS = (
     promise.QUESTION,
     population_shift.QUESTION,
     effective_information.QUESTION,
+    rater_disagreement.QUESTION,
 )
 
 

@@ -17,6 +17,7 @@ from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.sandbox import MAX_TEXT
 from llmood.tasks.spec import AnySource, Cell, TaskSpec
+from llmood.tasks.votes import votes_of
 
 Row = Mapping[str, Any]
 
@@ -224,6 +225,8 @@ def _attribute(name: str, value: Any) -> Any:
         return _severity(value)
     if name in ("references", "choices"):
         return tuple(_text(name, item) for item in _as_list(value))
+    if name == "votes":
+        return votes_of(value)
     return _text(name, value)
 
 

@@ -53,7 +53,8 @@ class Fields(Strict):
     """Which column holds what. Each value is a column's name, or a Jinja template over the row's columns.
 
     `references` and `choices` may be columns of lists; `meta` keeps further columns, by any name. `images` names the
-    column of the picture, or several: a path beside the rows' file, a data URL, or bytes.
+    column of the picture, or several: a path beside the rows' file, a data URL, or bytes. `votes` names the column of
+    raters' votes: a mapping of answers to counts, or a list of answers, one a rater.
     """
 
     label: str | None = None
@@ -64,6 +65,7 @@ class Fields(Strict):
     references: str | None = None
     choices: str | None = None
     images: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
+    votes: str | None = None
     meta: dict[str, str] = Field(default={})
 
 

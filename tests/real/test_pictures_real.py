@@ -7,11 +7,15 @@ from collections import defaultdict
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import entropy, spearmanr
 
 from llmood import evaluate
-from llmood.config import EngineConfig, Models, RunConfig
+from llmood.config import BootstrapConfig, EngineConfig, Models, RunConfig
+from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.rater_disagreement import rater_disagreement
 from llmood.tasks.images.cells import load_picture
 from tests.task_accounts import accounts, loaded, raw
 from tests.tiny_pictures import save_picture_adapter, save_pictured
@@ -69,6 +73,28 @@ def test_the_answer_is_what_most_raters_said(real_data: Path) -> None:
     assert not any("votes" in sample.meta for sample in loaded("nlvr_hidden").samples["test"])
 
 
+def test_the_votes_are_held_against_scores(real_data: Path) -> None:
+    samples = loaded("nlvr").samples["test"]
+    assert [dict(sample.votes) for sample in samples] == [dict(sample.meta["votes"]) for sample in samples]
+    length = np.array([float(len(sample.text)) for sample in samples])
+    scored = ScoredBenchmark(
+        "nlvr",
+        Population("nlvr", "none", None, np.arange(len(samples))),
+        (),
+        {"length": length},
+        np.array([str(sample.group) for sample in samples]),
+    )
+    votes = [list(sample.votes.values()) for sample in samples]
+    found = {
+        record.metric: record for record in rater_disagreement(scored, votes, BootstrapConfig(draws=200), 0)
+    }
+    bits = [entropy(each, base=2) for each in votes]
+    assert found["spearman_disagreement"].value == pytest.approx(spearmanr(length, bits).statistic)
+    for record in found.values():
+        assert (record.n, record.n_positive, record.n_unscored) == (700, 111, 0)
+        assert record.ci_low is not None
+
+
 @pytest.mark.slow
 def test_nlvr_is_measured_by_a_model_that_sees(real_data: Path, tmp_path: Path) -> None:
     base = save_pictured(tmp_path / "base")
@@ -96,3 +122,7 @@ def test_nlvr_is_measured_by_a_model_that_sees(real_data: Path, tmp_path: Path) 
     metrics = run.metrics()
     found = metrics[(metrics["metric"] == "auroc") & (metrics["question"] == "ood_detection")]
     assert set(found["ood_task"]) == {"country_flags", "super_clevr_sample"}
+    rated = metrics[metrics["question"] == "rater_disagreement"]
+    assert set(rated["metric"]) == {"spearman_disagreement", "auroc_split_votes"}
+    assert rated["ood_task"].isna().all()
+    assert (rated["value"].notna() | rated["reason"].notna()).all()
