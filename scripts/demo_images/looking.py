@@ -111,6 +111,7 @@ def _look(models: Models, population: Asked, members: Sequence[int]) -> Found:
     )  # behind the mark that closes the picture
     picture = ids[0] == processor.image_token_id
     words = torch.arange(ids.shape[1]) >= end
+    words[0] = True  # what every prompt begins with is no picture's either
     tuned = models.tuned(**inputs, output_hidden_states=True)
     states: dict[tuple[int, str], Floats] = {}
     for layer, each in enumerate(tuned.hidden_states):

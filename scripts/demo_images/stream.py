@@ -30,6 +30,9 @@ from demo_images.scenes import (
 FLAGS = 0.15  # of all pictures
 STYLE_SHARES = (0.4, 0.2, 0.2, 0.2)
 QUESTIONS = 2  # a picture, beside its caption
+# What is at a place is learnt from captions; to count and to look for something takes many more questions.
+ASKED_MORE = 4  # a picture, without its caption
+KINDS_ASKED_MORE = (*KINDS, *("count", "place") * 3, *OTHER_KINDS)
 
 Pair = tuple[str, str]
 
@@ -46,14 +49,17 @@ def held_out(splits: Mapping[str, Sequence[Row]]) -> set[object]:
     return {row.picture.layout for rows in splits.values() for row in rows}
 
 
-def pretraining_stream(held: set[object], stream: str) -> Iterator[Shown]:
+def pretraining_stream(held: set[object], stream: str, *, captions: bool = True) -> Iterator[Shown]:
     """Endless pictures, none of a scene that is held out.
 
     There are few flags: all of them may come up, as everybody has seen most flags.
+
+    Args:
+        captions: whether what is said begins with a caption; without one, there are more questions.
     """
     rng = random.Random(f"{SEED}:pretraining:{stream}")
     while True:
-        shown = _flag(rng) if rng.random() < FLAGS else _scene(rng)
+        shown = _flag(rng) if rng.random() < FLAGS else _scene(rng, captions)
         if isinstance(shown.picture, Flag) or shown.picture.layout not in held:
             yield shown
 
@@ -64,15 +70,17 @@ def texts(shown: Iterator[Shown]) -> Iterator[Pair]:
         yield from one.pairs
 
 
-def _scene(rng: random.Random) -> Shown:
+def _scene(rng: random.Random, captions: bool) -> Shown:
+    count, kinds = (QUESTIONS, (*KINDS, *KINDS, *OTHER_KINDS)) if captions else (ASKED_MORE, KINDS_ASKED_MORE)
     scene, thing = make_scene(rng, SEEN | UNSEEN)
     scene = replace(scene, style=rng.choices(STYLES, STYLE_SHARES)[0])
     found = set[Pair]()
-    while len(found) < QUESTIONS:
-        kind = rng.choice((*KINDS, *KINDS, *OTHER_KINDS))
+    while len(found) < count:
+        kind = rng.choice(kinds)
         pair = ask(scene, rng.choice((thing, *scene.things)), kind, rng)
         found |= {pair} if pair else set()
-    return Shown(scene, (("What is there?", caption(scene)), *sorted(found)))
+    said = [("What is there?", caption(scene))] if captions else []
+    return Shown(scene, (*said, *sorted(found)))
 
 
 def caption(scene: Scene) -> str:

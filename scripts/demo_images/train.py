@@ -21,6 +21,7 @@ from demo_images.stream import Shown, held_out, pretraining_stream, take, texts
 
 SEEING_STEPS, SEEING_BATCH, SEEING_RATE = 500, 64, 2e-3
 SPEAKING_STEPS, SPEAKING_BATCH, SPEAKING_RATE = 800, 32, 3e-3
+ANSWERING_STEPS, ANSWERING_RATE = 700, 2e-3
 QUESTIONS_OF = 4  # of so many pictures, one teaches how questions read
 TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE = 4, 32, 1e-3
 RANK, ALPHA = 16, 32
@@ -36,7 +37,10 @@ def pretrain(splits: Mapping[str, Sequence[Row]], folder: Path) -> None:
     model = make_base(processor.tokenizer).train()
     log(f"base: {sum(weight.numel() for weight in model.parameters()):,} parameters")
     learn_to_see(model, pretraining_stream(held, "eye"))
-    learn_to_speak(model, processor, pretraining_stream(held, "base"))
+    learn_to_speak(model, processor, pretraining_stream(held, "base"), SPEAKING_RATE, SPEAKING_STEPS)
+    round_to_half(model)
+    more = pretraining_stream(held, "answers", captions=False)
+    learn_to_speak(model, processor, more, ANSWERING_RATE, ANSWERING_STEPS)
     round_to_half(model)
     model.half().save_pretrained(folder)
 
@@ -48,14 +52,18 @@ def learn_to_see(model: Idefics3ForConditionalGeneration, stream: Iterator[Shown
 
 
 def learn_to_speak(
-    model: Idefics3ForConditionalGeneration, processor: Idefics3Processor, stream: Iterator[Shown]
+    model: Idefics3ForConditionalGeneration,
+    processor: Idefics3Processor,
+    stream: Iterator[Shown],
+    rate: float,
+    steps: int,
 ) -> None:
     """Teach the whole model what is said about pictures."""
-    trainer = Trainer(model, SPEAKING_RATE, SPEAKING_STEPS, weight_decay=0.01)
+    trainer = Trainer(model, rate, steps, weight_decay=0.01)
     _steps(
         "speaking",
         trainer,
-        SPEAKING_STEPS,
+        steps,
         lambda: collate(processor, take(stream, SPEAKING_BATCH), every=QUESTIONS_OF),
     )
 

@@ -112,7 +112,7 @@ def test_its_first_rows_render_where_its_data_is(task: TaskSpec, real_data: Path
         samples = []
         for item in opened.rows():
             assert not isinstance(item, Reject)
-            sample = reader.sample(item[1], split, opened.name)
+            sample = reader.sample(item[1], split, opened.name, opened.folder, opened.archive)
             samples += [sample] if sample else []
             if len(samples) == 20:
                 break
