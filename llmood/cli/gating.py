@@ -24,6 +24,7 @@ from llmood.questions import (
     population_shift,
     promise,
     severity,
+    yes_no,
 )
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.ood_detection import QUESTION as DETECTION
@@ -52,6 +53,7 @@ OF_QUESTIONS = (
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
+    *yes_no.METRICS,
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
 QUESTIONS = (

@@ -19,6 +19,7 @@ from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD
 from llmood.questions.severity import CORRELATION, SHIFT
+from llmood.questions.yes_no import F1_YES, YES_RATE
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
 
@@ -37,6 +38,8 @@ OTHER_TITLES = {
     MISTAKEN: "Share taken for rows of train",
     ACCURACY: "Right answers",
     PRR: "PRR of graded quality",
+    YES_RATE: "Answers that say yes",
+    F1_YES: "F1 of yes",
     SPEARMAN_QUALITY: "Rank correlation with the lack of quality",
 }
 
