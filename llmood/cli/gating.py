@@ -26,6 +26,7 @@ from llmood.questions import (
     promise,
     rater_disagreement,
     severity,
+    yes_no,
 )
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.ood_detection import QUESTION as DETECTION
@@ -56,6 +57,7 @@ OF_QUESTIONS = (
     *rater_disagreement.METRICS,
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
+    *yes_no.METRICS,
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
 QUESTIONS = (

@@ -37,6 +37,7 @@ from llmood.metrics.compare import (
 from llmood.metrics.correlation import pearson, spearman
 from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.coverage import accuracy_at_coverage, aurac
+from llmood.metrics.f1 import f1_interval, f1_of
 from llmood.metrics.familiarity import auroc_gap_interval, thirds
 from llmood.metrics.grade_rank import grade_means, grade_rank_intervals, rank_with_grade
 from llmood.metrics.graded import prr, prr_interval
@@ -102,6 +103,8 @@ __all__ = [
     "ece_width_15",
     "error_auroc",
     "error_detection_metrics",
+    "f1_interval",
+    "f1_of",
     "fpr_at_tpr",
     "grade_means",
     "grade_rank_intervals",

@@ -22,6 +22,7 @@ from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD
 from llmood.questions.rater_disagreement import CORRELATION as WITH_VOTES
 from llmood.questions.rater_disagreement import SPLIT
 from llmood.questions.severity import CORRELATION, SHIFT
+from llmood.questions.yes_no import F1_YES, YES_RATE
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
 
@@ -48,6 +49,8 @@ OTHER_TITLES = {
     WITH_BOUND["spearman"]: "Rank correlation of EMID and bound",
     ACCURACY: "Right answers",
     PRR: "PRR of graded quality",
+    YES_RATE: "Answers that say yes",
+    F1_YES: "F1 of yes",
     SPEARMAN_QUALITY: "Rank correlation with the lack of quality",
 }
 
