@@ -6,16 +6,18 @@ many they are may depend on the picture's size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from llmood.engines.base import Captured, Request, Tokenizer
+from llmood.engines.base import Captured, Pictures, Request, Tokenizer
 from llmood.engines.folders import processor_files
+from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
@@ -45,7 +47,20 @@ class Placed:
 
 
 class PictureTokenizer(FolderTokenizer):
-    """The tokenizer of a model that sees, with the processor that its folder brings."""
+    """The tokenizer of a model that sees, with the processor that its folder brings.
+
+    Args:
+        kept: what processors made of pictures, shared by the roles of an engine.
+    """
+
+    def __init__(self, *args: Any, kept: KeptPixels | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kept = KeptPixels() if kept is None else kept
+        self._tokens: dict[str, tuple[int, ...]] = {}  # by a picture's digest, what stands for it
+        self._alike: dict[tuple[int, ...], tuple[int, ...]] = {}  # the same tokens are kept once
+        self._beside: set[tuple[int | None, int | None]] = (
+            set()
+        )  # what pictures stood between, and all was well
 
     @cached_property
     def identity(self) -> str:
@@ -75,19 +90,52 @@ class PictureTokenizer(FolderTokenizer):
         Raises:
             RowError: the text holds another number of them, or the processor refuses the picture.
         """
-        if text.count(self.image_token) != len(images):
+        plain = self._plain(text, len(images), rendered=rendered)
+        return self._placed(text, plain, images, rendered=rendered)[0]
+
+    def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed:
+        """As `place`; what the processor makes of a picture is remembered.
+
+        How many tokens a picture has is known from the first time on: it is read again only beside tokens that no
+        picture stood beside before.
+
+        Raises:
+            UnreadableError: a file is gone or another.
+        """
+        plain = self._plain(text, len(pictures), rendered=rendered)
+        (picture,) = pictures
+        start = plain.index(self._processor.image_token_id)
+        beside = (plain[start - 1] if start else None, plain[start + 1] if start + 1 < len(plain) else None)
+        known = self._tokens.get(picture.digest)
+        if known is not None and beside in self._beside:
+            return Placed((*plain[:start], *known, *plain[start + 1 :]), ((start, start + len(known)),))
+        placed, pixels = self._placed(text, plain, load_all(pictures), rendered=rendered)
+        ((_, stop),) = placed.places
+        own = placed.token_ids[start:stop]
+        self._tokens[picture.digest] = self._alike.setdefault(own, own)
+        self._beside.add(beside)
+        self._kept.add((self._processor_folder, picture.digest), pixels)
+        return placed
+
+    def _plain(self, text: str, pictures: int, *, rendered: bool) -> tuple[int, ...]:
+        """The ids of a text in which one token stands for each picture."""
+        if text.count(self.image_token) != pictures:
             raise RowError(f"the text itself holds {self.image_token}, which stands for a picture")
-        (plain,) = self.encode([text], rendered=rendered)
+        return self.encode([text], rendered=rendered)[0]
+
+    def _placed(
+        self, text: str, plain: tuple[int, ...], images: Sequence[Image.Image], *, rendered: bool
+    ) -> tuple[Placed, Pixels]:
         end = 0 if rendered else len(self._affixes[1])
         found = self._processed(text, images, add_special_tokens=not rendered)
-        row = [int(each) for each in found["input_ids"][0]]
+        row = found["input_ids"][0].tolist()
         ids = tuple(row[: len(row) - end])
         start = plain.index(self._processor.image_token_id)
         behind = len(plain) - start - 1
         stop = len(ids) - behind
         if ids[:start] != plain[:start] or ids[stop:] != plain[start + 1 :]:
             raise RowError("the processor reads the words beside a picture differently than without one")
-        return Placed(ids, ((start, stop),))
+        return Placed(ids, ((start, stop),)), _of_pixels(found)
 
     def features(self, ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Which of a prompt's tokens [start, stop) stand for what the model sees, the marks around them left out."""
@@ -96,18 +144,22 @@ class PictureTokenizer(FolderTokenizer):
         own = [[place for place, _ in run] for stands, run in runs if stands]
         return tuple((places[0], places[-1] + 1) for places in own)
 
-    def pixels(self, images: Sequence[Image.Image]) -> Pixels:
+    def pixels(self, pictures: Pictures) -> Pixels:
         """The tensors of one prompt's pictures.
 
         Raises:
-            RowError: the processor refuses them.
+            RowError: a file is gone or another, or the processor refuses what it shows.
         """
-        found = self._processed(self.image_token * len(images), images, return_tensors="pt")
-        return {name: value for name, value in found.items() if name in OF_PIXELS}
+        name = (self._processor_folder, *(picture.digest for picture in pictures))
+        found = self._kept.get(name)
+        if found is None:
+            found = _of_pixels(self._processed(self.image_token * len(pictures), load_all(pictures)))
+            self._kept.add(name, found)
+        return found
 
     def _processed(self, text: str, images: Sequence[Image.Image], **options: Any) -> Any:
         try:
-            found = self._processor(text=[text], images=[list(images)], **options)
+            found = self._processor(text=[text], images=[list(images)], return_tensors="pt", **options)
         except ValueError as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RowError(f"picture: the model's processor refuses it: {first}") from error
@@ -118,8 +170,8 @@ class PictureTokenizer(FolderTokenizer):
             )
         return found
 
-    @property
-    def _processor_folder(self) -> Any:
+    @cached_property
+    def _processor_folder(self) -> Path:
         return self._folder if processor_files(self._folder) else self._model_folder
 
     @cached_property
@@ -145,6 +197,10 @@ class PictureTokenizer(FolderTokenizer):
         return self._processor.tokenizer
 
 
+def _of_pixels(found: Mapping[str, Any]) -> Pixels:
+    return {name: value for name, value in found.items() if name in OF_PIXELS}
+
+
 def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
     """The same, where pictures were let through because it can take them."""
     if not isinstance(tokenizer, PictureTokenizer):
@@ -152,13 +208,35 @@ def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
     return tokenizer
 
 
+def picture_text(
+    tokenizer: Tokenizer, messages: Sequence[Message], text: str, pictures: int, *, chat: bool
+) -> str:
+    """The text of a prompt, with what stands for the pictures that it shows.
+
+    Args:
+        messages: its turns, for a chat template.
+        text: all of it, where there is none.
+    """
+    if not pictures:
+        return tokenizer.render(messages) if chat else text
+    reader = seeing(tokenizer)
+    return reader.render(messages, pictures) if chat else reader.image_token * pictures + text
+
+
+class UnreadableError(RowError):
+    """A picture that could be read when the rows were, and can't be now."""
+
+
 def load_all(pictures: Sequence[Picture]) -> list[Image.Image]:
     """Their pixels.
 
     Raises:
-        RowError: a file is gone or another.
+        UnreadableError: a file is gone or another.
     """
-    return [load_picture(picture) for picture in pictures]
+    try:
+        return [load_picture(picture) for picture in pictures]
+    except RowError as error:
+        raise UnreadableError(str(error)) from error
 
 
 def begin_shown(
@@ -172,7 +250,7 @@ def begin_shown(
     groups: dict[tuple[Any, ...], list[tuple[int, Pixels]]] = {}
     for index, request in enumerate(requests):
         try:
-            pixels = reader.pixels(load_all(request.pictures)) if request.pictures else {}
+            pixels = reader.pixels(request.pictures) if request.pictures else {}
         except RowError as error:
             found[index] = Captured(status=FAILED, reason=str(error))
         else:
