@@ -66,11 +66,17 @@ class Asked:
         return replace(self.readers, judge=JudgeReader(self.engine, self.prompted[0], chat=chat))
 
 
-def ask(config: RunConfig, scorers: dict[str, Scorer], folder: Path | None) -> Asked:
+def ask(
+    config: RunConfig,
+    scorers: dict[str, Scorer],
+    folder: Path | None,
+    beside: Sequence[CaptureSpec] = (),
+) -> Asked:
     """What these scorers and the answers that are judged need, on an engine that can give it.
 
     Args:
         folder: where the configuration's relative paths start.
+        beside: what else is captured of the rows that are scored, for `emi`.
 
     Raises:
         ConfigError: nothing that is there can.
@@ -78,6 +84,7 @@ def ask(config: RunConfig, scorers: dict[str, Scorer], folder: Path | None) -> A
     comparisons = required_comparisons(scorers.values())
     choosing = chosen_by(comparisons)
     needing: list[Needs] = [*scorers.values(), *_answers(config, choosing, scorers)]
+    needing += [_Answers(tuple(beside))] if beside else []
     response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
     captures = required_captures(needing, response)
     check_words(scorers, config)
@@ -88,13 +95,13 @@ def ask(config: RunConfig, scorers: dict[str, Scorer], folder: Path | None) -> A
     engine, why = make_engine(config, folder, [*captures, *prompted])
     response = within_reach(engine, response)
     captures = required_captures(needing, response)
-    check_captures(engine, scorers, [*captures, *prompted])
+    check_captures(engine, scorers, [*captures, *prompted], beside)
     return Asked(scorers, needing, response, captures, comparisons, choosing, prompted, readers, engine, why)
 
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """What asks for the answers that are to be judged, whatever the scorers need."""
+    """What asks for captures beside the scorers: answers that are to be judged, say, whatever the scorers need."""
 
     needs: tuple[CaptureSpec, ...]
     fit_needs: tuple[CaptureSpec, ...] = ()

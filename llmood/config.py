@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
-from llmood.benchmark_config import BenchmarkSpec, ShiftedTask, name_or_benchmark
+from llmood.benchmark_config import BenchmarkSpec, Grid, ShiftedTask, name_or_benchmark
 from llmood.calibration_config import CalibrationConfig, switch
 from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
+from llmood.emi_config import EmiConfig
 from llmood.finetune_config import FinetuneConfig
 from llmood.server_config import ServerConfig
 from llmood.states_config import HiddenStatesConfig
@@ -99,6 +100,11 @@ class Models(Strict):
     ) = None
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """The configured roles whose states or embeddings can be captured, in their order."""
+        return (*self.by_role, *([] if self.encoder is None else ["encoder"]))
+
+    @property
     def by_role(self) -> dict[str, Adapter | FullModel]:
         """The configured roles that an engine runs, in their order."""
         tuned = self.tuned if isinstance(self.tuned, tuple) else (self.tuned,)
@@ -184,7 +190,8 @@ class RunConfig(Strict):
     a rule (`f1`, `{f1: {threshold: 0.6}}`) is for all tasks; `{labels: FILE}` is people's own verdicts by sample id;
     `none` judges nothing.
 
-    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults.
+    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults. `emi` measures effective
+    mutual information, of each population and of each shift; so does `true`.
     """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(name_or_benchmark)]
@@ -203,6 +210,9 @@ class RunConfig(Strict):
         CalibrationConfig | None,
         BeforeValidator(switch, json_schema_input_type=CalibrationConfig | bool | None),
     ] = None
+    emi: Annotated[
+        EmiConfig | None, BeforeValidator(switch, json_schema_input_type=EmiConfig | bool | None)
+    ] = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     chat: bool | None = None
@@ -218,6 +228,7 @@ __all__ = [
     "CorrectnessChoice",
     "EngineConfig",
     "FullModel",
+    "Grid",
     "Models",
     "ResponseConfig",
     "RunConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,21 @@ from llmood.lineage import group_keys
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.concepts import Explained, concepts
+from llmood.questions.effective_information import effective_information
+from llmood.questions.emi_states import captured
 from llmood.questions.error_detection import error_detection, steps_of
 from llmood.questions.familiarity import BaseLikelihood, familiarity, sliced_scorers
 from llmood.questions.judgements import Judgements
 from llmood.questions.length_confound import length_confound
 from llmood.questions.ood_detection import ood_detection
 from llmood.questions.populations import Population, ScoredBenchmark
+from llmood.questions.rater_disagreement import (
+    rated_populations,
+    rated_scorers,
+    rater_disagreement,
+)
 from llmood.questions.severity import families, severity
-from llmood.records import MetricRecord
+from llmood.records import Corruptions, MetricRecord
 from llmood.scoring import ScorerColumn
 
 
@@ -52,6 +60,28 @@ def scored_benchmark(
         np.array(group_keys(samples)),
         np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
     )
+
+
+def with_corruptions(
+    records: Sequence[MetricRecord], tasks: Sequence[Mapping[str, Any]]
+) -> list[MetricRecord]:
+    """The records; where one is about a population that was made by corrupting, its `params` say how."""
+    told = {
+        task["name"]: {
+            "image_corruption": made.image,
+            "image_grade": made.image_grade,
+            "text_corruption": made.text,
+            "text_grade": made.text_grade,
+        }
+        for task in tasks
+        if (made := Corruptions.from_json(task.get("corruptions"))) is not None
+    }
+    return [
+        replace(record, params={**record.params, **told[record.ood_task]})
+        if record.ood_task in told
+        else record
+        for record in records
+    ]
 
 
 def _in_order_of_ids(rows: NDArray[np.int64], ids: NDArray[np.str_]) -> NDArray[np.int64]:
@@ -89,3 +119,36 @@ def measure(
             else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
         )
     return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *kept, *errors]
+
+
+def measure_emi(
+    scored: ScoredBenchmark, observations: Observations, config: RunConfig, progress: Progress
+) -> list[MetricRecord]:
+    """Effective mutual information, where it is asked for."""
+    if config.emi is None:
+        return []
+    captures = captured(config.emi, config.models.roles, observations)
+    with progress.track("mutual information", len(scored.ood) + 1, unit="populations") as advance:
+        return list(
+            effective_information(
+                scored,
+                observations,
+                captures,
+                config.bootstrap,
+                config.seed,
+                entropy=config.emi.entropy,
+                on_step=lambda: advance(1),
+            )
+        )
+
+
+def measure_disagreement(
+    scored: ScoredBenchmark, observations: Observations, config: RunConfig, progress: Progress
+) -> list[MetricRecord]:
+    """Scores against the votes of raters, where a task has some."""
+    votes = observations.samples["votes"].to_pylist()
+    steps = len(rated_populations(scored, votes)) * len(rated_scorers(scored))
+    if not steps:
+        return []
+    with progress.track("votes of raters", steps, unit="tables") as advance:
+        return list(rater_disagreement(scored, votes, config.bootstrap, config.seed, lambda: advance(1)))

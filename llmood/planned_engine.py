@@ -68,8 +68,17 @@ def _alone(config: RunConfig, folder: Path | None) -> Engine:
     return EncoderEngine(config.engine, config.models, folder)
 
 
-def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec]) -> None:
+def check_captures(
+    engine: Engine,
+    chosen: Mapping[str, Scorer],
+    captures: Sequence[CaptureSpec],
+    beside: Sequence[CaptureSpec] = (),
+) -> None:
     """Refuse what the engine can't capture.
+
+    Args:
+        captures: all of them.
+        beside: those of them that `emi` asks for.
 
     Raises:
         ConfigError: a scorer needs it.
@@ -85,7 +94,7 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
         lacking = engine.lacks(spec)
         if lacking is not None:
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
-            needed_by = _needed_by(spec, chosen)
+            needed_by = _needed_by(spec, chosen, beside)
             raise ConfigError(
                 f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
                 hint=f"engines that can: {others or 'none'}",
@@ -94,10 +103,6 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
         engine.check(spec)
     for name, scorer in chosen.items():
         _check_layers(engine, name, scorer)
-
-
-SEEING = frozenset({"prompt_logprobs", "response"})
-"""The kinds that can be captured of a prompt with a picture."""
 
 
 def check_pictures(
@@ -117,7 +122,7 @@ def check_pictures(
             f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
         )
     for spec in captures:
-        if spec.kind not in SEEING or spec.is_derived or exit_of(spec) is not None:
+        if spec.is_derived or spec.model == ENCODER:
             raise ConfigError(
                 f"{_needed_by(spec, chosen)} needs {spec.id}: not for pictures yet, and {first.task} has them",
                 hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",
@@ -168,7 +173,7 @@ def _check_layers(engine: Engine, name: str, scorer: Scorer) -> None:
             )
 
 
-def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> str:
+def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer], beside: Sequence[CaptureSpec] = ()) -> str:
     """Who asks for a capture, as a message begins."""
     if spec.target == SAME_ANSWER.target:
         return "equivalence.rule: judge"
@@ -177,6 +182,8 @@ def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> str:
     for name, scorer in chosen.items():
         if _needs(scorer, spec):
             return f"scorers: {name}"
+    if spec in beside:
+        return "emi:"
     responding = any(need.needs_response for need in all_needs(chosen.values()))
     return "scorers: a response scorer" if responding else "correctness:"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,16 +50,78 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveMember:
+    """A file within a zip archive, by the name that it has there."""
+
+    archive: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture of a sample, by its content; its pixels are read again where they are wanted.
 
     Attributes:
         digest: of its pixels (`tasks.images.read.image_digest`).
-        source: the file, or its bytes where the row itself holds them.
+        source: the file, the archive's member, the bytes where the row itself holds them, or how it is made of another.
     """
 
     digest: str
-    source: bytes | Path = field(repr=False, compare=False)
+    source: bytes | Path | ArchiveMember | Spoilt = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """How a picture is made of another, each time that it is wanted: nobody keeps its pixels.
+
+    Attributes:
+        key: what the draws are of, beside the seed and the corruption.
+    """
+
+    picture: Picture
+    corruption: str
+    grade: int
+    seed: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corruptions:
+    """What was done to the samples of a task, to make a population of them: to their pictures, their words, or both.
+
+    A side that is as it was has no corruption, and the grade 0.
+    """
+
+    of: str
+    image: str | None = None
+    image_grade: int = 0
+    text: str | None = None
+    text_grade: int = 0
+
+    @property
+    def family(self) -> str:
+        """What all grades of the same are called together."""
+        return ".".join(filter(None, (self.of, self.image, self.text)))
+
+    @property
+    def name(self) -> str:
+        """What the population is called: `shapes.blur.3`, `shapes.blur.3.typos.1`."""
+        graded = ((self.image, self.image_grade), (self.text, self.text_grade))
+        return ".".join([self.of, *(f"{name}.{grade}" for name, grade in graded if name is not None)])
+
+    @property
+    def severity(self) -> int:
+        """The larger grade: a question is at least as hard to read as its worse side."""
+        return max(self.image_grade, self.text_grade)
+
+    @property
+    def is_joint(self) -> bool:
+        return self.image is not None and self.text is not None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any] | None) -> Corruptions | None:
+        """As `run.json` has it; null where nothing was done."""
+        return None if value is None else cls(**{each.name: value[each.name] for each in fields(cls)})
 
 
 def parts_of(messages: Sequence[Message], images: Sequence[str]) -> list[dict[str, Any]]:
@@ -77,7 +139,7 @@ class Sample:
 
     `messages` is the prompt before any chat template; `chat` says whether one is to be applied (else the only
     message's text is the prompt, to the letter). `sample_id` hashes task, split, content and occurrence number.
-    `images` are the digests of `pictures`, and part of the content.
+    `images` are the digests of `pictures`, and part of the content. `votes` says how many raters were for each answer.
     """
 
     sample_id: str
@@ -95,6 +157,7 @@ class Sample:
     choices: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    votes: Mapping[str, int] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     source_line: str | None = None
     cells: Mapping[str, Any] = field(

@@ -19,6 +19,7 @@ from llmood.judged import judge_again
 from llmood.judging.equivalence.compare import compare_all
 from llmood.manifest import check_planned, check_samples
 from llmood.progress import Progress
+from llmood.questions.emi_states import captured
 from llmood.report import write_report
 from llmood.results import write_results
 from llmood.run import WRITING_REPORT
@@ -31,7 +32,7 @@ from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, write_table
 from llmood.yaml_files import apply_overrides
 
-RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration")
+RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration", "emi")
 
 
 def rescore(
@@ -43,7 +44,8 @@ def rescore(
     """Score a run's stored observations again, and everything after; no model loads.
 
     Args:
-        overrides: `scorers=[…]`, `calibration=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own configuration.
+        overrides: `scorers=[…]`, `calibration=…`, `emi=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own
+            configuration.
 
     Raises:
         ConfigError: a scorer needs what the run didn't capture, or another key is overridden.
@@ -69,6 +71,8 @@ def rescore(
         store = Store()
         observations = Observations(samples, index, store)
         _check_captured(chosen, observations, folder)
+        if config.emi is not None:
+            captured(config.emi, config.models.roles, observations)
         # What words alone decide needs no model, and may be compared now.
         lacking = [spec for spec in required_comparisons(chosen.values()) if not observations.has(spec)]
         if lacking:

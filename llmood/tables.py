@@ -32,6 +32,8 @@ SAMPLES = _schema(
     ("references", pa.list_(pa.string())),
     ("choices", pa.list_(pa.string())),
     ("images", pa.list_(pa.string())),
+    # How many raters were for each answer, without which; empty where nobody was asked.
+    ("votes", pa.list_(pa.int32())),
     ("meta", pa.string()),
     ("source_line", pa.string()),
     ("prompt_tokens", pa.int32()),

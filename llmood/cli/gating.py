@@ -16,6 +16,7 @@ from llmood.questions import (
     calibration_change,
     calibration_severity,
     concepts,
+    effective_information,
     error_loss,
     error_quality,
     errors,
@@ -23,7 +24,9 @@ from llmood.questions import (
     length_confound,
     population_shift,
     promise,
+    rater_disagreement,
     severity,
+    yes_no,
 )
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.ood_detection import QUESTION as DETECTION
@@ -50,8 +53,11 @@ OF_QUESTIONS = (
     *promise.METRICS,
     *calibration_severity.METRICS,
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
+    *effective_information.METRICS,
+    *rater_disagreement.METRICS,
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
+    *yes_no.METRICS,
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
 )
 QUESTIONS = (
@@ -64,6 +70,8 @@ QUESTIONS = (
     calibration.QUESTION,
     promise.QUESTION,
     population_shift.QUESTION,
+    effective_information.QUESTION,
+    rater_disagreement.QUESTION,
 )
 
 

@@ -4,6 +4,8 @@ from llmood.displays.auroc_intervals import AurocIntervals
 from llmood.displays.base import Display
 from llmood.displays.concepts import ConceptCurve
 from llmood.displays.differences import Differences
+from llmood.displays.disagreement import DisagreementCurve
+from llmood.displays.emid_against_bound import EmidAgainstBound
 from llmood.displays.errors_by_shift import ErrorsByShift
 from llmood.displays.familiarity import FamiliarityCurve
 from llmood.displays.flag_rate import FlagRate
@@ -17,7 +19,9 @@ __all__ = [
     "AurocIntervals",
     "ConceptCurve",
     "Differences",
+    "DisagreementCurve",
     "Display",
+    "EmidAgainstBound",
     "ErrorsByShift",
     "FamiliarityCurve",
     "FlagRate",

@@ -34,16 +34,18 @@ from llmood.metrics.compare import (
     rank_scorers,
     smallest_detectable_difference,
 )
-from llmood.metrics.correlation import spearman
+from llmood.metrics.correlation import pearson, spearman
 from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.coverage import accuracy_at_coverage, aurac
+from llmood.metrics.f1 import f1_interval, f1_of
 from llmood.metrics.familiarity import auroc_gap_interval, thirds
 from llmood.metrics.grade_rank import grade_means, grade_rank_intervals, rank_with_grade
 from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
 from llmood.metrics.lift import raulc, spearman_accuracy
-from llmood.metrics.loss import mean_interval, mean_loss, metric_loss
+from llmood.metrics.loss import mean_bootstrap, mean_interval, mean_loss, metric_loss
+from llmood.metrics.loss_correlation import loss_correlations
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.pooled import PooledResamples, resamples_for
 from llmood.metrics.rank_interval import spearman_interval
@@ -101,12 +103,16 @@ __all__ = [
     "ece_width_15",
     "error_auroc",
     "error_detection_metrics",
+    "f1_interval",
+    "f1_of",
     "fpr_at_tpr",
     "grade_means",
     "grade_rank_intervals",
     "holm",
     "log_loss",
+    "loss_correlations",
     "mce_width_15",
+    "mean_bootstrap",
     "mean_confidence_gap",
     "mean_interval",
     "mean_loss",
@@ -115,6 +121,7 @@ __all__ = [
     "metrics_registry",
     "overconfidence",
     "paired_difference",
+    "pearson",
     "perfect_calibration_band",
     "precision_at_prevalence",
     "prr",

@@ -49,7 +49,7 @@ def check_populations(is_ood: ArrayLike) -> BoolArray:
             round).
         UndefinedMetric: it is empty or holds one population only.
     """
-    array = _check_flags(is_ood, "is_ood")
+    array = check_flags(is_ood, "is_ood")
     if not array.any():
         raise UndefinedMetric("no OOD samples: only ID was scored")
     if array.all():
@@ -73,7 +73,7 @@ def check_errors(is_wrong: ArrayLike) -> BoolArray:
         ValueError: it isn't one-dimensional or isn't boolean.
         UndefinedMetric: it is empty, or the answers are all right or all wrong.
     """
-    array = _check_flags(is_wrong, "is_wrong")
+    array = check_flags(is_wrong, "is_wrong")
     if not array.any():
         raise UndefinedMetric("every answer is right: there are no errors to detect")
     if array.all():
@@ -84,7 +84,7 @@ def check_errors(is_wrong: ArrayLike) -> BoolArray:
 def check_judged(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[FloatArray, BoolArray]:
     """The scores and which answers are wrong; raises what `check_values` and `check_errors` raise."""
     values = check_values(uncertainty, "uncertainty")
-    right = _check_flags(correct, "correct")
+    right = check_flags(correct, "correct")
     if right.shape != values.shape:
         raise ValueError(f"uncertainty and correct differ in shape: {values.shape} and {right.shape}")
     return values, check_errors(~right)
@@ -98,7 +98,7 @@ def check_confidence(confidence: ArrayLike, correct: ArrayLike) -> tuple[FloatAr
         UndefinedMetric: no samples.
     """
     values = check_values(confidence, "confidence")
-    right = _check_flags(correct, "correct")
+    right = check_flags(correct, "correct")
     if right.shape != values.shape:
         raise ValueError(f"confidence and correct differ in shape: {values.shape} and {right.shape}")
     if ((values < 0.0) | (values > 1.0)).any():
@@ -106,7 +106,13 @@ def check_confidence(confidence: ArrayLike, correct: ArrayLike) -> tuple[FloatAr
     return values, right
 
 
-def _check_flags(flags: ArrayLike, name: str) -> BoolArray:
+def check_flags(flags: ArrayLike, name: str) -> BoolArray:
+    """`flags` as a bool array of shape (n,).
+
+    Raises:
+        ValueError: it isn't one-dimensional or isn't boolean.
+        UndefinedMetric: it is empty.
+    """
     array: NDArray[Any] = np.asarray(flags)
     if array.ndim != 1:
         raise ValueError(f"{name} must have shape (n,), not {array.shape}")

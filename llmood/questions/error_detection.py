@@ -20,6 +20,7 @@ from llmood.questions.judgements import Judgements
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, LEAST_SCORED, NONE_SCORED, behind_entries
 from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.ranking import ranked
+from llmood.questions.yes_no import yes_no_records
 from llmood.records import MetricRecord
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.on_adapter import is_on_adapter
@@ -44,6 +45,7 @@ def error_detection(
     for population in populations_of(scored):
         own_seed = derive_seed(seed, "errors", population.task)
         yield accuracy(scored, judgements, population, bootstrap, own_seed)
+        yield from yes_no_records(scored, judgements, population, bootstrap, own_seed)
         for scorer in scorers_of(scored) if len(judgements.rows(population)) else ():
             answers = Answers.of(scored, judgements, population, scorer)
             yield from _records(scored, answers, metrics, bootstrap, own_seed)

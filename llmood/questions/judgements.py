@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from llmood.judging.yes_no import SAYS_BOTH, SAYS_NEITHER, read_yes_no
 from llmood.questions.populations import Floats, Population
-from llmood.records import OK
+from llmood.records import EMPTY_ANSWER, OK
 
+YES_NO = "yes_no"  # the rule
 TRUNCATED = "length"  # how an answer ended that had no more room
 
 
@@ -27,6 +30,8 @@ class Judgements:
         rules: object (n,), the rule; None where the sample has no row.
         reasons: object (n,), why an answer is not judged.
         truncated: bool (n,), whether the answer was cut off; it is judged as it stands.
+        wants_yes: float64 (n,), of answers judged by `yes_no`, whether the reference says yes: 1 or 0, else NaN.
+        unclear: bool (n,), whether such an answer says neither yes nor no, or both.
     """
 
     judged: NDArray[np.bool_]
@@ -35,6 +40,8 @@ class Judgements:
     rules: NDArray[np.object_]
     reasons: NDArray[np.object_]
     truncated: NDArray[np.bool_]
+    wants_yes: Floats
+    unclear: NDArray[np.bool_]
 
     def rule(self, population: Population) -> str | None:
         """The rule of a population's answers."""
@@ -71,7 +78,20 @@ def read_judgements(table: pa.Table, samples: pa.Table) -> Judgements:
         np.array([row.get("rule") for row in found], dtype=np.object_),
         np.array([row.get("reason") or "not answered" for row in found], dtype=np.object_),
         np.array([row.get("finish") == TRUNCATED for row in found], dtype=np.bool_),
+        _wants_yes(found, samples),
+        np.array(
+            [row.get("reason") in (SAYS_NEITHER, SAYS_BOTH, EMPTY_ANSWER) for row in found], dtype=np.bool_
+        ),
     )
+
+
+def _wants_yes(found: Sequence[Mapping[str, Any]], samples: pa.Table) -> Floats:
+    wanted = np.full(len(found), np.nan)
+    for place, references in enumerate(samples["references"].to_pylist()):
+        if found[place].get("rule") == YES_NO and references:
+            says = read_yes_no(references[0])
+            wanted[place] = np.nan if says is None else float(says)
+    return wanted
 
 
 def verdicts(table: pa.Table) -> dict[str, bool]:

@@ -11,6 +11,7 @@ from llmood.questions.error_loss import LOSS
 from llmood.questions.error_quality import PRR, SPEARMAN
 from llmood.questions.errors import ACCURACY, QUESTION, judged_by
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
+from llmood.questions.yes_no import F1_YES, YES_RATE
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg
@@ -93,7 +94,7 @@ def _errors(run: RunFiles, task: Record) -> Errors | None:
         f"{percent(accuracy['ci_low'])}–{percent(accuracy['ci_high'])}"
         if accuracy["ci_low"] is not None
         else None,
-        tuple(_facts(accuracy)),
+        (*_facts(accuracy), *_yes_facts(run, ood_task)),
         tuple(_heads(run, metrics, ood_task)),
         _rows(run, metrics, ood_task, run.scorers),
         _rows(run, metrics, ood_task, [name for name in run.scores if name in BASELINES]),
@@ -112,6 +113,21 @@ def _facts(accuracy: Record) -> list[str]:
     cut_off = accuracy["params"].get("cut_off")
     if cut_off:
         found.append(f"{count(cut_off)} were cut off at the length limit and are judged as they stand")
+    return found
+
+
+def _yes_facts(run: RunFiles, ood_task: str | None) -> list[str]:
+    """How often a model says yes, where answers are yes or no."""
+    rate, f1 = (run.find_error(metric, None, ood_task) for metric in (YES_RATE, F1_YES))
+    if rate is None or rate["value"] is None:
+        return []
+    found = [
+        f"{percent(rate['value'])}\u00a0% say yes, where {percent(rate['params']['wanted_yes'])}\u00a0% should"
+    ]
+    if f1 is not None and f1["value"] is not None:
+        found.append(f"F1 of yes {number(f1['value'])}")
+    if rate["params"]["neither"]:
+        found.append(f"{count(rate['params']['neither'])} say neither yes nor no, or both")
     return found
 
 

@@ -19,12 +19,14 @@ from llmood.report import text
 from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.calibration import calibration_part
 from llmood.report.concepts import concepts_part
+from llmood.report.effective import effective_part
 from llmood.report.errors import errors_part
 from llmood.report.examples import Example, confident_errors, false_alarms, misses
 from llmood.report.familiarity import familiarity_part
 from llmood.report.figures import Picture, figures_of, overview
 from llmood.report.population import population_part
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
+from llmood.report.raters import raters_part
 from llmood.report.read import RunFiles, read_run
 from llmood.report.severity import severity_parts
 from llmood.report.summary import findings, status_lines
@@ -127,6 +129,8 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "severity": severity_parts(run, prefix),
         "familiarity": familiarity_part(run, prefix),
         "population": population_part(run),
+        "effective": effective_part(run, prefix),
+        "raters": raters_part(run, prefix),
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "confident_errors": confident_errors(run),

@@ -13,11 +13,13 @@ from llmood.metrics.base import LAST
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.calibration import QUESTION as CALIBRATION
 from llmood.questions.concepts import QUESTION as CONCEPTS
+from llmood.questions.effective_information import QUESTION as EFFECTIVE
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.familiarity import QUESTION as FAMILIARITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.questions.population_shift import QUESTION as POPULATION
 from llmood.questions.promise import QUESTION as PROMISE
+from llmood.questions.rater_disagreement import QUESTION as RATERS
 from llmood.report.read import Record, RunFiles
 from llmood.report.text import count, interval, number, percent, shown
 from llmood.scorers.baselines import BASELINES
@@ -135,10 +137,11 @@ def _place(metric: str) -> int:
 def other_records(run: RunFiles) -> list[Record]:
     """What no table of the page shows: other questions, and slices."""
     shown_questions = ("ood_detection", "length_confound", "severity")
+    own_sections = (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION, EFFECTIVE, RATERS)
     return [
         r
         for r in run.records
-        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION)
+        if r["question"] not in own_sections
         and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 

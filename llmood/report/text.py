@@ -11,6 +11,7 @@ import yaml
 from llmood.clean import clean
 from llmood.metrics import metrics_registry
 from llmood.questions.concepts import COMPLETENESS, SEPARABILITY
+from llmood.questions.effective_information import BOUND, EMI, EMID, FULL_BOUND, WITH_BOUND
 from llmood.questions.error_quality import PRR
 from llmood.questions.error_quality import SPEARMAN as SPEARMAN_QUALITY
 from llmood.questions.errors import ACCURACY
@@ -18,7 +19,10 @@ from llmood.questions.familiarity import GAP, IN_SLICE
 from llmood.questions.length_confound import METRIC as SPEARMAN
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD
+from llmood.questions.rater_disagreement import CORRELATION as WITH_VOTES
+from llmood.questions.rater_disagreement import SPLIT
 from llmood.questions.severity import CORRELATION, SHIFT
+from llmood.questions.yes_no import F1_YES, YES_RATE
 
 MAX_TEXT = 20_000  # characters of one text in the page; the whole stands in samples.parquet
 
@@ -35,8 +39,18 @@ OTHER_TITLES = {
     MMD: "MMD² of states",
     MISMATCH: "Mismatch of activations",
     MISTAKEN: "Share taken for rows of train",
+    WITH_VOTES: "Rank correlation with the raters' disagreement",
+    SPLIT: "AUROC of split votes",
+    EMI: "Effective mutual information",
+    EMID: "Loss of effective mutual information",
+    BOUND: "Bound of EMID, scaled",
+    FULL_BOUND: "Bound of EMID",
+    WITH_BOUND["pearson"]: "Correlation of EMID and bound",
+    WITH_BOUND["spearman"]: "Rank correlation of EMID and bound",
     ACCURACY: "Right answers",
     PRR: "PRR of graded quality",
+    YES_RATE: "Answers that say yes",
+    F1_YES: "F1 of yes",
     SPEARMAN_QUALITY: "Rank correlation with the lack of quality",
 }
 

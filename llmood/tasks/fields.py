@@ -17,6 +17,7 @@ from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.sandbox import MAX_TEXT
 from llmood.tasks.spec import AnySource, Cell, TaskSpec
+from llmood.tasks.votes import votes_of
 
 Row = Mapping[str, Any]
 
@@ -69,11 +70,19 @@ class RowReader:
         texts = (columns for place, columns in self._places.items() if not place.endswith("fields.images"))
         self._columns = frozenset().union(*texts)
 
-    def sample(self, row: Row, split: Split, source_line: str, folder: Path | None = None) -> Sample | None:
+    def sample(
+        self,
+        row: Row,
+        split: Split,
+        source_line: str,
+        folder: Path | None = None,
+        archive: Path | None = None,
+    ) -> Sample | None:
         """The row's sample, without its id; None where the source's filters leave the row out.
 
         Args:
             folder: where the relative paths of its pictures start.
+            archive: the zip archive that its pictures are in.
 
         Raises:
             RowError: the row can't be used, and why.
@@ -88,7 +97,7 @@ class RowReader:
             answer = self._chat.answer(row)
             values["references"] = None if answer is None else (answer,)
         given = {name: value for name, value in values.items() if value is not None}
-        pictures = pictures_of([field.read(row) for field in self._images], folder)
+        pictures = pictures_of([field.read(row) for field in self._images], folder, archive)
         return Sample(
             sample_id="",
             task=self._spec.name,
@@ -216,6 +225,8 @@ def _attribute(name: str, value: Any) -> Any:
         return _severity(value)
     if name in ("references", "choices"):
         return tuple(_text(name, item) for item in _as_list(value))
+    if name == "votes":
+        return votes_of(value)
     return _text(name, value)
 
 

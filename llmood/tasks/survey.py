@@ -15,7 +15,7 @@ from llmood.tasks.splits import Splits, content_key, fold
 
 SHORT = 3  # characters: a prompt below this is rarely a question
 QUANTILES = (0.0, 0.5, 0.95, 1.0)
-FIELDS = ("label", "domain", "group", "parent_id", "severity", "references", "choices")
+FIELDS = ("label", "domain", "group", "parent_id", "severity", "references", "choices", "votes")
 DOMINANT = 0.5  # of a split's rows in one group: whatever is resampled by group hardly varies then
 
 
@@ -182,7 +182,7 @@ def _mapped(loaded: LoadedTask) -> list[str]:
 def _has(name: str, sample: Sample) -> bool:
     if name.startswith("meta."):
         return sample.meta.get(name.removeprefix("meta.")) is not None
-    return getattr(sample, name) not in (None, ())
+    return getattr(sample, name) not in (None, (), {})
 
 
 def _share(name: str, samples: Sequence[Sample]) -> float:

@@ -15,9 +15,9 @@ from llmood.tasks.fields import RowReader
 from llmood.tasks.sources import open_source
 
 TASKS = [pytest.param(task, id=task.name) for task in list_tasks()]
-# Those whose rows lie under LLMOOD_DATA; the demo's lie beside their YAML, and its README tells of its world.
+# Those whose rows lie under LLMOOD_DATA; the demos' lie beside their YAML, and their READMEs tell of their worlds.
 WITH_FILES = [param for param in TASKS if isinstance(param.values[0].sources[0], FileSource)]
-OF_FILES = [param for param in WITH_FILES if param.values[0].file.parent.name != "demo"]
+OF_FILES = [param for param in WITH_FILES if not param.values[0].file.parent.name.startswith("demo")]
 BENCHMARKS = [pytest.param(benchmark, id=benchmark.name) for benchmark in list_benchmarks()]
 
 
@@ -112,7 +112,7 @@ def test_its_first_rows_render_where_its_data_is(task: TaskSpec, real_data: Path
         samples = []
         for item in opened.rows():
             assert not isinstance(item, Reject)
-            sample = reader.sample(item[1], split, opened.name)
+            sample = reader.sample(item[1], split, opened.name, opened.folder, opened.archive)
             samples += [sample] if sample else []
             if len(samples) == 20:
                 break

@@ -3,51 +3,79 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from llmood.records import Picture
-from llmood.tasks.images.decode import decode
-from llmood.tasks.images.read import LIMITS, image_digest, read_image
+from llmood.records import Picture, Spoilt
+from llmood.tasks.images.archive import member_of
+from llmood.tasks.images.corrupt import corrupt_image
+from llmood.tasks.images.read import LIMITS, digest_of_file, image_digest, read_image
 from llmood.tasks.images.sources import bytes_of
 from llmood.tasks.row_errors import RowError
 
 
-def pictures_of(cells: Sequence[Any], folder: Path | None) -> tuple[Picture, ...]:
+def pictures_of(
+    cells: Sequence[Any], folder: Path | None, archive: Path | None = None
+) -> tuple[Picture, ...]:
     """The pictures of a row's cells, each a source or a list of them.
 
     Args:
         folder: where relative paths start, and what they may not leave; None: a row may hold none.
+        archive: the zip archive whose members the cells name, rather than files.
 
     Raises:
         RowError: one of them can't be read.
     """
     sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
-    return tuple(_picture(source, folder) for source in sources)
+    return tuple(_picture(source, folder, archive) for source in sources)
 
 
 def load_picture(picture: Picture) -> Image.Image:
-    """Its pixels.
+    """Its pixels; of a corrupted one, made anew of the original's.
 
     Raises:
         RowError: its file is gone, or shows another picture by now.
     """
-    image = read_image(picture.source)
+    source = picture.source
+    if isinstance(source, Spoilt):
+        image, made_of = (
+            _spoilt(source, load_picture(source.picture)),
+            f"'{source.corruption}' makes another one",
+        )
+    else:
+        image, made_of = read_image(source), "its file shows another one"
     if image_digest(image) != picture.digest:
-        raise RowError("picture: its file shows another one than when the rows were read")
+        raise RowError(f"picture: {made_of} than when the rows were read")
     return image
 
 
-def _picture(source: Any, folder: Path | None) -> Picture:
-    path = _path_of(source)
-    if path is None:
+def spoilt_pictures(
+    picture: Picture, wanted: Iterable[tuple[str, int]], *, seed: int, key: str
+) -> dict[tuple[str, int], Picture]:
+    """A picture in several corruptions and grades. It is read once, and one set of pixels more is held at a time.
+
+    Raises:
+        RowError: it can't be read any more.
+    """
+    original = load_picture(picture)
+    made = (Spoilt(picture, corruption, grade, seed, key) for corruption, grade in wanted)
+    return {(one.corruption, one.grade): Picture(image_digest(_spoilt(one, original)), one) for one in made}
+
+
+def _spoilt(made: Spoilt, original: Image.Image) -> Image.Image:
+    return corrupt_image(original, made.corruption, made.grade, seed=made.seed, key=made.key)
+
+
+def _picture(source: Any, folder: Path | None, archive: Path | None) -> Picture:
+    name = _path_of(source)
+    if name is None:
         data = bytes_of(source, Path(), LIMITS.max_bytes)
-        return Picture(image_digest(decode(data, LIMITS)), data)
-    found = _inside(path, folder)
-    return Picture(image_digest(read_image(found)), found)
+        return Picture(digest_of_file(data), data)
+    found = _inside(name, folder) if archive is None else member_of(archive, name)
+    return Picture(digest_of_file(bytes_of(found, Path(), LIMITS.max_bytes)), found)
 
 
 def _path_of(source: Any) -> str | None:

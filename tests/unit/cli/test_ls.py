@@ -33,7 +33,12 @@ def test_a_built_in_task() -> None:
     assert (row["licence"], row["language"], row["version"]) == ("CC-BY-4.0", "en", 1)
     assert "no official split" in row["known_flaws"][0]
     local, hub = row["sources"]
-    assert local == {"files": "rt_polarity/{split}.jsonl.gz", "splits": row["splits"], "filtered": False}
+    assert local == {
+        "files": "rt_polarity/{split}.jsonl.gz",
+        "images": None,
+        "splits": row["splits"],
+        "filtered": False,
+    }
     assert (hub["hub"], hub["config"], hub["revision"]) == (
         "cornell-movie-review-data/rotten_tomatoes",
         None,
