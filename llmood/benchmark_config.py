@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import AfterValidator, Field, StrictInt, model_validator
 
-from llmood.strict import Strict
+from llmood.strict import Strict, not_empty
+
+
+def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = next((each for each in value if value.count(each) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"{repeated!r} stands there twice")
+    return value
 
 
 class ShiftedTask(Strict):
     """One OOD task of a benchmark. `note` is shown beside its numbers (a known overlap, say).
 
-    `corruption` makes it of a task's own texts (the ID task's, where `task` is left out), in the grade `severity`, or
-    in all of them. Tasks of one `family` are grades of one shift: they make a severity curve.
+    `corruption` makes it of a task's own texts or pictures (the ID task's, where `task` is left out), in the grade
+    `severity`, or in all of them. Tasks of one `family` are grades of one shift: they make a severity curve.
     """
 
     task: str | None = None
@@ -39,13 +46,29 @@ class ShiftedTask(Strict):
         return self
 
 
+class Grid(Strict):
+    """The ID task with corruptions of its pictures, of its words, and of both: each in each of the grades.
+
+    The cells where one side is as it was are the same populations as those of `{corruption: NAME}`.
+    """
+
+    images: Annotated[tuple[str, ...], AfterValidator(_each_once), AfterValidator(not_empty)]
+    texts: Annotated[tuple[str, ...], AfterValidator(_each_once), AfterValidator(not_empty)]
+    grades: Annotated[
+        tuple[Annotated[StrictInt, Field(ge=1, le=5)], ...],
+        AfterValidator(_each_once),
+        AfterValidator(not_empty),
+    ] = (1, 3, 5)
+
+
 class BenchmarkSpec(Strict):
-    """One ID task and its OOD tasks; the OOD list may be empty."""
+    """One ID task and its OOD tasks; the OOD list may be empty. `grid` adds corrupted ones of a task with pictures."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: str = ""
     id: str
     ood: tuple[ShiftedTask, ...] = ()
+    grid: Grid | None = None
 
 
 def name_or_benchmark(value: Any) -> Any:

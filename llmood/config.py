@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
-from llmood.benchmark_config import BenchmarkSpec, ShiftedTask, name_or_benchmark
+from llmood.benchmark_config import BenchmarkSpec, Grid, ShiftedTask, name_or_benchmark
 from llmood.calibration_config import CalibrationConfig, switch
 from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
@@ -228,6 +228,7 @@ __all__ = [
     "CorrectnessChoice",
     "EngineConfig",
     "FullModel",
+    "Grid",
     "Models",
     "ResponseConfig",
     "RunConfig",

@@ -23,6 +23,7 @@ def described_task(task: PlannedTask) -> dict[str, Any]:
         "shift": task.shift,
         "severity": task.severity,
         "family": task.family,
+        "corruptions": None if task.corruptions is None else asdict(task.corruptions),
         "fitted": list(task.fitted),
         "note": task.note,
         "samples": {split: len(samples) for split, samples in task.loaded.samples.items()},

@@ -34,12 +34,21 @@ class _Source(_Kinds):
     fingerprints: dict[str, Any] | None = None
 
 
+class _Corruptions(_Kinds):
+    of: str
+    image: str | None = None
+    image_grade: int = 0
+    text: str | None = None
+    text_grade: int = 0
+
+
 class _Task(_Kinds):
     name: str = ""
     population: Literal["id", "ood", "background"] = "id"
     shift: Shift = "none"
     severity: int | None = None
     family: str | None = None
+    corruptions: _Corruptions | None = None
     evaluated: int = 0
     rejects: int = 0
     samples: dict[str, int] | None = None

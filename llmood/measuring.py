@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from llmood.questions.rater_disagreement import (
     rater_disagreement,
 )
 from llmood.questions.severity import families, severity
-from llmood.records import MetricRecord
+from llmood.records import Corruptions, MetricRecord
 from llmood.scoring import ScorerColumn
 
 
@@ -59,6 +60,28 @@ def scored_benchmark(
         np.array(group_keys(samples)),
         np.array([rows.get(parent, -1) for parent in parents], dtype=np.int64),
     )
+
+
+def with_corruptions(
+    records: Sequence[MetricRecord], tasks: Sequence[Mapping[str, Any]]
+) -> list[MetricRecord]:
+    """The records; where one is about a population that was made by corrupting, its `params` say how."""
+    told = {
+        task["name"]: {
+            "image_corruption": made.image,
+            "image_grade": made.image_grade,
+            "text_corruption": made.text,
+            "text_grade": made.text_grade,
+        }
+        for task in tasks
+        if (made := Corruptions.from_json(task.get("corruptions"))) is not None
+    }
+    return [
+        replace(record, params={**record.params, **told[record.ood_task]})
+        if record.ood_task in told
+        else record
+        for record in records
+    ]
 
 
 def _in_order_of_ids(rows: NDArray[np.int64], ids: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -10,12 +10,12 @@ from types import MappingProxyType
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
-from llmood.records import CALIBRATION, EVALUATED, SPLITS, Check, Sample, Split
+from llmood.records import CALIBRATION, EVALUATED, SPLITS, Check, Corruptions, Sample, Split
 from llmood.scorers.base import Scorer
 from llmood.scoring import background_of
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task
-from llmood.tasks.corrupt import CORRUPTIONS, GRADES
-from llmood.tasks.corrupted import corrupted_grades, family_of
+from llmood.tasks.corrupted import corrupted
+from llmood.tasks.corruption_choice import cells_of, check_sides, corruptions_of
 from llmood.tasks.splits import content_key
 from llmood.tokenise import PlannedTask
 
@@ -46,13 +46,13 @@ def load_tasks(
         ConfigError: a name is unknown, or a population stands there twice or as ID and OOD.
         DataError: the ID task lacks a split that a scorer learns from, or `calibration`.
     """
-    benchmark = benchmark if measured else benchmark.model_copy(update={"ood": ()})
+    benchmark = benchmark if measured else benchmark.model_copy(update={"ood": (), "grid": None})
     found = {
         place: find_task(name, include_paths=include, relative_to=relative_to, place=place)
         for place, name in _wanted(benchmark)
     }
     id_spec = found["benchmark.id"]
-    graded = any(ood.corruption for ood in benchmark.ood)
+    graded = benchmark.grid is not None or any(ood.corruption for ood in benchmark.ood)
     id_task = _load_id(id_spec, config, scorers, further, calibrated=calibrated, keep_cells=graded)
     id_task = replace(id_task, measured=measured)
     planned = [id_task]
@@ -65,6 +65,11 @@ def load_tasks(
                 spec, (EVALUATED,), limit=config.limit, seed=config.seed, keep_cells=graded
             )
         planned += _populations(ood, loaded[spec.name], config.seed, f"{place}.corruption")
+    if benchmark.grid is not None:
+        there = {task.name for task in planned}
+        wanted = [cell for cell in cells_of(benchmark.grid, id_spec.name) if cell.name not in there]
+        check_sides(id_task.loaded, wanted, "benchmark.grid.images")
+        planned += _corrupted(id_task.loaded, wanted, config.seed)
     _check_names(benchmark, planned)
     return tuple(planned)
 
@@ -91,18 +96,17 @@ def _populations(ood: ShiftedTask, loaded: LoadedTask, seed: int, place: str) ->
     """One OOD task; of a corruption without a grade, each grade."""
     if ood.corruption is None:
         return [PlannedTask(loaded, "ood", ood.shift, ood.severity, ood.note, ood.family)]
-    CORRUPTIONS.get(ood.corruption, place=place)
-    if ood.severity is not None and ood.severity not in GRADES:
-        raise ConfigError(
-            f"{place.removesuffix('.corruption')}.severity: {ood.severity} is no grade of a corruption",
-            hint=f"grades: {', '.join(map(str, GRADES))}; without one, all of them",
-        )
-    family = family_of(loaded.spec.name, ood.corruption)
-    grades = GRADES if ood.severity is None else (ood.severity,)
-    made = corrupted_grades(loaded, ood.corruption, grades, split=EVALUATED, seed=seed)
+    wanted = corruptions_of(ood.corruption, ood.severity, loaded.spec.name, place)
+    check_sides(loaded, wanted, place)
+    return _corrupted(loaded, wanted, seed, ood.note)
+
+
+def _corrupted(
+    loaded: LoadedTask, wanted: Sequence[Corruptions], seed: int, note: str | None = None
+) -> list[PlannedTask]:
     return [
-        PlannedTask(task, "ood", ood.shift, grade, ood.note, family)
-        for grade, task in zip(grades, made, strict=True)
+        PlannedTask(task, "ood", "covariate", each.severity, note, each.family, each)
+        for each, task in zip(wanted, corrupted(loaded, wanted, split=EVALUATED, seed=seed), strict=True)
     ]
 
 

@@ -20,7 +20,13 @@ from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
 from llmood.manifest import check_planned
-from llmood.measuring import measure, measure_disagreement, measure_emi, scored_benchmark
+from llmood.measuring import (
+    measure,
+    measure_disagreement,
+    measure_emi,
+    scored_benchmark,
+    with_corruptions,
+)
 from llmood.pieces import PIECES, read_pieces
 from llmood.progress import Progress
 from llmood.questions.concepts import explain_by_concepts
@@ -130,6 +136,7 @@ def _results(
     measured += _populations(scored, observations, learned, scorers, config.seed)
     measured += measure_emi(scored, observations, config, progress)
     measured += measure_disagreement(scored, observations, config, progress)
+    measured = with_corruptions(measured, read_tasks(manifest))
     records = [asdict(record) for record in measured]
     told = explain(scored, observations, scorers, read_pieces(folder.file(PIECES)) if config.text else {})
     if judgements is not None and config.text:

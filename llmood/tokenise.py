@@ -22,6 +22,7 @@ from llmood.records import (
     BACKGROUND,
     CALIBRATION,
     EVALUATED,
+    Corruptions,
     Part,
     Population,
     Reject,
@@ -43,7 +44,8 @@ _LISTING = re.compile(r"(?<=\)), but .*", re.DOTALL)  # the keys of a record tha
 class PlannedTask:
     """One task of the benchmark, loaded.
 
-    `family` is what the grades of its shift are called together; `fitted` are the splits that scorers learn from;
+    `family` is what the grades of its shift are called together; `corruptions` what was done to another task to make
+    it; `fitted` are the splits that scorers learn from;
     `calibrated` says whether its `calibration` rows are scored, and `measured` whether its `test` rows are.
     """
 
@@ -53,6 +55,7 @@ class PlannedTask:
     severity: int | None = None
     note: str | None = None
     family: str | None = None
+    corruptions: Corruptions | None = None
     fitted: tuple[Split, ...] = ()
     calibrated: bool = False
     measured: bool = True

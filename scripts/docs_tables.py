@@ -16,6 +16,7 @@ from llmood.scorers.base import ScorerEntry, scorers
 from llmood.strict import Strict
 from llmood.tasks import TaskSpec, list_benchmarks, list_tasks
 from llmood.tasks.corruptions.base import CORRUPTIONS
+from llmood.tasks.images.corruptions.base import IMAGE_CORRUPTIONS
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -112,8 +113,14 @@ def engines_table() -> str:
 
 
 def corruptions_table() -> str:
-    """Every corruption with its grades."""
+    """Every corruption of texts with its grades."""
     rows = [[_code(one.name), one.summary, *(f"{rate:.0%}" for rate in one.rates)] for _, one in CORRUPTIONS]
+    return table(["corruption", "what it does", "1", "2", "3", "4", "5"], rows)
+
+
+def image_corruptions_table() -> str:
+    """Every corruption of pictures with its grades."""
+    rows = [[_code(one.name), one.summary, *one.shown] for _, one in IMAGE_CORRUPTIONS]
     return table(["corruption", "what it does", "1", "2", "3", "4", "5"], rows)
 
 
@@ -137,6 +144,8 @@ def benchmarks_table() -> str:
             f"{one.task or spec.id}{'.' + one.corruption if one.corruption else ''} ({one.shift})"
             for one in spec.ood
         ]
+        if spec.grid is not None:
+            shown.append(f"{'/'.join(spec.grid.images)} × {'/'.join(spec.grid.texts)} (covariate)")
         rows.append([_code(spec.name), spec.description, spec.id, ", ".join(shown)])
     return table(["benchmark", "what it is", "ID", "OOD (shift)"], rows)
 
@@ -224,6 +233,7 @@ GENERATED = {
     "engines": engines_table,
     "rules": rules_table,
     "corruptions": corruptions_table,
+    "image corruptions": image_corruptions_table,
     "tasks": tasks_table,
     "benchmarks": benchmarks_table,
     "run keys": lambda: model_reference(RunConfig),

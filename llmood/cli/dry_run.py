@@ -85,14 +85,24 @@ def _print_tasks(plan: Plan) -> None:
         for task in plan.read
     ]
     print_table(header, rows)
+    both = [task for task in plan.tasks if _is_joint(task)]
+    if both:
+        samples = sum(len(task.samples) for task in both)
+        say(f"grid: {len(both)} of these have corrupted pictures and words at once, {samples} samples")
     for task in plan.tasks:
         if task.calibrated:
             say(f"calibration: {len(task.calibration)} further samples of {task.name} are scored")
     say()
     for task in plan.read:
+        if _is_joint(task):
+            continue  # its words are those of the words' corruption alone
         for prompt in _prompts(plan, task):
             say(f"--- {task.name}\n{prompt}")
     say("---\n")
+
+
+def _is_joint(task: PlannedTask) -> bool:
+    return task.corruptions is not None and task.corruptions.is_joint
 
 
 def print_captures(costs: list[Forecast]) -> None:
@@ -152,6 +162,7 @@ def _tasks_json(plan: Plan) -> list[dict[str, Any]]:
             "name": task.name,
             "population": task.population,
             "shift": task.shift,
+            "corruptions": None if task.corruptions is None else asdict(task.corruptions),
             "samples": len(task.samples),
             "calibration": len(task.calibration),
             "tokens": sum(tokens[task.name]),

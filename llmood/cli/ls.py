@@ -108,14 +108,16 @@ def benchmarks(include_path: options.IncludePath = None, as_json: options.AsJson
         print_json([_describe_benchmark(spec) for spec in specs])
         return
     rows = [
-        [spec.name, spec.id, ", ".join(map(_shifted, spec.ood)) or "–", spec.description] for spec in specs
+        [spec.name, spec.id, ", ".join([*map(_shifted, spec.ood), *_crossed(spec)]) or "–", spec.description]
+        for spec in specs
     ]
     show_table(["benchmark", "id", "ood", "description"], rows)
 
 
 def _describe_benchmark(spec: BenchmarkSpec) -> dict[str, Any]:
     ood = [{**shifted.model_dump(mode="json"), "task": shifted.task or spec.id} for shifted in spec.ood]
-    return {"benchmark": spec.name, "id": spec.id, "ood": ood, "description": spec.description}
+    grid = None if spec.grid is None else spec.grid.model_dump(mode="json")
+    return {"benchmark": spec.name, "id": spec.id, "ood": ood, "grid": grid, "description": spec.description}
 
 
 def _shifted(ood: ShiftedTask) -> str:
@@ -124,6 +126,13 @@ def _shifted(ood: ShiftedTask) -> str:
     grade = "" if ood.severity is None else f" {ood.severity}"
     of = "" if ood.task is None else f" of {ood.task}"
     return f"{ood.corruption}{grade}{of} ({ood.shift})"
+
+
+def _crossed(spec: BenchmarkSpec) -> list[str]:
+    if spec.grid is None:
+        return []
+    grades = ", ".join(map(str, sorted(spec.grid.grades)))
+    return [f"{'/'.join(spec.grid.images)} × {'/'.join(spec.grid.texts)} {grades} (covariate)"]
 
 
 @app.command("scorers")
@@ -233,11 +242,16 @@ def rules(as_json: options.AsJson = False) -> None:
 @app.command("corruptions")
 @handled
 def corruptions(as_json: options.AsJson = False) -> None:
-    """Corruptions that a benchmark can name, with what share each grade changes."""
+    """Corruptions that a benchmark can name: of texts and of pictures, with how much of it each grade does."""
     from llmood.tasks.corrupt import CORRUPTIONS
+    from llmood.tasks.images.corruptions.base import IMAGE_CORRUPTIONS
 
     rows = [
-        [name, " · ".join(f"{rate:.0%}" for rate in corruption.rates), corruption.summary]
+        [name, "texts", " · ".join(f"{rate:.0%}" for rate in corruption.rates), corruption.summary]
         for name, corruption in CORRUPTIONS
     ]
-    _show(["corruption", "grades 1 to 5", "description"], rows, as_json=as_json)
+    rows += [
+        [name, "pictures", " · ".join(corruption.shown), corruption.summary]
+        for name, corruption in IMAGE_CORRUPTIONS
+    ]
+    _show(["corruption", "of", "grades 1 to 5", "description"], rows, as_json=as_json)

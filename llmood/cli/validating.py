@@ -14,6 +14,7 @@ from llmood.errors import ConfigError, MissingModelError
 from llmood.paths import find_model_folder
 from llmood.records import Check, Reject, Sample
 from llmood.tasks import LoadedTask, TaskSpec, find_benchmark, find_task, load_task
+from llmood.tasks.corruption_choice import cells_of, check_sides, corruptions_of
 from llmood.tasks.survey import overlap_across, quantiles, spread, survey, survey_checks
 from llmood.tokenise import without_values
 
@@ -44,16 +45,21 @@ def benchmark(file: str, include: Sequence[Path]) -> Found:
     folder = path.resolve().parent if path.is_file() else None
     loaded = [_load_all(find_task(spec.id, include_paths=include, relative_to=folder, place="id"))]
     shifts = ["none"]
+    if spec.grid is not None:
+        check_sides(loaded[0], cells_of(spec.grid, loaded[0].spec.name, "grid"), "grid.images")
     for position, ood in enumerate(spec.ood):
+        name = loaded[0].spec.name
+        if ood.task is not None:
+            place = f"ood[{position}].task"
+            other = find_task(ood.task, include_paths=include, relative_to=folder, place=place)
+            name = other.name
+            if name not in [known.spec.name for known in loaded]:
+                loaded.append(load_task(other, ("test",)))
+                shifts.append(ood.shift)
         if ood.corruption is not None:
-            _check_corruption(ood.corruption, ood.severity, f"ood[{position}]")
-        if ood.task is None:
-            continue
-        place = f"ood[{position}].task"
-        other = find_task(ood.task, include_paths=include, relative_to=folder, place=place)
-        if other.name not in [known.spec.name for known in loaded]:
-            loaded.append(load_task(other, ("test",)))
-            shifts.append(ood.shift)
+            place = f"ood[{position}].corruption"
+            of = next(known for known in loaded if known.spec.name == name)
+            check_sides(of, corruptions_of(ood.corruption, ood.severity, name, place), place)
     first = {one.spec.name: one.samples["test"] for one in loaded}
     surveys = [survey(one).to_json() | {"shift": shift} for one, shift in zip(loaded, shifts, strict=True)]
     return {
@@ -169,15 +175,6 @@ def _load_all(spec: TaskSpec) -> LoadedTask:
     loaded = load_task(spec)
     has = list(loaded.samples)
     return loaded if "test" in has or "train" not in has else load_task(spec, (*has, "test"))
-
-
-def _check_corruption(name: str, grade: int | None, place: str) -> None:
-    from llmood.tasks.corrupt import corrupt
-
-    try:
-        corrupt("any text", name, 1 if grade is None else grade, seed=0, key="")
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {error.message}", hint=error.hint) from None
 
 
 def _found(

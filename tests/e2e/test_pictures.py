@@ -199,6 +199,95 @@ def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
     refused(run(home, "-o", tmp_path / "no", scorers=[{"knn": {"position": "mean_image"}}]), "mean_image")
 
 
+def crossed(home: Path, **benchmark: Any) -> Path:
+    shown = {"name": "crossed", "id": str(home / "shapes" / "t.yaml"), **benchmark}
+    return configured(home, benchmark=shown, scorers=["likelihood", "likelihood_ratio"])
+
+
+GRID = {"images": ["noise", "blur"], "texts": ["typos"], "grades": [1, 4]}
+
+
+def test_a_grid_of_corrupted_pictures_and_words(home: Path, tmp_path: Path) -> None:
+    """The blurred grades stand in the benchmark anyway: they are the grid's, too."""
+    config = crossed(home, ood=[{"corruption": "blur", "severity": 4}], grid=GRID)
+    outcome = llmood("run", config, "-o", tmp_path / "run")
+    assert outcome.code == 0, outcome
+    tasks = json.loads((tmp_path / "run" / "run.json").read_text())["tasks"]
+    cells = {task["name"]: task["corruptions"] for task in tasks}
+    assert len(cells) == len(tasks) == (1 + 2 * 2) * (1 + 2)
+    assert cells["shapes"] is None
+    assert cells["shapes.noise.4.typos.1"] == {
+        "of": "shapes",
+        "image": "noise",
+        "image_grade": 4,
+        "text": "typos",
+        "text_grade": 1,
+    }
+    both = [task for task in tasks if task["family"] == "shapes.noise.typos"]
+    assert [(task["name"], task["severity"]) for task in both] == [
+        ("shapes.noise.1.typos.1", 1),
+        ("shapes.noise.1.typos.4", 4),
+        ("shapes.noise.4.typos.1", 4),
+        ("shapes.noise.4.typos.4", 4),
+    ]
+    samples = {
+        row["sample_id"]: row for row in pq.read_table(tmp_path / "run" / "samples.parquet").to_pylist()
+    }
+    for row in samples.values():
+        if row["task"] != "shapes":
+            parent, done = samples[row["parent_id"]], cells[row["task"]]
+            assert (row["images"] == parent["images"]) == (done["image"] is None)
+            if done["text"] is None:
+                assert row["prompt"] == parent["prompt"]
+            assert row["severity"] == max(done["image_grade"], done["text_grade"])
+    scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
+    assert {row["status"] for row in scores} == {"ok"}
+    by_question = {
+        (record["ood_task"], record["metric"], record["scorer"]): record
+        for record in json.loads((tmp_path / "run" / "metrics.json").read_text())
+        if record["slice"] is None
+    }
+    auroc = by_question["shapes.noise.4.typos.1", "auroc", "likelihood"]
+    told = {"image_corruption": "noise", "image_grade": 4, "text_corruption": "typos", "text_grade": 1}
+    assert auroc["params"].items() >= told.items()
+    assert auroc["severity"] == 4
+    assert by_question["shapes.noise.typos", "spearman_severity", "likelihood"]["params"]["grades"] == [
+        0,
+        1,
+        4,
+        4,
+        4,
+    ]
+    again = llmood("run", config, "-o", tmp_path / "again")
+    assert again.code == 0
+    assert (
+        "prompt_logprobs" not in again.err
+    )  # the same pixels under the same names: nothing is captured twice
+    assert not list((tmp_path / "run").rglob("*.png"))
+
+
+def test_what_a_grid_would_run(home: Path) -> None:
+    outcome = llmood("run", crossed(home, grid=GRID), "--dry-run")
+    assert outcome.code == 0, outcome
+    assert f"grid: 8 of these have corrupted pictures and words at once, {8 * ROWS} samples" in outcome.out
+    assert outcome.out.count("\nshapes.") == 14
+    assert llmood("validate", crossed(home, grid=GRID)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "words"),
+    [
+        ({"grid": {**GRID, "texts": ["blur"]}}, ("grid.texts[0]", "'blur' is a corruption of pictures")),
+        ({"grid": {**GRID, "grades": [1, 6]}}, ("benchmark.grid.grades.1", "less than or equal to 5")),
+        ({"grid": {**GRID, "grades": [2, 2]}}, ("benchmark.grid.grades", "2 stands there twice")),
+        ({"grid": {**GRID, "images": []}}, ("benchmark.grid.images", "at least one")),
+        ({"ood": [{"corruption": "blurr"}]}, ("benchmark.ood[0].corruption", "did you mean 'blur'")),
+    ],
+)
+def test_a_wrong_grid_is_refused(home: Path, benchmark: dict[str, Any], words: tuple[str, ...]) -> None:
+    refused(llmood("run", crossed(home, **benchmark), "--dry-run"), *words)
+
+
 def test_bad_pictures_are_rejects(home: Path, tmp_path: Path) -> None:
     outcome = run(home, "-o", tmp_path / "run", ood=("spoilt",))
     assert outcome.code == 1, outcome

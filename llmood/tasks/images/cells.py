@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from llmood.records import Picture
+from llmood.records import Picture, Spoilt
 from llmood.tasks.images.archive import member_of
+from llmood.tasks.images.corrupt import corrupt_image
 from llmood.tasks.images.read import LIMITS, digest_of_file, image_digest, read_image
 from llmood.tasks.images.sources import bytes_of
 from llmood.tasks.row_errors import RowError
@@ -33,15 +34,39 @@ def pictures_of(
 
 
 def load_picture(picture: Picture) -> Image.Image:
-    """Its pixels.
+    """Its pixels; of a corrupted one, made anew of the original's.
 
     Raises:
         RowError: its file is gone, or shows another picture by now.
     """
-    image = read_image(picture.source)
+    source = picture.source
+    if isinstance(source, Spoilt):
+        image, made_of = (
+            _spoilt(source, load_picture(source.picture)),
+            f"'{source.corruption}' makes another one",
+        )
+    else:
+        image, made_of = read_image(source), "its file shows another one"
     if image_digest(image) != picture.digest:
-        raise RowError("picture: its file shows another one than when the rows were read")
+        raise RowError(f"picture: {made_of} than when the rows were read")
     return image
+
+
+def spoilt_pictures(
+    picture: Picture, wanted: Iterable[tuple[str, int]], *, seed: int, key: str
+) -> dict[tuple[str, int], Picture]:
+    """A picture in several corruptions and grades. It is read once, and one set of pixels more is held at a time.
+
+    Raises:
+        RowError: it can't be read any more.
+    """
+    original = load_picture(picture)
+    made = (Spoilt(picture, corruption, grade, seed, key) for corruption, grade in wanted)
+    return {(one.corruption, one.grade): Picture(image_digest(_spoilt(one, original)), one) for one in made}
+
+
+def _spoilt(made: Spoilt, original: Image.Image) -> Image.Image:
+    return corrupt_image(original, made.corruption, made.grade, seed=made.seed, key=made.key)
 
 
 def _picture(source: Any, folder: Path | None, archive: Path | None) -> Picture:

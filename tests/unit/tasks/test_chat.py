@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmood.errors import ConfigError
-from llmood.records import Message
+from llmood.records import Corruptions, Message
 from llmood.tasks import load_task
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.corrupted import corrupted
@@ -201,7 +201,8 @@ def test_a_corruption_leaves_the_operators_turns_alone(tmp_path: Path) -> None:
     ]
     spec = write_task(tmp_path, {"test": [{"chat": turns}]}, messages_column="chat", prompt=None)
     loaded = load_task(spec, keep_cells=True)
-    (sample,) = corrupted(loaded, "typos", 5).samples["test"]
+    (made,) = corrupted(loaded, [Corruptions("t", text="typos", text_grade=5)])
+    (sample,) = made.samples["test"]
     said = [message.content for message in sample.messages]
     assert said[0] == turns[0]["content"]
     assert said[2] == turns[2]["content"]

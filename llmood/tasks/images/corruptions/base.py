@@ -37,17 +37,24 @@ class ImageCorruption:
         summary: one line, for lists of corruptions.
         amounts: how much of it each grade has; rising.
         change: a pure function of RGB pictures; the size stays.
+        unit: of the amounts, for lists; without one they are shares.
     """
 
     name: str
     summary: str
     amounts: tuple[float, ...]
     change: Change
+    unit: str = ""
 
     def __post_init__(self) -> None:
         rising = all(low < high for low, high in zip(self.amounts, self.amounts[1:], strict=False))
         if len(self.amounts) != len(GRADES) or not rising or self.amounts[0] <= 0:
             raise ValueError(f"{self.name}: {len(GRADES)} rising amounts above 0 are needed")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The amounts, for people."""
+        return tuple(f"{each:g}{self.unit}" if self.unit else f"{100 * each:g}%" for each in self.amounts)
 
 
 IMAGE_CORRUPTIONS: Registry[ImageCorruption] = Registry(
@@ -55,17 +62,20 @@ IMAGE_CORRUPTIONS: Registry[ImageCorruption] = Registry(
 )
 
 
-def register(name: str, amounts: tuple[float, ...] | None = None) -> Callable[[Change], Change]:
+def register(
+    name: str, amounts: tuple[float, ...] | None = None, unit: str = ""
+) -> Callable[[Change], Change]:
     """List a function as a corruption of pictures; its docstring's first line is the summary.
 
     Args:
         amounts: those of `AMOUNTS` by default.
+        unit: see `ImageCorruption`.
     """
 
     def decorate(change: Change) -> Change:
         summary = (change.__doc__ or "").strip().partition("\n")[0]
         graded = AMOUNTS[name] if amounts is None else amounts
-        IMAGE_CORRUPTIONS.add(name, ImageCorruption(name, summary, graded, change))
+        IMAGE_CORRUPTIONS.add(name, ImageCorruption(name, summary, graded, change, unit))
         return change
 
     return decorate

@@ -8,7 +8,7 @@ from PIL import Image
 from llmood.tasks.images.corruptions.base import register, uniforms
 
 
-@register("rotation")
+@register("rotation", unit="°")
 def rotation(image: Image.Image, amount: float, generator: np.random.Generator) -> Image.Image:
     """Turned by some degrees about its centre, within its frame; to the left or the right, as drawn.
 
