@@ -21,7 +21,7 @@ from llmood.engines.captures import (
 )
 from llmood.engines.encoder import cut_texts, encoded_lengths
 from llmood.engines.local import LocalEngine
-from llmood.engines.requests import Prompt
+from llmood.engines.requests import Prompt, is_bare
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
@@ -171,7 +171,9 @@ def make_plan(
     background = load_background(benchmark, config, asked.scorers, tasks, relative_to=folder, include=include)
     read = tasks if background is None else (*tasks, background)
     shown = (sample for task in read for rows in task.loaded.samples.values() for sample in rows)
-    check_pictures(asked.engine, asked.scorers, [*asked.captures, *asked.prompted], shown)
+    # What holds no question needs no picture.
+    seeing = [spec for spec in (*asked.captures, *asked.prompted) if not is_bare(spec)]
+    check_pictures(asked.engine, asked.scorers, seeing, shown)
     prompts, samples = tokenise(read, asked.engine, config)
     scored = [*([EVALUATED] if measured else []), *([CALIBRATION] if calibrated else [])]
     return Plan(

@@ -10,7 +10,7 @@ from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Re
 from llmood.engines.pictures import Placed, UnreadableError, picture_text, seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
-from llmood.prompting.base import Material, Shot, Turns, template_of
+from llmood.prompting.base import Material, Shot, template_of
 from llmood.records import EMPTY_ANSWER, FAILED, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Part, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
@@ -69,7 +69,7 @@ def request_of(
         draws: the words of further answers, for a derived prompt that asks for them.
         shots: judged answers, for one that shows them: as many pairs from the front as the context has room for.
     """
-    if spec.model == ENCODER:
+    if spec.model == ENCODER or is_bare(spec):
         return _words(engine, spec, prompt, response)
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
@@ -133,24 +133,56 @@ def _spans_of(
     return spans + tuple((FEATURES, start, end) for start, end in features)
 
 
+def is_bare(spec: CaptureSpec) -> bool:
+    """Whether what is fed are the words of an answer and nothing else: no question, and no picture."""
+    return spec.is_derived and template_of(spec.target).bare
+
+
 def _words(
     engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
 ) -> Request | Unmade:
-    """Words without any chat template, for an encoder: a sample's own, or those that a template makes of it.
-
-    The ids say how long they are to it.
-    """
-    text = prompt.text
-    if spec.is_derived:
-        made = _turns(spec, prompt, response)
-        if isinstance(made, Unmade):
-            return made
-        text = made.messages[0].content
+    """Words without any chat template: for an encoder a sample's own or an answer's, for others an answer's."""
+    text = _bare_text(spec, prompt, response) if is_bare(spec) else prompt.text
+    if isinstance(text, Unmade):
+        return text
+    if spec.model != ENCODER:
+        return _bare(engine, spec, text)
     if not text.strip():
         return Unmade(UNSCORED, NO_WORDS)
-    own = prompt_role(engine) == ENCODER and not spec.is_derived
+    own = prompt_role(engine) == ENCODER and not is_bare(spec)
+    # They say how long it is to an encoder.
     ids = prompt.token_ids if own else engine.tokenizer(ENCODER).encode([text], rendered=False)[0]
     return Request(ids, text=text)
+
+
+def _bare(engine: Engine, spec: CaptureSpec, text: str) -> Request | Unmade:
+    """The ids of words alone."""
+    # As if a template had rendered them: with no special token around.
+    ids = engine.tokenizer(prompt_role(engine)).encode([text], rendered=True)[0]
+    if not ids:
+        return Unmade(UNSCORED, NO_WORDS)
+    limit = engine.context_length(spec.model)
+    if len(ids) > limit:
+        return Unmade(UNSCORED, f"{len(ids)} tokens are over the context of {limit}")
+    return Request(ids, (("prompt", 0, len(ids)),))
+
+
+def _bare_text(
+    spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+) -> str | Unmade:
+    template = template_of(spec.target)
+    said = ""
+    if "response" in template.reads:
+        if isinstance(response, Unmade):
+            return response
+        if response is None:
+            raise ValueError(f"{spec.id} was asked for before the response it needs")
+        said = response["text"]
+        if not said.strip():
+            return Unmade(UNSCORED, EMPTY_ANSWER)
+    if "references" in template.reads and not prompt.references:
+        return Unmade(UNSCORED, NO_REFERENCE)
+    return template.make(Material(prompt.messages, said, references=prompt.references)).messages[0].content
 
 
 def _fitting(
@@ -182,32 +214,6 @@ def _derived(
     shots: Sequence[Shot] | Unmade,
 ) -> Placed | Unmade:
     """The ids of the prompt that a template makes; it shows the pictures that its sample's own does."""
-    turns = _turns(spec, prompt, response, draws, shots)
-    if isinstance(turns, Unmade):
-        return turns
-    if template_of(spec.target).bare:
-        # As if a template had rendered it: no special token is put around the words, and no picture is shown.
-        own = engine.tokenizer(prompt_role(engine))
-        ids = own.encode([turns.messages[0].content], rendered=True)[0]
-        return Placed(ids, ()) if ids else Unmade(UNSCORED, NO_WORDS)
-    judge = spec.model == "judge"
-    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
-    # A judge is addressed as it is used to be, whatever the task is.
-    chat = tokenizer.has_chat_template if judge else prompt.chat
-    text = picture_text(tokenizer, turns.messages, turns.text, len(prompt.pictures), chat=chat)
-    if prompt.pictures:
-        return place_pictures(tokenizer, text, prompt.pictures, rendered=chat)
-    return Placed(tokenizer.encode([text], rendered=chat)[0], ())
-
-
-def _turns(
-    spec: CaptureSpec,
-    prompt: Prompt,
-    response: Mapping[str, Any] | Unmade | None,
-    draws: Sequence[str] | Unmade = (),
-    shots: Sequence[Shot] | Unmade = (),
-) -> Turns | Unmade:
-    """What a template makes of a sample, before any tokenizer."""
     template = template_of(spec.target)
     said = ""
     if "response" in template.reads:
@@ -225,7 +231,15 @@ def _turns(
     if "references" in template.reads and not prompt.references:
         return Unmade(UNSCORED, NO_REFERENCE)
     others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
-    return template.make(Material(prompt.messages, said, others, prompt.references, shots))
+    turns = template.make(Material(prompt.messages, said, others, prompt.references, shots))
+    judge = spec.model == "judge"
+    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
+    # A judge is addressed as it is used to be, whatever the task is.
+    chat = tokenizer.has_chat_template if judge else prompt.chat
+    text = picture_text(tokenizer, turns.messages, turns.text, len(prompt.pictures), chat=chat)
+    if prompt.pictures:
+        return place_pictures(tokenizer, text, prompt.pictures, rendered=chat)
+    return Placed(tokenizer.encode([text], rendered=chat)[0], ())
 
 
 def draw_key(key: str, draw: int) -> str:
