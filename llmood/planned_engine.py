@@ -7,10 +7,11 @@ from pathlib import Path
 
 from llmood.config import RunConfig
 from llmood.engines.base import ENCODER, Engine, engines
-from llmood.engines.captures import all_needs
+from llmood.engines.captures import all_needs, shown_shots
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.encoder import EncoderEngine
 from llmood.engines.exits import exit_of
+from llmood.engines.pictures import PictureTokenizer
 from llmood.engines.states import layers_of, states_of
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
@@ -108,10 +109,10 @@ def check_captures(
 def check_pictures(
     engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec], samples: Iterable[Sample]
 ) -> None:
-    """Refuse what nobody can capture of pictures yet, where a sample has one.
+    """Refuse what would leave pictures out, where a sample has one.
 
     Raises:
-        ConfigError: the engine or a model takes none, or a scorer needs what would leave the picture out.
+        ConfigError: the engine or a model takes none, or a scorer needs what shows none.
     """
     first = next((sample for sample in samples if sample.pictures), None)
     if first is None:
@@ -122,11 +123,20 @@ def check_pictures(
             f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
         )
     for spec in captures:
-        if spec.is_derived or spec.model == ENCODER:
-            raise ConfigError(
-                f"{_needed_by(spec, chosen)} needs {spec.id}: not for pictures yet, and {first.task} has them",
-                hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",
-            )
+        blind = _why_blind(engine, spec)
+        if blind is not None:
+            raise ConfigError(f"{_needed_by(spec, chosen)}: {blind}, and {first.task} has pictures")
+
+
+def _why_blind(engine: Engine, spec: CaptureSpec) -> str | None:
+    """Why a capture would leave pictures out, as a sentence begins; None where it shows them."""
+    if spec.model == ENCODER:
+        return "models.encoder reads words alone"
+    if shown_shots(spec) is not None:
+        return "examples in a prompt would stand there without their pictures"
+    if spec.model == "judge" and not isinstance(engine.tokenizer("judge"), PictureTokenizer):
+        return "models.judge sees no pictures"
+    return None
 
 
 def _check_exit(engine: Engine, spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> None:

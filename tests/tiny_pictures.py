@@ -28,7 +28,12 @@ TEMPLATE = (
 
 
 def save_pictured(
-    folder: Path, *, seed: int = 0, split: bool = False, template: str | None = TEMPLATE
+    folder: Path,
+    *,
+    seed: int = 0,
+    split: bool = False,
+    template: str | None = TEMPLATE,
+    context: int = CONTEXT,
 ) -> Path:
     """A randomly initialised model with its processor.
 
@@ -54,7 +59,7 @@ def save_pictured(
     )
     processor.save_pretrained(folder)
     config = Idefics3Config(
-        text_config={"model_type": "llama", **_text(len(tokenizer))},
+        text_config={"model_type": "llama", **_text(len(tokenizer)), "max_position_embeddings": context},
         vision_config=_VISION,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         pad_token_id=SPECIAL.index("<pad>"),
@@ -175,6 +180,22 @@ def plain_logprobs(
 ) -> tuple[list[int], list[float]]:
     """Ids, and log p of tokens 2..T, by transformers and peft alone: one text, no llmood."""
     import torch
+
+    ids, logits = plain_logits(folder, text, images, adapter, special=special)
+    own = torch.from_numpy(logits).log_softmax(-1)[:-1].gather(1, torch.tensor(ids)[1:, None])[:, 0]
+    return ids, own.tolist()
+
+
+def plain_logits(
+    folder: Path,
+    text: str,
+    images: Sequence[Image.Image],
+    adapter: Path | None = None,
+    *,
+    special: bool = True,
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Ids and logits (T, V), likewise."""
+    import torch
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -184,9 +205,7 @@ def plain_logprobs(
     inputs = processor(text=[text], images=[list(images)], return_tensors="pt", add_special_tokens=special)
     with torch.no_grad():
         logits = model(**inputs).logits[0]
-    ids = inputs["input_ids"][0]
-    logprobs = logits.double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
-    return ids.tolist(), logprobs.tolist()
+    return inputs["input_ids"][0].tolist(), logits.double().numpy()
 
 
 def plain_states(

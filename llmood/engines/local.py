@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,6 +17,7 @@ from llmood.engines.attention import ATTENTION, attended_layers
 from llmood.engines.base import Engine, Pictures, prompted_roles
 from llmood.engines.exits import exit_of
 from llmood.engines.folders import ModelFolder, processor_files, resolve_adapter, resolve_model
+from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.pictures import PictureTokenizer
 from llmood.engines.states import HIDDEN_STATES, States, depth_of, exit_layer, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
@@ -47,6 +48,7 @@ class LocalEngine(Engine):
             elif role == "tuned":
                 self._tuned = self._resolve(model, "models.tuned")
         self._tokenizers: dict[str, FolderTokenizer] = {}
+        self._pixels = KeptPixels()
         self.device = choose_device(self.config.device)
 
     def _resolve(self, model: FullModel, place: str) -> ModelFolder:
@@ -106,7 +108,7 @@ class LocalEngine(Engine):
             weights = self.weights(role)
             adapter = self.adapters.get(role)
             folder = adapter.folder if adapter and tokenizer_files(adapter.folder) else weights.folder
-            kind = PictureTokenizer if weights.sees else FolderTokenizer
+            kind = partial(PictureTokenizer, kept=self._pixels) if weights.sees else FolderTokenizer
             self._tokenizers[role] = kind(
                 folder,
                 weights.folder,

@@ -6,16 +6,18 @@ many they are may depend on the picture's size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from llmood.engines.base import Captured, Request, Tokenizer
+from llmood.engines.base import Captured, Pictures, Request, Tokenizer
 from llmood.engines.folders import processor_files
+from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
@@ -48,7 +50,18 @@ class Placed:
 
 
 class PictureTokenizer(FolderTokenizer):
-    """The tokenizer of a model that sees, with the processor that its folder brings."""
+    """The tokenizer of a model that sees, with the processor that its folder brings.
+
+    Args:
+        kept: what processors made of pictures, shared by the roles of an engine.
+    """
+
+    def __init__(self, *args: Any, kept: KeptPixels | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kept = KeptPixels() if kept is None else kept
+        self._tokens: dict[str, tuple[int, ...]] = {}  # by a picture's digest, what stands for it
+        self._alike: dict[tuple[int, ...], tuple[int, ...]] = {}  # the same tokens are kept once
+        self._beside: set[tuple[int | None, ...]] = set()  # what pictures stood between, and all was well
 
     @cached_property
     def identity(self) -> str:
@@ -84,15 +97,53 @@ class PictureTokenizer(FolderTokenizer):
         Raises:
             RowError: the text holds another number of them, or the processor refuses a picture.
         """
-        if text.count(self.image_token) != len(images):
+        plain = self._plain(text, len(images), rendered=rendered)
+        return self._placed(text, plain, images, rendered=rendered)[0]
+
+    def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed:
+        """As `place`; what the processor makes of a picture is remembered.
+
+        How many tokens a picture has is known from the first time on: it is read again only beside tokens that no
+        picture stood beside before.
+
+        Raises:
+            UnreadableError: a file is gone or another.
+        """
+        plain = self._plain(text, len(pictures), rendered=rendered)
+        digests = tuple(picture.digest for picture in pictures)
+        first = self._marks(plain)[0]
+        beside = (plain[first - 1] if first else None, *plain[first + 1 : first + 2])
+        known = self._tokens.get(digests[0]) if len(digests) == 1 and beside in self._beside else None
+        if known is not None:
+            return Placed((*plain[:first], *known, *plain[first + 1 :]), ((first, first + len(known)),))
+        placed, pixels = self._placed(text, plain, load_all(pictures), rendered=rendered)
+        self._kept.add((self._processor_folder, *digests), pixels)
+        if len(digests) == 1:
+            ((start, stop),) = placed.places
+            own = placed.token_ids[start:stop]
+            self._tokens[digests[0]] = self._alike.setdefault(own, own)
+            self._beside.add(beside)
+        return placed
+
+    def _plain(self, text: str, pictures: int, *, rendered: bool) -> tuple[int, ...]:
+        """The ids of a text in which one token stands for each picture."""
+        if text.count(self.image_token) != pictures:
             raise RowError(f"the text itself holds {self.image_token}, which stands for a picture")
-        plain, ids = self._both(text, images, rendered=rendered)
-        # Pictures side by side have no words between them that would say where one ends: each is read alone, too.
-        alone = (
-            [(plain, ids)] if len(images) == 1 else [self._both(self.image_token, [one]) for one in images]
-        )
-        lengths = [len(expanded) - len(words) + 1 for words, expanded in alone]
-        marks = [mark for mark, each in enumerate(plain) if each == self._processor.image_token_id]
+        return self.encode([text], rendered=rendered)[0]
+
+    def _marks(self, plain: Sequence[int]) -> list[int]:
+        """Where image tokens stand."""
+        return [mark for mark, each in enumerate(plain) if each == self._processor.image_token_id]
+
+    def _placed(
+        self, text: str, plain: tuple[int, ...], images: Sequence[Image.Image], *, rendered: bool
+    ) -> tuple[Placed, Pixels]:
+        ids, pixels = self._expanded(text, images, rendered=rendered)
+        marks = self._marks(plain)
+        lengths = [len(ids) - len(plain) + 1]
+        if len(images) > 1:
+            # Pictures side by side have no words between them that would say where one ends: each is read alone, too.
+            lengths = [self._length_of(image) for image in images]
         places, read, end = [], 0, 0  # how far in `plain`, and in `ids`
         for mark, length in zip(marks, lengths, strict=True):
             start = end + mark - read
@@ -100,16 +151,21 @@ class PictureTokenizer(FolderTokenizer):
             read, end = mark + 1, start + length
             places.append((start, end))
         _check_words(ids[end:], plain[read:])
-        return Placed(ids, tuple(places))
+        return Placed(ids, tuple(places)), pixels
 
-    def _both(
-        self, text: str, images: Sequence[Image.Image], *, rendered: bool = True
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The ids of a text with its image tokens as they stand, and with what the processor makes of them."""
-        (plain,) = self.encode([text], rendered=rendered)
-        end = 0 if rendered else len(self._affixes[1])
-        row = self._processed(text, images, add_special_tokens=not rendered)["input_ids"][0]
-        return plain, tuple(int(each) for each in row[: len(row) - end])
+    def _length_of(self, image: Image.Image) -> int:
+        """How many tokens stand for a picture."""
+        plain = self._plain(self.image_token, 1, rendered=True)
+        ids, _ = self._expanded(self.image_token, [image], rendered=True)
+        return len(ids) - len(plain) + 1
+
+    def _expanded(
+        self, text: str, images: Sequence[Image.Image], *, rendered: bool
+    ) -> tuple[tuple[int, ...], Pixels]:
+        """What the processor makes of a text: its ids with the tokens of pictures, without those that end a text."""
+        found = self._processed(text, images, add_special_tokens=not rendered)
+        row = found["input_ids"][0].tolist()
+        return tuple(row[: len(row) - (0 if rendered else len(self._affixes[1]))]), _of_pixels(found)
 
     def features(self, ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Which of a prompt's tokens [start, stop) stand for what the model sees, the marks around them left out."""
@@ -118,18 +174,22 @@ class PictureTokenizer(FolderTokenizer):
         own = [[place for place, _ in run] for stands, run in runs if stands]
         return tuple((places[0], places[-1] + 1) for places in own)
 
-    def pixels(self, images: Sequence[Image.Image]) -> Pixels:
+    def pixels(self, pictures: Pictures) -> Pixels:
         """The tensors of one prompt's pictures.
 
         Raises:
-            RowError: the processor refuses them.
+            RowError: a file is gone or another, or the processor refuses what it shows.
         """
-        found = self._processed(self.image_token * len(images), images, return_tensors="pt")
-        return {name: value for name, value in found.items() if name in OF_PIXELS}
+        name = (self._processor_folder, *(picture.digest for picture in pictures))
+        found = self._kept.get(name)
+        if found is None:
+            found = _of_pixels(self._processed(self.image_token * len(pictures), load_all(pictures)))
+            self._kept.add(name, found)
+        return found
 
     def _processed(self, text: str, images: Sequence[Image.Image], **options: Any) -> Any:
         try:
-            found = self._processor(text=[text], images=[list(images)], **options)
+            found = self._processor(text=[text], images=[list(images)], return_tensors="pt", **options)
         except ValueError as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RowError(f"picture: the model's processor refuses it: {first}") from error
@@ -140,8 +200,8 @@ class PictureTokenizer(FolderTokenizer):
             )
         return found
 
-    @property
-    def _processor_folder(self) -> Any:
+    @cached_property
+    def _processor_folder(self) -> Path:
         return self._folder if processor_files(self._folder) else self._model_folder
 
     @cached_property
@@ -167,6 +227,10 @@ class PictureTokenizer(FolderTokenizer):
         return self._processor.tokenizer
 
 
+def _of_pixels(found: Mapping[str, Any]) -> Pixels:
+    return {name: value for name, value in found.items() if name in OF_PIXELS}
+
+
 def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
     """The same, where pictures were let through because it can take them."""
     if not isinstance(tokenizer, PictureTokenizer):
@@ -179,19 +243,41 @@ def _check_words(found: Sequence[int], plain: Sequence[int]) -> None:
         raise RowError("the processor reads the words beside a picture differently than without one")
 
 
+def picture_text(
+    tokenizer: Tokenizer, messages: Sequence[Message], text: str, pictures: int, *, chat: bool
+) -> str:
+    """The text of a prompt, with what stands for the pictures that it shows.
+
+    Args:
+        messages: its turns, for a chat template.
+        text: all of it, where there is none.
+    """
+    if not pictures:
+        return tokenizer.render(messages) if chat else text
+    reader = seeing(tokenizer)
+    return reader.render(messages, pictures) if chat else reader.image_token * pictures + text
+
+
+class UnreadableError(RowError):
+    """A picture that could be read when the rows were, and can't be now."""
+
+
 def load_all(pictures: Sequence[Picture]) -> list[Image.Image]:
     """Their pixels, all of them in memory.
 
     Raises:
-        RowError: a file is gone or another, or together they are too large.
+        UnreadableError: a file is gone or another, or together they are too large.
     """
     found, pixels = [], 0
     for picture in pictures:
-        found.append(load_picture(picture))
+        try:
+            found.append(load_picture(picture))
+        except RowError as error:
+            raise UnreadableError(str(error)) from error
         pixels += found[-1].width * found[-1].height
         if pixels > LIMITS.max_together:
             most = f"the {LIMITS.max_together:,} pixels of one sample that are read"
-            raise RowError(f"picture: {len(pictures)} together have more than {most}")
+            raise UnreadableError(f"picture: {len(pictures)} together have more than {most}")
     return found
 
 
@@ -206,7 +292,7 @@ def begin_shown(
     groups: dict[tuple[Any, ...], list[tuple[int, Pixels]]] = {}
     for index, request in enumerate(requests):
         try:
-            pixels = reader.pixels(load_all(request.pictures)) if request.pictures else {}
+            pixels = reader.pixels(request.pictures) if request.pictures else {}
         except RowError as error:
             found[index] = Captured(status=FAILED, reason=str(error))
         else:

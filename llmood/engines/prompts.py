@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmood.engines.base import Tokenizer
-from llmood.engines.pictures import PictureTokenizer, Placed, load_all, seeing
-from llmood.engines.requests import Unmade
+from llmood.engines.pictures import PictureTokenizer, Placed, picture_text
+from llmood.engines.requests import Unmade, place_pictures
 from llmood.errors import ConfigError
-from llmood.records import FAILED, UNSCORED, Sample
-from llmood.tasks.row_errors import RowError
+from llmood.records import UNSCORED, Sample
 
 
 def is_chat(sample: Sample, chat: bool | None) -> bool:
@@ -23,15 +22,13 @@ def prompt_text(sample: Sample, tokenizer: Tokenizer, chat: bool | None, place: 
     Raises:
         ConfigError: chat messages, and the tokenizer of `place` has no template for them.
     """
-    shown = len(sample.pictures)
-    if not is_chat(sample, chat):
-        return seeing(tokenizer).image_token * shown + sample.text if shown else sample.text
-    if not tokenizer.has_chat_template:
+    through = is_chat(sample, chat)
+    if through and not tokenizer.has_chat_template:
         raise ConfigError(
             f"{place}: its tokenizer has no chat template, and the task {sample.task} is made of chat messages",
             hint="set 'chat: false' to take the messages' plain text",
         )
-    return seeing(tokenizer).render(sample.messages, shown) if shown else tokenizer.render(sample.messages)
+    return picture_text(tokenizer, sample.messages, sample.text, len(sample.pictures), chat=through)
 
 
 def encode_texts(
@@ -58,7 +55,7 @@ def read_prompts(
     }
     for index, sample in enumerate(samples):
         if sample.pictures:
-            found[index] = _of_picture(tokenizer, sample, texts[index], rendered=rendered[index])
+            found[index] = place_pictures(tokenizer, texts[index], sample.pictures, rendered=rendered[index])
     return [found[index] for index in range(len(samples))]
 
 
@@ -66,17 +63,3 @@ def _of_words(tokenizer: Tokenizer, text: str, ids: tuple[int, ...]) -> Placed |
     if isinstance(tokenizer, PictureTokenizer) and tokenizer.image_token in text:
         return Unmade(UNSCORED, f"the text holds {tokenizer.image_token}, and there is no picture")
     return Placed(ids, ())
-
-
-def _of_picture(tokenizer: Tokenizer, sample: Sample, text: str, *, rendered: bool) -> Placed | Unmade:
-    refused = seeing(tokenizer).refuses(len(sample.pictures))
-    if refused is not None:
-        return Unmade(UNSCORED, refused)
-    try:
-        images = load_all(sample.pictures)
-    except RowError as error:
-        return Unmade(FAILED, str(error))
-    try:
-        return seeing(tokenizer).place(text, images, rendered=rendered)
-    except RowError as error:
-        return Unmade(UNSCORED, str(error))

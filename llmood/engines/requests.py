@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, prompt_role
-from llmood.engines.pictures import seeing
+from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, Tokenizer, prompt_role
+from llmood.engines.pictures import Placed, UnreadableError, picture_text, seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, Turns, template_of
-from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Part, Status
+from llmood.records import EMPTY_ANSWER, FAILED, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Part, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
+from llmood.tasks.row_errors import RowError
 
 NO_WORDS = "the text is empty"
 ANSWERS = ("response", "generations")  # what is decoded: at least one token has to have its place
@@ -75,12 +76,14 @@ def request_of(
     if not ids:
         return prompt.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
     spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
+    places = prompt.places
     note = None
     if spec.is_derived:
         derived, note = _fitting(engine, spec, prompt, response, draws, shots)
         if isinstance(derived, Unmade):
             return derived
-        ids, spans = derived, (("prompt", 0, len(derived)),)
+        ids, places = derived.token_ids, derived.places
+        spans = (("prompt", 0, len(ids)),)
     elif spec.needs_response:
         if isinstance(response, Unmade):
             return response
@@ -96,27 +99,38 @@ def request_of(
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
-    pictures, places = _shown(engine, spec, prompt)
-    spans += places
+    shows = bool(places) and spec.target != "response"  # an answer alone shows nothing
+    if shows:
+        spans += _spans_of(engine, spec, ids, places)
     if spec.kind == HIDDEN_STATES and (reason := lacking(spec, spans)) is not None:
         return Unmade(UNSCORED, reason)
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
+    pictures = prompt.pictures if shows else ()
     return Request(ids, spans, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
 
 
-def _shown(
-    engine: Engine, spec: CaptureSpec, prompt: Prompt
-) -> tuple[Pictures, tuple[tuple[str, int, int], ...]]:
-    """The prompt's pictures and their spans; an answer alone, and a prompt made of words, show nothing."""
-    if spec.is_derived or spec.target == "response" or not prompt.pictures:
-        return (), ()
-    places = tuple((PICTURE, start, end) for start, end in prompt.places)
-    if spec.kind == HIDDEN_STATES:
-        features = seeing(engine.tokenizer(spec.model)).features(prompt.token_ids)
-        places += tuple((FEATURES, start, end) for start, end in features)
-    return prompt.pictures, places
+def place_pictures(tokenizer: Tokenizer, text: str, pictures: Pictures, *, rendered: bool) -> Placed | Unmade:
+    """The ids of a text that holds an image token for each of its pictures; or why it can't be sent."""
+    refused = seeing(tokenizer).refuses(len(pictures))
+    if refused is not None:
+        return Unmade(UNSCORED, refused)
+    try:
+        return seeing(tokenizer).place_shown(text, pictures, rendered=rendered)
+    except RowError as error:
+        return Unmade(FAILED if isinstance(error, UnreadableError) else UNSCORED, str(error))
+
+
+def _spans_of(
+    engine: Engine, spec: CaptureSpec, ids: Sequence[int], places: Sequence[tuple[int, int]]
+) -> tuple[tuple[str, int, int], ...]:
+    """The spans of a prompt's pictures; of which tokens stand for what is seen only states want to know."""
+    spans = tuple((PICTURE, start, end) for start, end in places)
+    if spec.kind != HIDDEN_STATES:
+        return spans
+    features = seeing(engine.tokenizer(spec.model)).features(ids)
+    return spans + tuple((FEATURES, start, end) for start, end in features)
 
 
 def _words(
@@ -146,13 +160,13 @@ def _fitting(
     response: Mapping[str, Any] | Unmade | None,
     draws: Sequence[str] | Unmade,
     shots: Sequence[Shot] | Unmade,
-) -> tuple[tuple[int, ...] | Unmade, str | None]:
+) -> tuple[Placed | Unmade, str | None]:
     """The ids of a template's prompt with as many pairs of shots as fit, and a note where that isn't all of them."""
     derived, note = _derived(engine, spec, prompt, response, draws, shots), None
     if isinstance(shots, Unmade):
         return derived, note
     left, limit = len(shots), engine.context_length(spec.model)
-    while not isinstance(derived, Unmade) and left > 2 and len(derived) > limit:
+    while not isinstance(derived, Unmade) and left > 2 and len(derived.token_ids) > limit:
         left -= 2
         derived = _derived(engine, spec, prompt, response, draws, shots[:left])
         note = f"shows {left} of {len(shots)} shots"
@@ -166,21 +180,24 @@ def _derived(
     response: Mapping[str, Any] | Unmade | None,
     draws: Sequence[str] | Unmade,
     shots: Sequence[Shot] | Unmade,
-) -> tuple[int, ...] | Unmade:
-    """The ids of the prompt that a template makes."""
+) -> Placed | Unmade:
+    """The ids of the prompt that a template makes; it shows the pictures that its sample's own does."""
     turns = _turns(spec, prompt, response, draws, shots)
     if isinstance(turns, Unmade):
         return turns
     if template_of(spec.target).bare:
-        # As if a template had rendered it: no special token is put around the words.
+        # As if a template had rendered it: no special token is put around the words, and no picture is shown.
         own = engine.tokenizer(prompt_role(engine))
-        return own.encode([turns.messages[0].content], rendered=True)[0] or Unmade(UNSCORED, NO_WORDS)
+        ids = own.encode([turns.messages[0].content], rendered=True)[0]
+        return Placed(ids, ()) if ids else Unmade(UNSCORED, NO_WORDS)
     judge = spec.model == "judge"
     tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
     # A judge is addressed as it is used to be, whatever the task is.
     chat = tokenizer.has_chat_template if judge else prompt.chat
-    text = tokenizer.render(turns.messages) if chat else turns.text
-    return tokenizer.encode([text], rendered=chat)[0]
+    text = picture_text(tokenizer, turns.messages, turns.text, len(prompt.pictures), chat=chat)
+    if prompt.pictures:
+        return place_pictures(tokenizer, text, prompt.pictures, rendered=chat)
+    return Placed(tokenizer.encode([text], rendered=chat)[0], ())
 
 
 def _turns(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from llmood.report.kept_pictures import Kept
 from llmood.tasks.images.read import image_digest, read_image
@@ -67,12 +66,11 @@ class Gallery:
     def _found(self, digest: str) -> Thumbnail | str:
         """A picture, or why there is none."""
         kept = self._kept.get(digest, Kept())
-        source = kept.small if kept.file is None else Path(kept.file)
-        if source is None:
+        if kept.source is None:
             return UNKNOWN
         try:
             # A small copy is read and drawn anew as well: a run folder may come from anybody.
-            image = read_image(source)
+            image = read_image(kept.source)
         except RowError:
             return GONE
         return CHANGED if kept.file and image_digest(image) != digest else thumbnail(image)

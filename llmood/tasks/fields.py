@@ -22,6 +22,8 @@ from llmood.tasks.votes import votes_of
 Row = Mapping[str, Any]
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+PRESENCE = ": null"
+NO_TEXT = ("fields.images", PRESENCE)  # how keys of the YAML end that read columns which need be no text
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
@@ -58,16 +60,17 @@ class RowReader:
         self._places: dict[str, frozenset[str]] = {}
         self._chat = self._read_chat()
         self._turns = self._read_prompt()
+        self._images = self._read_images(source)
+        # One question about many pictures needs no column of words.
         if not any(self._places.values()):
             raise ConfigError(
                 f"{spec.file}: {next(iter(self._places))}: uses no column", hint="write one as {{ text }}"
             )
-        self._images = self._read_images(source)
         self._fields = self._read_fields(source)
         self._where = self._read_filter("where", source.where)
         self._where_not = self._read_filter("where_not", source.where_not)
         # A cell with a picture alone is no text: it may hold bytes, or be a data URL of any length.
-        texts = (columns for place, columns in self._places.items() if not place.endswith("fields.images"))
+        texts = (columns for place, columns in self._places.items() if not place.endswith(NO_TEXT))
         self._columns = frozenset().union(*texts)
 
     def sample(
@@ -144,9 +147,9 @@ class RowReader:
         return ConfigError(f"{self._spec.file}: {key}: no column '{column}'", hint=suggest(column, found))
 
     def _kept(self, row: Row) -> bool:
-        if any(_as_text(column.read(row)) not in values for column, values in self._where):
+        if not all(_is_one_of(column.read(row), values) for column, values in self._where):
             return False
-        return not any(_as_text(column.read(row)) in values for column, values in self._where_not)
+        return not any(_is_one_of(column.read(row), values) for column, values in self._where_not)
 
     def _read_chat(self) -> ChatColumn | None:
         if self._spec.messages_column is None:
@@ -184,13 +187,13 @@ class RowReader:
     def _read_filter(
         self, key: str, wanted: Mapping[str, Cell | list[Cell]]
     ) -> list[tuple[Template | Column, set[str | None]]]:
-        return [
-            (
-                self._column_or_template(f"{self._at}.{key}", column),
-                {_as_text(cell) for cell in _as_list(cells)},
-            )
-            for column, cells in wanted.items()
-        ]
+        found = []
+        for column, cells in wanted.items():
+            values = {_as_text(cell) for cell in _as_list(cells)}
+            # Whether there is a value at all can be asked of pictures, too.
+            place = f"{self._at}.{key}" + (PRESENCE if values == {None} else "")
+            found.append((self._column_or_template(place, column), values))
+        return found
 
     def _column_or_template(self, key: str, value: str) -> Template | Column:
         is_template = "{{" in value or "{%" in value
@@ -204,6 +207,10 @@ class RowReader:
     def _column(self, key: str, name: str) -> Column:
         self._places[key] = self._places.get(key, frozenset()) | {name}
         return Column(name)
+
+
+def _is_one_of(cell: Any, values: set[str | None]) -> bool:
+    return cell is None if values == {None} else _as_text(cell) in values
 
 
 def _as_list(value: Any) -> list[Any]:

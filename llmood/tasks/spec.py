@@ -22,7 +22,7 @@ from llmood.records import Split
 from llmood.strict import Strict, not_empty, parse
 from llmood.yaml_files import read_yaml
 
-Cell = str | int | float | bool
+Cell = str | int | float | bool | None
 
 
 def _cells(value: Any) -> Any:
@@ -31,9 +31,11 @@ def _cells(value: Any) -> Any:
         return value
     for column, wanted in value.items():
         for cell in wanted if isinstance(wanted, list) else [wanted]:
-            if not isinstance(cell, Cell) or (isinstance(cell, float) and not math.isfinite(cell)):
+            if not isinstance(cell, str | int | float | None) or (
+                isinstance(cell, float) and not math.isfinite(cell)
+            ):
                 raise ValueError(
-                    f"'{column}': a text, a finite number, true or false is needed, or a list, not {cell!r}"
+                    f"'{column}': a text, a finite number, true, false or null is needed, or a list, not {cell!r}"
                 )
     return value
 
@@ -72,10 +74,10 @@ class Fields(Strict):
 class Source(Strict):
     """One place to find the rows.
 
-    `where` keeps, `where_not` leaves out the rows whose column, or template over the row, has one of the values; what
-    a source leaves out is no part of the task. `fields` overrides the task's, key by key (null: this source has no
-    such column). `rows` is how many samples each split had when this was written: a source that holds others has
-    changed.
+    `where` keeps, `where_not` leaves out the rows whose column, or template over the row, has one of the values (null:
+    no value, no picture say); what a source leaves out is no part of the task. `fields` overrides the task's, key by
+    key (null: this source has no such column). `rows` is how many samples each split had when this was written: a
+    source that holds others has changed.
     """
 
     rows: dict[Split, int] = Field(default={})

@@ -18,6 +18,11 @@ TASKS = [pytest.param(task, id=task.name) for task in list_tasks()]
 # Those whose rows lie under LLMOOD_DATA; the demos' lie beside their YAML, and their READMEs tell of their worlds.
 WITH_FILES = [param for param in TASKS if isinstance(param.values[0].sources[0], FileSource)]
 OF_FILES = [param for param in WITH_FILES if not param.values[0].file.parent.name.startswith("demo")]
+# Files that users fetch and nobody here has read.
+UNCOUNTED = {
+    *("realcqa_string", "realcqa_number", "realcqa_yes_no", "realcqa_unordered", "realcqa_ordered"),
+    "rvl_cdip_o",
+}
 BENCHMARKS = [pytest.param(benchmark, id=benchmark.name) for benchmark in list_benchmarks()]
 
 
@@ -54,6 +59,10 @@ def test_its_size_is_written_down(task: TaskSpec) -> None:
     for source in task.sources:
         assert set(source.rows) <= set(source.split_names)
         if isinstance(source, FileSource):
+            if task.name in UNCOUNTED:
+                assert not source.rows
+                assert "No row was read" in readme_of(task) or "not stated" in readme_of(task)
+                continue
             assert set(source.rows) == set(source.split_names)
             assert all(rows > 0 for rows in source.rows.values())
 
@@ -72,8 +81,12 @@ def test_no_revision_of_the_hub_is_made_up(task: TaskSpec) -> None:
 def test_choices_are_lettered_and_the_letter_is_next(task: TaskSpec) -> None:
     row = {"choices": ["red", "blue", "green"], "answer": 1, "unknown_choice": 2, "subject": "s"}
     row |= dict.fromkeys(("context", "question", "condition", "category", "pair_id", "polarity", "id"), "x")
+    row |= dict.fromkeys(("topic", "skill", "grade"), "x")
     files = task.model_copy(
-        update={"sources": tuple(s.model_copy(update={"where": {}}) for s in task.sources)}
+        update={
+            "sources": tuple(s.model_copy(update={"where": {}, "where_not": {}}) for s in task.sources),
+            "fields": task.fields.model_copy(update={"images": None}),
+        }
     )
     sample = RowReader(files, files.sources[0]).sample(row, "test", "x:1")
     assert sample is not None

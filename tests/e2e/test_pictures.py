@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_report")
 
 SCORERS = ["likelihood_ratio", "likelihood", "likelihood.base", "likelihood.mean", "length"]
 ROWS = 12
+FIELDS = {"images": "image", "label": "kind", "references": "answer"}
 
 
 def write_pictures(folder: Path, name: str, split: str, *, train: int = 0, bad: bool = False) -> None:
@@ -35,12 +36,17 @@ def write_pictures(folder: Path, name: str, split: str, *, train: int = 0, bad: 
     made = scenes.make_splits()
     for number, row in enumerate([*made[split][:ROWS], *made["id_train"][:train]]):
         draw.draw(row.picture).save(home / "pictures" / f"{number}.png")
-        rows.append({"text": row.question, "image": f"pictures/{number}.png", "kind": row.kind})
+        rows.append(
+            {"text": row.question, "image": f"pictures/{number}.png", "kind": row.kind, "answer": row.answer}
+        )
     if bad:
         (home / "half.png").write_bytes(saved(draw.draw(made[split][0].picture), "PNG")[:150])
-        rows += [{"text": "which?", "image": name, "kind": "which"} for name in ("half.png", "../0.png")]
+        rows += [
+            {"text": "which?", "image": name, "kind": "which", "answer": "it"}
+            for name in ("half.png", "../0.png")
+        ]
     splits = {"test": rows[:-train], "train": rows[-train:]} if train else {"test": rows}
-    write_task(home, splits, name=name, fields={"images": "image", "label": "kind"})
+    write_task(home, splits, name=name, fields=FIELDS)
 
 
 def write_inline(folder: Path) -> None:
@@ -67,7 +73,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs.append({"text": "which?", "image": ["4.png"]})
     write_task(folder / "pairs", {"test": pairs}, name="pairs", fields={"images": "image"})
     write_inline(folder / "inline")
-    save_picture_adapter(folder / "adapter", save_pictured(folder / "base"))
+    save_picture_adapter(folder / "adapter", save_pictured(folder / "base", context=1024))
     return folder
 
 
@@ -288,6 +294,18 @@ def test_a_wrong_grid_is_refused(home: Path, benchmark: dict[str, Any], words: t
     refused(llmood("run", crossed(home, **benchmark), "--dry-run"), *words)
 
 
+def test_prompts_about_answers(home: Path, tmp_path: Path) -> None:
+    names = ["p_true", "verbalised_confidence", "rauq", "lexical_similarity"]
+    keys: dict[str, Any] = {"response": {"max_new_tokens": 4}, "generations": {"n": 2, "max_new_tokens": 4}}
+    outcome = run(home, "-o", tmp_path / "run", scorers=names, correctness="task", **keys)
+    assert outcome.code == 0, outcome
+    scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
+    assert {row["status"] for row in scores if row["scorer"] in names} <= {"ok", "unscored"}
+    assert set(names) - {"verbalised_confidence"} <= {
+        row["scorer"] for row in scores if row["status"] == "ok"
+    }
+
+
 def test_bad_pictures_are_rejects(home: Path, tmp_path: Path) -> None:
     outcome = run(home, "-o", tmp_path / "run", ood=("spoilt",))
     assert outcome.code == 1, outcome
@@ -336,20 +354,26 @@ def test_more_pictures_than_a_model_takes_are_a_status(home: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"scorers": ["p_true"]}, ("p_true", "not for pictures yet")),
+        (
+            {"scorers": ["p_true.few_shot"], "correctness": "task"},
+            ("p_true.few_shot", "without their pictures"),
+        ),
         ({"engine": {"kind": "fake"}, "models": {"base": "fake", "tuned": "fake-tuned:x"}}, ("'fake'",)),
     ],
 )
 def test_what_can_not_see_is_refused(
     home: Path, tmp_path: Path, keys: dict[str, Any], words: tuple[str, ...]
 ) -> None:
-    refused(run(home, "-o", tmp_path / "run", **keys), "shapes has them", *words)
+    refused(run(home, "-o", tmp_path / "run", **keys), "shapes has ", *words)
 
 
 def test_a_model_of_words_is_refused(home: Path, tmp_path: Path) -> None:
     blind = tiny_models.save_model(tmp_path / "blind")
     outcome = run(home, "-o", tmp_path / "run", models={"base": str(blind), "tuned": str(blind)})
     refused(outcome, "models.base", "sees no pictures", "shapes has them")
+    models = {"base": str(home / "base"), "tuned": str(home / "base"), "judge": str(blind)}
+    outcome = run(home, "-o", tmp_path / "run", models=models, correctness="judge")
+    refused(outcome, "correctness:", "models.judge sees no pictures", "shapes has pictures")
 
 
 def test_nothing_is_made_that_leaves_pictures_out(home: Path, tmp_path: Path) -> None:

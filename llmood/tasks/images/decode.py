@@ -62,6 +62,8 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         raise RowError(f"{size}, and shows nothing")
     if max(width, height) > limits.max_side:
         raise RowError(f"{size}, longer than the {limits.max_side:,} that are read")
+    if max(width, height) > limits.max_aspect * min(width, height):
+        raise RowError(f"{size}, more than {limits.max_aspect} times as long as wide")
     if width * height > limits.max_pixels:
         raise RowError(f"{size}, more than the {limits.max_pixels:,} that are read")
 

@@ -14,6 +14,8 @@ class Limits:
         max_pixels: width × height; 50 million are 150 MB as RGB, and a camera's picture.
         min_side: a picture of one pixel shows nothing, and processors take its height for its channels.
         max_side: JPEG, the corruption, holds no longer side.
+        max_aspect: the longer side in shorter ones. Processors bring the shorter one to a size of theirs: of a file of
+            2 KB that is 60,000 × 2 pixels, LLaVA's would make 3,400 million.
         max_together: pixels of all pictures of one sample, which are in memory at once: eight of a telephone's.
     """
 
@@ -21,4 +23,5 @@ class Limits:
     max_pixels: int = 50_000_000
     min_side: int = 2
     max_side: int = 65_500
+    max_aspect: int = 200
     max_together: int = 100_000_000

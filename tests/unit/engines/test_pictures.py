@@ -156,7 +156,7 @@ def test_a_second_path_sees_too(engine: TransformersEngine, images: list[Image.I
 
 
 def test_a_file_that_changed_fails_alone(
-    engine: TransformersEngine, images: list[Image.Image], tmp_path: Path
+    engine: TransformersEngine, folder: Path, images: list[Image.Image], tmp_path: Path
 ) -> None:
     path = tmp_path / "a.png"
     images[0].save(path)
@@ -167,7 +167,8 @@ def test_a_file_that_changed_fails_alone(
     images[1].save(path)
     with pytest.raises(RowError, match="shows another one than when the rows were read"):
         load_picture(named)
-    bad, fine = engine.capture(BASE, [request, good])
+    assert captured(engine, BASE, [request]) == captured(engine, BASE, [good])  # its pixels are still there
+    bad, fine = engine_of(folder).capture(BASE, [request, good])
     assert (bad.status, fine.status) == ("failed", "ok")
     assert bad.reason == "picture: its file shows another one than when the rows were read"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from llmood.errors import StoreError
-from llmood.records import Picture
+from llmood.records import ArchiveMember, Picture
 from llmood.report import kept_pictures as kept_module
 from llmood.report.gallery import CHANGED, FULL, GONE, UNKNOWN, Gallery
 from llmood.report.kept_pictures import Kept, joined_pictures, kept_pictures, read_pictures, write_pictures
+from llmood.tasks.images.cells import load_picture, spoilt_pictures
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.images.thumbnails import thumbnail
 from tests.pictures import saved, speckled
@@ -33,6 +35,23 @@ def test_a_file_is_named_and_a_cell_is_kept_small(tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures.json", {})
     assert not (tmp_path / "pictures.json").exists()
     assert read_pictures(tmp_path / "pictures.json") == {}
+
+
+def test_a_member_of_an_archive_is_found_there(tmp_path: Path) -> None:
+    image = speckled(120, 60)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("deep/a.png", saved(image, "PNG"))
+    member = Picture(image_digest(image), ArchiveMember(tmp_path / "a.zip", "deep/a.png"))
+    kept = kept_pictures([member])
+    assert kept == {member.digest: Kept(file=str(tmp_path / "a.zip"), member="deep/a.png")}
+    assert Gallery(kept).shown([member.digest])[0].small == thumbnail(image)
+    (tmp_path / "a.zip").unlink()
+    assert Gallery(kept).shown([member.digest])[0].why == GONE
+
+
+def test_a_corrupted_picture_is_kept_small() -> None:
+    (made,) = spoilt_pictures(picture(speckled(99, 33)), [("blur", 3)], seed=0, key="s").values()
+    assert kept_pictures([made]) == {made.digest: Kept(small=thumbnail(load_picture(made)).url)}
 
 
 def test_a_picture_in_several_places_is_the_first_by_name(tmp_path: Path) -> None:

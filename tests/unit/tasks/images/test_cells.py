@@ -131,6 +131,33 @@ def test_a_bad_picture_is_a_reject(home: Path, cell: Any, reason: str) -> None:
     assert reject.reason.startswith(reason)
 
 
+def test_rows_without_a_picture_can_be_left_out(home: Path) -> None:
+    rows = [
+        {**ASKED, "image": {"bytes": None, "path": "pictures/one.png"}},
+        {**ASKED, "image": None},
+        {**ASKED, "image": "pictures/other.png"},
+    ]
+    files = {"files": "{split}.jsonl", "splits": {"test": "test"}}
+    loaded = load(home, rows, sources=[{**files, "where_not": {"image": None}}])
+    assert [sample.images for sample in loaded.samples["test"]] == [
+        (image_digest(picture),) for picture in (ONE, OTHER)
+    ]
+    table = pa.table({"text": ["which?"] * 2, "image": [{"bytes": saved(ONE, "PNG"), "path": None}, None]})
+    pq.write_table(table, home / "test.parquet")
+    files = {"files": {"test": "test.parquet"}, "where_not": {"image": None}}
+    loaded = load_task(write_task(home, fields={"images": "image"}, sources=[files]))
+    assert (len(loaded.samples["test"]), loaded.rejects) == (1, [])
+
+
+def test_one_question_about_many_pictures(home: Path) -> None:
+    rows = [{"image": f"pictures/{name}.png"} for name in ("one", "other")]
+    one, other = load(home, rows, prompt="What is it?").samples["test"]
+    assert one.text == other.text == "What is it?"
+    assert one.sample_id != other.sample_id
+    with pytest.raises(ConfigError, match="uses no column"):
+        load_task(write_task(home, {"test": rows}, prompt="What is it?"))
+
+
 def test_a_column_that_no_row_has(home: Path) -> None:
     with pytest.raises(ConfigError, match=r"fields.images: no column 'picture'"):
         load(home, [{**ASKED, "image": "pictures/one.png"}], "picture")

@@ -215,6 +215,10 @@ def test_limits_are_exact() -> None:
     assert "more than the 203" in refused(data, Limits(max_pixels=17 * 12 - 1))
     assert "longer than the 16" in refused(data, Limits(max_side=16))
     assert "shows nothing" in refused(data, Limits(min_side=13))
+    for width, height in ((200 * 3, 3), (3, 200 * 3)):
+        assert decode(saved(Image.new("RGB", (width, height)), "PNG"), LIMITS).size == (width, height)
+    reason = refused(saved(Image.new("RGB", (3, 601)), "PNG"))
+    assert reason == "picture: is 3 × 601 pixels, more than 200 times as long as wide"
 
 
 def test_a_gif_whose_frame_is_larger_than_its_screen() -> None:
