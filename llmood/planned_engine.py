@@ -96,10 +96,6 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
         _check_layers(engine, name, scorer)
 
 
-SEEING = frozenset({"prompt_logprobs", "response"})
-"""The kinds that can be captured of a prompt with a picture."""
-
-
 def check_pictures(
     engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec], samples: Iterable[Sample]
 ) -> None:
@@ -114,12 +110,16 @@ def check_pictures(
     reason = engine.refuses_pictures()
     if reason is not None:
         raise ConfigError(
-            f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
+            f"{reason}, and {first.task} has them",
+            hint="engine.kind: transformers, vllm or openai, and a model that sees",
         )
     for spec in captures:
-        if spec.kind not in SEEING or spec.is_derived or exit_of(spec) is not None:
+        lacking = engine.lacks_of_pictures(spec)
+        if spec.is_derived or exit_of(spec) is not None:
+            lacking = lacking or "not for pictures yet"
+        if lacking is not None:
             raise ConfigError(
-                f"{_needed_by(spec, chosen)} needs {spec.id}: not for pictures yet, and {first.task} has them",
+                f"{_needed_by(spec, chosen)} needs {spec.id}: {lacking}, and {first.task} has them",
                 hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",
             )
 

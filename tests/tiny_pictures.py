@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.tiny_models import SPECIAL, save_tokenizer
@@ -26,12 +28,13 @@ TEMPLATE = (
 
 
 def save_pictured(
-    folder: Path, *, seed: int = 0, split: bool = False, template: str | None = TEMPLATE
+    folder: Path, *, seed: int = 0, split: bool = False, template: str | None = TEMPLATE, **text: Any
 ) -> Path:
     """A randomly initialised model with its processor.
 
     Args:
         split: whether a picture is cut into tiles, so that its size decides how many tokens it has.
+        text: what its language model has otherwise than `_text` says.
     """
     import torch
     from transformers import (
@@ -52,7 +55,7 @@ def save_pictured(
     )
     processor.save_pretrained(folder)
     config = Idefics3Config(
-        text_config={"model_type": "llama", **_text(len(tokenizer))},
+        text_config={"model_type": "llama", **_text(len(tokenizer)), **text},
         vision_config=_VISION,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         pad_token_id=SPECIAL.index("<pad>"),
@@ -146,8 +149,8 @@ def _write_image_processor(folder: Path, *, split: bool) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(values), encoding="utf-8")
 
 
-def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1) -> Path:
-    """A LoRA adapter on the words' side and on the eye's; its B is not zero."""
+def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1, eye: bool = True) -> Path:
+    """A LoRA adapter on the words' side, and on the eye's; its B is not zero."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText
@@ -155,7 +158,8 @@ def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1) -> Path:
     model = AutoModelForImageTextToText.from_pretrained(base)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tuned = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]))
+        targets = ["q_proj", "v_proj"] if eye else r".*text_model.*\.(q_proj|v_proj)"
+        tuned = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=targets))
         for name, parameter in tuned.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.3)
@@ -172,6 +176,22 @@ def plain_logprobs(
     special: bool = True,
 ) -> tuple[list[int], list[float]]:
     """Ids, and log p of tokens 2..T, by transformers and peft alone: one text, no llmood."""
+    ids, output = _plain(folder, text, images, adapter, special=special)
+    logprobs = output.logits[0].double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
+    return ids.tolist(), logprobs.tolist()
+
+
+def plain_states(
+    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None = None
+) -> list[NDArray[np.float32]]:
+    """Of each layer, from the embeddings on, the states of all tokens, in the same way."""
+    _, output = _plain(folder, text, images, adapter, special=True)
+    return [layer[0].numpy() for layer in output.hidden_states]
+
+
+def _plain(
+    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
+) -> tuple[Any, Any]:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -181,7 +201,4 @@ def plain_logprobs(
     model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
     inputs = processor(text=[text], images=[list(images)], return_tensors="pt", add_special_tokens=special)
     with torch.no_grad():
-        logits = model(**inputs).logits[0]
-    ids = inputs["input_ids"][0]
-    logprobs = logits.double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
-    return ids.tolist(), logprobs.tolist()
+        return inputs["input_ids"][0], model(**inputs, output_hidden_states=True)

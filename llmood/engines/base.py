@@ -26,6 +26,9 @@ Pictures = tuple[Picture, ...]
 PICTURE = "picture"
 """The span of a picture's tokens: they are no text, and have no log-probability."""
 
+SEEING = frozenset({"prompt_logprobs", "response"})
+"""The kinds that can be captured of a prompt with a picture, unless an engine says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -199,6 +202,10 @@ class Engine(ABC):
     def refuses_pictures(self) -> str | None:
         """Why this run's models can't be shown pictures, as a message begins; None where they can."""
         return f"engine.kind: '{self.kind}' takes no pictures yet"
+
+    def lacks_of_pictures(self, spec: CaptureSpec) -> str | None:
+        """Why it can't capture this of a prompt with a picture, in words that follow a colon; None where it can."""
+        return None if spec.kind in SEEING else "not for pictures yet"
 
     def supports(self, spec: CaptureSpec) -> bool:
         return self.lacks(spec) is None

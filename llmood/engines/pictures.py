@@ -58,6 +58,10 @@ class PictureTokenizer(FolderTokenizer):
         """What stands for a picture in a text."""
         return str(self._processor.image_token)
 
+    @property
+    def image_token_id(self) -> int:
+        return int(self._processor.image_token_id)
+
     def render(self, messages: Sequence[Message], pictures: int = 0) -> str:
         """As any tokenizer; the pictures stand before the words of the user's first turn.
 
@@ -78,7 +82,7 @@ class PictureTokenizer(FolderTokenizer):
         found = self._processed(text, images, add_special_tokens=not rendered)
         row = [int(each) for each in found["input_ids"][0]]
         ids = tuple(row[: len(row) - end])
-        start = plain.index(self._processor.image_token_id)
+        start = plain.index(self.image_token_id)
         behind = len(plain) - start - 1
         stop = len(ids) - behind
         if ids[:start] != plain[:start] or ids[stop:] != plain[start + 1 :]:
