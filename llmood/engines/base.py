@@ -40,6 +40,7 @@ class Request:
         text: for an encoder, the words themselves: it makes its own ids of them, and may cut them.
         note: what is worth saying of how it was made; it decides nothing.
         pictures: what is shown; the ids hold their places already.
+        messages: with pictures, the turns that the ids were made of, for a server that takes no ids beside them.
     """
 
     token_ids: tuple[int, ...]
@@ -48,6 +49,7 @@ class Request:
     text: str | None = None
     note: str | None = None
     pictures: Pictures = ()
+    messages: tuple[Message, ...] = ()
 
     @property
     def content(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from PIL import Image
 
@@ -138,8 +138,26 @@ class PictureTokenizer(FolderTokenizer):
         return self._processor.tokenizer
 
 
+class SeeingTokenizer(Protocol):
+    """What prompts with pictures are made by."""
+
+    @property
+    def image_token(self) -> str: ...
+
+    def render(self, messages: Sequence[Message], pictures: int = 0) -> str: ...
+
+    def place(self, text: str, images: Sequence[Image.Image], *, rendered: bool) -> Placed: ...
+
+
+def placing(tokenizer: Tokenizer) -> SeeingTokenizer:
+    """The same, where pictures were let through because it can place them."""
+    if not hasattr(tokenizer, "place"):
+        raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
+    return cast("SeeingTokenizer", tokenizer)
+
+
 def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
-    """The same, where pictures were let through because it can take them."""
+    """The same, where pictures were let through because it has their pixels."""
     if not isinstance(tokenizer, PictureTokenizer):
         raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
     return tokenizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmood.engines.base import Tokenizer
-from llmood.engines.pictures import PictureTokenizer, Placed, load_all, seeing
+from llmood.engines.pictures import PictureTokenizer, Placed, load_all, placing
 from llmood.engines.requests import Unmade
 from llmood.errors import ConfigError
 from llmood.records import FAILED, UNSCORED, Sample
@@ -25,13 +25,13 @@ def prompt_text(sample: Sample, tokenizer: Tokenizer, chat: bool | None, place: 
     """
     shown = len(sample.pictures)
     if not is_chat(sample, chat):
-        return seeing(tokenizer).image_token * shown + sample.text if shown else sample.text
+        return placing(tokenizer).image_token * shown + sample.text if shown else sample.text
     if not tokenizer.has_chat_template:
         raise ConfigError(
             f"{place}: its tokenizer has no chat template, and the task {sample.task} is made of chat messages",
             hint="set 'chat: false' to take the messages' plain text",
         )
-    return seeing(tokenizer).render(sample.messages, shown) if shown else tokenizer.render(sample.messages)
+    return placing(tokenizer).render(sample.messages, shown) if shown else tokenizer.render(sample.messages)
 
 
 def encode_texts(
@@ -76,6 +76,6 @@ def _of_picture(tokenizer: Tokenizer, sample: Sample, text: str, *, rendered: bo
     except RowError as error:
         return Unmade(FAILED, str(error))
     try:
-        return seeing(tokenizer).place(text, images, rendered=rendered)
+        return placing(tokenizer).place(text, images, rendered=rendered)
     except RowError as error:
         return Unmade(UNSCORED, str(error))

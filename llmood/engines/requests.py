@@ -101,7 +101,9 @@ def request_of(
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
     pictures, places = _shown(spec, prompt)
-    return Request(ids, spans + places, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
+    turns = prompt.messages if pictures else ()
+    seed = _seed(spec, prompt.sample_id)
+    return Request(ids, spans + places, seed, note=note, pictures=pictures, messages=turns)
 
 
 def _shown(spec: CaptureSpec, prompt: Prompt) -> tuple[Pictures, tuple[tuple[str, int, int], ...]]:
