@@ -115,8 +115,6 @@ def check_pictures(
         )
     for spec in captures:
         lacking = engine.lacks_of_pictures(spec)
-        if spec.is_derived or exit_of(spec) is not None:
-            lacking = lacking or "not for pictures yet"
         if lacking is not None:
             raise ConfigError(
                 f"{_needed_by(spec, chosen)} needs {spec.id}: {lacking}, and {first.task} has them",

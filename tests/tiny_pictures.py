@@ -176,22 +176,22 @@ def plain_logprobs(
     special: bool = True,
 ) -> tuple[list[int], list[float]]:
     """Ids, and log p of tokens 2..T, by transformers and peft alone: one text, no llmood."""
-    ids, output = _plain(folder, text, images, adapter, special=special)
+    ids, output, _ = _plain(folder, text, images, adapter, special=special)
     logprobs = output.logits[0].double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
     return ids.tolist(), logprobs.tolist()
 
 
 def plain_states(
     folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None = None
-) -> list[NDArray[np.float32]]:
-    """Of each layer, from the embeddings on, the states of all tokens, in the same way."""
-    _, output = _plain(folder, text, images, adapter, special=True)
-    return [layer[0].numpy() for layer in output.hidden_states]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
+    """Ids, every hidden state (layers, tokens, size), and the id of an image token, in the same way."""
+    ids, output, image_id = _plain(folder, text, images, adapter, special=True)
+    return ids.numpy(), np.stack([layer[0].numpy() for layer in output.hidden_states]), image_id
 
 
 def _plain(
     folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, int]:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -201,4 +201,5 @@ def _plain(
     model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
     inputs = processor(text=[text], images=[list(images)], return_tensors="pt", add_special_tokens=special)
     with torch.no_grad():
-        return inputs["input_ids"][0], model(**inputs, output_hidden_states=True)
+        output = model(**inputs, output_hidden_states=True)
+    return inputs["input_ids"][0], output, processor.image_token_id

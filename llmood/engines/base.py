@@ -25,9 +25,8 @@ from llmood.registry import Registry
 Pictures = tuple[Picture, ...]
 PICTURE = "picture"
 """The span of a picture's tokens: they are no text, and have no log-probability."""
-
-SEEING = frozenset({"prompt_logprobs", "response"})
-"""The kinds that can be captured of a prompt with a picture, unless an engine says otherwise."""
+FEATURES = "features"
+"""Those of them that stand for what the model sees, without the marks around; several spans where there are tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ class Engine(ABC):
 
     def lacks_of_pictures(self, spec: CaptureSpec) -> str | None:
         """Why it can't capture this of a prompt with a picture, in words that follow a colon; None where it can."""
-        return None if spec.kind in SEEING else "not for pictures yet"
+        return "not for pictures yet" if spec.is_derived or spec.model == ENCODER else None
 
     def supports(self, spec: CaptureSpec) -> bool:
         return self.lacks(spec) is None

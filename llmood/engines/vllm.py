@@ -108,9 +108,6 @@ class VllmEngine(LocalEngine):
     def refuses_pictures(self) -> str | None:
         return self.why_blind()
 
-    def lacks_of_pictures(self, spec: CaptureSpec) -> str | None:
-        return None
-
     def run(
         self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
     ) -> Iterator[list[tuple[int, Captured]]]:

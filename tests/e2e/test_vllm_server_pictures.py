@@ -1,4 +1,4 @@
-"""A real vLLM server on loopback that sees: the numbers of transformers alone, for the base and for an adapter on it."""
+"""A real vLLM server on loopback that sees: the numbers of transformers alone, for the base and for an adapter."""
 
 from __future__ import annotations
 

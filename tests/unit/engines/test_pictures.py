@@ -18,16 +18,10 @@ from llmood.records import CaptureSpec, Message, Picture
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
-from tests.pictures import demo_pictures, saved, speckled
+from tests.pictures import demo_pictures, speckled
+from tests.seeing import TOKEN, WORDS, captured, request_for, requests_of
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
 from tests.tiny_pictures import SEEN, plain_logprobs, save_llava, save_picture_adapter, save_pictured
-
-WORDS = ("what is red?", "which", "is the circle above the square, or below?")
-TOKEN = "<image>"
-
-
-def picture(image: Image.Image) -> Picture:
-    return Picture(image_digest(image), saved(image, "PNG"))
 
 
 @pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
@@ -54,28 +48,6 @@ def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
 def images() -> list[Image.Image]:
     """Of two shapes: one gives fewer tiles."""
     return [*demo_pictures(2), speckled(64, 32)]
-
-
-def request_for(engine: TransformersEngine, text: str, image: Image.Image | None) -> Request:
-    tokenizer = seeing(engine.tokenizer("base"))
-    if image is None:
-        return Request(tokenizer.encode([text], rendered=False)[0])
-    placed = tokenizer.place(TOKEN + text, [image], rendered=False)
-    prompt = Prompt("s", placed.token_ids, pictures=(picture(image),), places=placed.places)
-    made = request_of(engine, BASE, prompt, None)
-    assert isinstance(made, Request)
-    return made
-
-
-def requests_of(engine: TransformersEngine, images: list[Image.Image]) -> list[Request]:
-    seen = [request_for(engine, text, image) for text, image in zip(WORDS, images, strict=True)]
-    return [*seen, request_for(engine, "no picture here", None), request_for(engine, WORDS[0], images[1])]
-
-
-def captured(engine: TransformersEngine, spec: CaptureSpec, requests: list[Request]) -> list[dict[str, Any]]:
-    results = engine.capture(spec, requests)
-    assert [(each.status, each.reason) for each in results] == [("ok", None)] * len(requests)
-    return [dict(each.values) for each in results]
 
 
 @pytest.mark.parametrize("spec", [BASE, TUNED], ids=["base", "adapter"])

@@ -69,13 +69,15 @@ def images() -> list[Image.Image | None]:
     return [*demo_pictures(2), speckled(64, 32), None]
 
 
-def request_for(engine: VllmEngine, text: str, image: Image.Image | None) -> Request:
+def request_for(
+    engine: VllmEngine, text: str, image: Image.Image | None, spec: CaptureSpec = BASE
+) -> Request:
     tokenizer = seeing(engine.tokenizer("base"))
     if image is None:
         return Request(tokenizer.encode([text], rendered=False)[0])
     placed = tokenizer.place(TOKEN + text, [image], rendered=False)
     shown = (Picture(image_digest(image), saved(image, "PNG")),)
-    made = request_of(engine, BASE, Prompt("s", placed.token_ids, pictures=shown, places=placed.places), None)
+    made = request_of(engine, spec, Prompt("s", placed.token_ids, pictures=shown, places=placed.places), None)
     assert isinstance(made, Request)
     return made
 
@@ -169,15 +171,27 @@ def test_answers_draws_and_next_tokens_are_of_the_picture(
 def test_states_behind_and_at_the_picture_are_transformers_own(
     engine: VllmEngine, folders: dict[str, Path], images: list[Image.Image | None], role: str
 ) -> None:
-    spec = CaptureSpec.of("hidden_states", role, layers="0,1,2", positions="last_prompt,mean_prompt")
-    requests = [request_for(engine, text, image) for text, image in zip(WORDS[:3], images, strict=False)]
+    spec = CaptureSpec.of(
+        "hidden_states", role, layers="0,1,2", positions="last_prompt,mean_prompt,mean_image,mean_text"
+    )
+    requests = [
+        request_for(engine, text, image, spec) for text, image in zip(WORDS[:3], images, strict=False)
+    ]
     results = captured(engine, spec, requests)
-    for text, image, result in zip(WORDS, images, results, strict=False):
+    for text, image, request, result in zip(WORDS, images, requests, results, strict=False):
         assert image is not None
         assert result.states is not None
         adapter = folders["words"] if role == "tuned" else None
-        layers = plain_states(folders["base"], TOKEN + text, [image], adapter)
-        expected = np.stack([[layer[-1], layer.mean(axis=0)] for layer in layers])
+        ids, layers, image_id = plain_states(folders["base"], TOKEN + text, [image], adapter)
+        (_, start, stop) = request.spans[1]
+        words = [*range(start), *range(stop, len(ids))]
+        means = [
+            layers[:, -1],
+            layers.mean(axis=1),
+            layers[:, ids == image_id].mean(axis=1),
+            layers[:, words].mean(axis=1),
+        ]
+        expected = np.stack(means, axis=1)
         assert np.abs(result.states.reshape(expected.shape) - expected).max() < TOLERANCE
 
 
