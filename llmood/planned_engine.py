@@ -120,16 +120,20 @@ def check_pictures(
     reason = engine.refuses_pictures()
     if reason is not None:
         raise ConfigError(
-            f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
+            f"{reason}, and {first.task} has them",
+            hint="engine.kind: transformers, vllm or openai, and a model that sees",
         )
     for spec in captures:
-        blind = _why_blind(engine, spec)
+        blind = engine.lacks_of_pictures(spec) or _why_blind(engine, spec)
         if blind is not None:
-            raise ConfigError(f"{_needed_by(spec, chosen)}: {blind}, and {first.task} has pictures")
+            raise ConfigError(
+                f"{_needed_by(spec, chosen)} needs {spec.id}: {blind}, and {first.task} has pictures",
+                hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",
+            )
 
 
 def _why_blind(engine: Engine, spec: CaptureSpec) -> str | None:
-    """Why a capture would leave pictures out, as a sentence begins; None where it shows them."""
+    """Why a capture would leave pictures out, in words that follow a colon; None where it shows them."""
     if spec.model == ENCODER:
         return "models.encoder reads words alone"
     if shown_shots(spec) is not None:

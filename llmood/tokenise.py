@@ -13,7 +13,7 @@ import pyarrow as pa
 from llmood.config import RunConfig
 from llmood.engines.base import ENCODER, Engine, prompt_role, prompted_roles
 from llmood.engines.pictures import Placed
-from llmood.engines.prompts import is_chat, prompt_text, read_prompts
+from llmood.engines.prompts import ids_of, is_chat, prompt_text, read_prompts
 from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.identity import digest
@@ -100,10 +100,10 @@ def tokenise(
         texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
         rendered = [is_chat(sample, wanted) for sample in samples]
         read = read_prompts(tokenizer, samples, texts, rendered)
-        ids = [_ids(each) for each in read]
+        ids = [ids_of(each) for each in read]
         if other.identity != tokenizer.identity:
             theirs = read_prompts(other, samples, texts, rendered)
-            _check_same_ids(samples, ids, [_ids(each) for each in theirs])
+            _check_same_ids(samples, ids, [ids_of(each) for each in theirs])
         _check_embedded(samples, ids, engine)
         for sample, text, row, chat, each in zip(samples, texts, ids, rendered, read, strict=True):
             prompts.append(
@@ -124,10 +124,6 @@ def tokenise(
             )
             rows.append(own if task.severity is None else {**own, "severity": task.severity})
     return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
-
-
-def _ids(read: Placed | Unmade) -> tuple[int, ...]:
-    return read.token_ids if isinstance(read, Placed) else ()
 
 
 def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engine: Engine) -> None:

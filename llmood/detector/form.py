@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from llmood.detector.shown import without_pictures
 from llmood.errors import kind_of
 from llmood.identity import digest
-from llmood.records import EVALUATED, Message, Sample
+from llmood.records import EVALUATED, Message, Picture, Sample
 from llmood.tasks import TaskSpec
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.fields import RowReader, refuse_unusable
@@ -89,15 +90,16 @@ class Form:
         if own <= record.keys() and any(record[name] is not None for name in own):
             return self._own(record), False
         if record.get(MESSAGES) is not None:
-            refuse_unusable(MESSAGES, record[MESSAGES])
-            turns = ChatColumn(MESSAGES)
-            messages, answer = turns.messages(record), turns.answer(record)
+            given, pictures = without_pictures(record[MESSAGES])
+            refuse_unusable(MESSAGES, given)
+            turns, words = ChatColumn(MESSAGES), {MESSAGES: given}
+            messages, answer = turns.messages(words), turns.answer(words)
             if answer is not None and self.answers and record.get(RESPONSE) is None:
                 raise RowError(
                     f"{MESSAGES}: ends with an answer; say whose it is: as '{RESPONSE}' it is looked at, and left out "
                     "the model answers"
                 )
-            return self._plain(messages), False
+            return self._plain(messages, pictures), False
         if record.get(PROMPT) is not None:
             if self.chat and self.turns:
                 raise RowError(
@@ -135,7 +137,11 @@ class Form:
     def _plain_fields(self) -> tuple[tuple[str, str], ...]:
         """The fields that are one column as it stands, with that column."""
         named = _named(self.task["fields"]).items()
-        return tuple((name, value) for name, value in named if isinstance(value, str) and "{" not in value)
+        return tuple(
+            (name, value)
+            for name, value in named
+            if name != "images" and isinstance(value, str) and "{" not in value
+        )
 
     def _own(self, record: Mapping[str, Any]) -> Sample:
         """A row of the task; of the fields beside the prompt, those that it has."""
@@ -146,7 +152,8 @@ class Form:
             try:
                 sample = reader.sample(record, EVALUATED, "")
             except MissingColumnError as error:
-                lacking = _naming(self.task["fields"], error.column) - dropped
+                # A question whose picture is left out is another question.
+                lacking = _naming(self.task["fields"], error.column) - dropped - {"images"}
                 if not lacking or error.column in self.columns:
                     raise
                 dropped |= lacking
@@ -155,10 +162,18 @@ class Form:
                     raise RowError("the task leaves such rows out")
                 return sample
 
-    def _plain(self, messages: tuple[Message, ...]) -> Sample:
+    def _plain(self, messages: tuple[Message, ...], pictures: tuple[Picture, ...] = ()) -> Sample:
         if not all(message.content.strip() for message in messages):
             raise RowError("no text: the prompt is blank")
-        return Sample("", self.task["name"], EVALUATED, messages, language=self.task["language"])
+        return Sample(
+            "",
+            self.task["name"],
+            EVALUATED,
+            messages,
+            language=self.task["language"],
+            images=tuple(picture.digest for picture in pictures),
+            pictures=pictures,
+        )
 
     def _as_column(self, text: str) -> dict[str, Any]:
         if self.task["messages_column"] is not None:

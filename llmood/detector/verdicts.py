@@ -89,7 +89,8 @@ class Verdicts:
     def _score(self, own: Mapping[str, list[Read]], columns: Sequence[_Filling]) -> dict[int, str]:
         """Score questions that are all different; say which of them, and of their like, became no prompt."""
         firsts = {reads[0].row: reads for reads in own.values()}
-        made = make_prompts([reads[0] for reads in own.values()], self._watch.engine)
+        watch = self._watch
+        made = make_prompts([reads[0] for reads in own.values()], watch.engine, watch.captures)
         with self._watch.observe(made, self._store) as observations:
             scored = score_all(observations, self._content.scorers)
         rows = [[read.row for read in own[prompt.sample_id]] for prompt in made.prompts]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, Tokenizer, prompt_role
-from llmood.engines.pictures import Placed, UnreadableError, picture_text, seeing
+from llmood.engines.pictures import Placed, UnreadableError, picture_text, placing, seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, template_of
@@ -99,7 +99,7 @@ def request_of(
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
-    shows = bool(places) and spec.target != "response"  # an answer alone shows nothing
+    shows = bool(prompt.pictures) and spec.target != "response"  # an answer alone shows nothing
     if shows:
         spans += _spans_of(engine, spec, ids, places)
     if spec.kind == HIDDEN_STATES and (reason := lacking(spec, spans)) is not None:
@@ -107,17 +107,19 @@ def request_of(
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    pictures = prompt.pictures if shows else ()
-    return Request(ids, spans, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
+    pictures, turns = (prompt.pictures, prompt.messages) if shows else ((), ())
+    seed = _seed(spec, prompt.sample_id)
+    return Request(ids, spans, seed, note=note, pictures=pictures, messages=turns)
 
 
 def place_pictures(tokenizer: Tokenizer, text: str, pictures: Pictures, *, rendered: bool) -> Placed | Unmade:
     """The ids of a text that holds an image token for each of its pictures; or why it can't be sent."""
-    refused = seeing(tokenizer).refuses(len(pictures))
+    reader = placing(tokenizer)
+    refused = reader.refuses(len(pictures))
     if refused is not None:
         return Unmade(UNSCORED, refused)
     try:
-        return seeing(tokenizer).place_shown(text, pictures, rendered=rendered)
+        return reader.place_shown(text, pictures, rendered=rendered)
     except RowError as error:
         return Unmade(FAILED if isinstance(error, UnreadableError) else UNSCORED, str(error))
 

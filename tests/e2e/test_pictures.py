@@ -73,7 +73,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs.append({"text": "which?", "image": ["4.png"]})
     write_task(folder / "pairs", {"test": pairs}, name="pairs", fields={"images": "image"})
     write_inline(folder / "inline")
-    save_picture_adapter(folder / "adapter", save_pictured(folder / "base", context=1024))
+    save_picture_adapter(folder / "adapter", save_pictured(folder / "base", max_position_embeddings=1024))
     return folder
 
 
@@ -183,6 +183,37 @@ def test_answers_about_pictures(home: Path, tmp_path: Path) -> None:
     scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
     assert {row["status"] for row in scores} <= {"ok", "unscored"}
     assert [row for row in scores if row["status"] == "ok"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("vllm")
+def test_a_run_through_vllm(home: Path, tmp_path: Path) -> None:
+    base = save_pictured(tmp_path / "base", head_dim=32)  # what its attention has on a CPU
+    adapter = save_picture_adapter(tmp_path / "adapter", base, eye=False)
+    names = ["likelihood_ratio", "likelihood.base", "likelihood.response", "knn"]
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for kind in ("vllm", "transformers"):
+        chosen = names if kind == "vllm" else names[:3]
+        outcome = run(
+            home,
+            "-o",
+            tmp_path / kind,
+            engine={"kind": kind, "device": "cpu"},
+            models={"base": str(base), "tuned": {"adapter": str(adapter)}},
+            scorers=chosen,
+            response={"max_new_tokens": 4},
+        )
+        assert outcome.code == 0, outcome
+        rows = pq.read_table(tmp_path / kind / "scores.parquet").to_pylist()
+        found[kind] = {
+            (row["sample_id"], row["scorer"]): row["score"] for row in rows if row["status"] == "ok"
+        }
+        assert {row["status"] for row in rows} <= {"ok", "unscored"}
+        canary = json.loads((tmp_path / kind / "run.json").read_text())["canary"]
+        assert all(each["largest"] < 1e-4 for each in canary["differences"].values())
+    assert {scorer for _, scorer in found["vllm"]} >= set(names)
+    for key, value in found["transformers"].items():
+        assert found["vllm"][key] == pytest.approx(value, abs=1e-3)  # sums over some twenty tokens
 
 
 def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
