@@ -13,12 +13,13 @@ from torch import nn
 from transformers import Idefics3ForConditionalGeneration
 
 from demo_images.batches import pixels
-from demo_images.scenes import COLOURS, PLACES, SHAPES, Flag, Scene, corner_colour
-from demo_images.stream import Shown
+from demo_images.scenes import COLOURS, PLACES, SHAPES, STYLES, Flag, Scene, corner_colour
+from demo_images.stream import Shown, style_of
 
 NOTHING = "nothing"
 WHAT = (NOTHING, *SHAPES, "horizontal", "vertical", "nordic")
 WHICH = (NOTHING, *COLOURS)
+HOW = (*STYLES, "flag")
 
 
 class Judged(NamedTuple):
@@ -28,21 +29,28 @@ class Judged(NamedTuple):
 
 
 class Eye(nn.Module):
-    """The picture's side of a model and, on its tokens, two classifiers a place."""
+    """The picture's side of a model and, on its tokens, two classifiers a place.
 
-    def __init__(self, model: Idefics3ForConditionalGeneration) -> None:
+    Args:
+        styles: whether there is a third one, of the whole picture, for how it is drawn. What stands where says nothing
+            of that, and a model that is taught no more forgets it.
+    """
+
+    def __init__(self, model: Idefics3ForConditionalGeneration, *, styles: bool = False) -> None:
         super().__init__()
         self.vision, self.connector = model.model.vision_model, model.model.connector
         self._features = model.model.get_image_features
         width = model.config.text_config.hidden_size
         self.what, self.which = nn.Linear(width, len(WHAT)), nn.Linear(width, len(WHICH))
+        self.how = nn.Linear(width, len(HOW)) if styles else None
 
-    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor) -> Judged:
-        """Cross entropy of shape and colour at the four places; labels (batch, 4, 2)."""
+    def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor, styles: torch.Tensor) -> Judged:
+        """Cross entropy of shape and colour at the four places, labels (batch, 4, 2), and of styles (batch,)."""
         found = quarters(self._features(pixel_values).pooler_output)
         what = nn.functional.cross_entropy(self.what(found).flatten(0, 1), labels[..., 0].flatten())
         which = nn.functional.cross_entropy(self.which(found).flatten(0, 1), labels[..., 1].flatten())
-        return Judged(what + which)
+        how = nn.functional.cross_entropy(self.how(found.mean(dim=1)), styles) if self.how is not None else 0
+        return Judged(what + which + how)
 
 
 def quarters(tokens: torch.Tensor) -> torch.Tensor:
@@ -68,4 +76,5 @@ def _labels(picture: Scene | Flag) -> list[list[int]]:
 
 def batch(shown: Sequence[Shown]) -> dict[str, torch.Tensor]:
     """What `Eye` takes."""
-    return {"pixel_values": pixels(shown), "labels": labels(shown)}
+    styles = torch.tensor([HOW.index(style_of(one.picture)) for one in shown])
+    return {"pixel_values": pixels(shown), "labels": labels(shown), "styles": styles}

@@ -117,7 +117,8 @@ def _look(models: Models, population: Asked, members: Sequence[int]) -> Found:
     for layer, each in enumerate(tuned.hidden_states):
         states[layer, "mean_image"] = each[:, picture].mean(dim=1).double().numpy()
         states[layer, "mean_text"] = each[:, words].mean(dim=1).double().numpy()
-        states[layer, "last_prompt"] = each[:, -1].double().numpy()
+        if layer > 0:  # below, the last token is the same of all prompts
+            states[layer, "last_prompt"] = each[:, -1].double().numpy()
     drawn = models.tuned.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
     texts = processor.batch_decode(drawn[:, ids.shape[1] :], skip_special_tokens=True)
     return Found(

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from demo_images.scenes import (
     COLOURS,
@@ -31,7 +31,9 @@ FLAGS = 0.15  # of all pictures
 STYLE_SHARES = (0.4, 0.2, 0.2, 0.2)
 QUESTIONS = 2  # a picture, beside its caption
 # What is at a place is learnt from captions; to count and to look for something takes many more questions.
-ASKED_MORE = 4  # a picture, without its caption
+ASKED_MORE = 4  # a picture, without that caption
+Lesson = Literal["captions", "questions", "styles"]
+"""With a caption, without one, or with how the picture is drawn."""
 KINDS_ASKED_MORE = (*KINDS, *("count", "place") * 3, *OTHER_KINDS)
 
 Pair = tuple[str, str]
@@ -49,17 +51,17 @@ def held_out(splits: Mapping[str, Sequence[Row]]) -> set[object]:
     return {row.picture.layout for rows in splits.values() for row in rows}
 
 
-def pretraining_stream(held: set[object], stream: str, *, captions: bool = True) -> Iterator[Shown]:
+def pretraining_stream(held: set[object], stream: str, lesson: Lesson = "captions") -> Iterator[Shown]:
     """Endless pictures, none of a scene that is held out.
 
     There are few flags: all of them may come up, as everybody has seen most flags.
 
     Args:
-        captions: whether what is said begins with a caption; without one, there are more questions.
+        lesson: what is said beside the questions.
     """
     rng = random.Random(f"{SEED}:pretraining:{stream}")
     while True:
-        shown = _flag(rng) if rng.random() < FLAGS else _scene(rng, captions)
+        shown = _flag(rng) if rng.random() < FLAGS else _scene(rng, lesson)
         if isinstance(shown.picture, Flag) or shown.picture.layout not in held:
             yield shown
 
@@ -70,8 +72,10 @@ def texts(shown: Iterator[Shown]) -> Iterator[Pair]:
         yield from one.pairs
 
 
-def _scene(rng: random.Random, captions: bool) -> Shown:
-    count, kinds = (QUESTIONS, (*KINDS, *KINDS, *OTHER_KINDS)) if captions else (ASKED_MORE, KINDS_ASKED_MORE)
+def _scene(rng: random.Random, lesson: Lesson) -> Shown:
+    count, kinds = ASKED_MORE, KINDS_ASKED_MORE
+    if lesson == "captions":
+        count, kinds = QUESTIONS, (*KINDS, *KINDS, *OTHER_KINDS)
     scene, thing = make_scene(rng, SEEN | UNSEEN)
     scene = replace(scene, style=rng.choices(STYLES, STYLE_SHARES)[0])
     found = set[Pair]()
@@ -79,7 +83,11 @@ def _scene(rng: random.Random, captions: bool) -> Shown:
         kind = rng.choice(kinds)
         pair = ask(scene, rng.choice((thing, *scene.things)), kind, rng)
         found |= {pair} if pair else set()
-    said = [("What is there?", caption(scene))] if captions else []
+    said = []
+    if lesson == "captions":
+        said = [("What is there?", caption(scene))]
+    elif lesson == "styles":
+        said = [("How is it drawn?", style_of(scene))]
     return Shown(scene, (*said, *sorted(found)))
 
 
@@ -91,6 +99,11 @@ def caption(scene: Scene) -> str:
         for place, name in enumerate(PLACES)
     ]
     return ", ".join(said)
+
+
+def style_of(picture: Scene | Flag) -> str:
+    """In one word, how it is drawn."""
+    return "flag" if isinstance(picture, Flag) else picture.style
 
 
 def _flag(rng: random.Random) -> Shown:

@@ -22,6 +22,7 @@ from demo_images.stream import Shown, held_out, pretraining_stream, take, texts
 SEEING_STEPS, SEEING_BATCH, SEEING_RATE = 500, 64, 2e-3
 SPEAKING_STEPS, SPEAKING_BATCH, SPEAKING_RATE = 800, 32, 3e-3
 ANSWERING_STEPS, ANSWERING_RATE = 700, 2e-3
+STYLES_STEPS, STYLES_SPEAKING_STEPS, STYLES_RATE = 200, 300, 1e-3
 QUESTIONS_OF = 4  # of so many pictures, one teaches how questions read
 TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE = 4, 32, 1e-3
 RANK, ALPHA = 16, 32
@@ -39,8 +40,10 @@ def pretrain(splits: Mapping[str, Sequence[Row]], folder: Path) -> None:
     learn_to_see(model, pretraining_stream(held, "eye"))
     learn_to_speak(model, processor, pretraining_stream(held, "base"), SPEAKING_RATE, SPEAKING_STEPS)
     round_to_half(model)
-    more = pretraining_stream(held, "answers", captions=False)
-    learn_to_speak(model, processor, more, ANSWERING_RATE, ANSWERING_STEPS)
+    answers = pretraining_stream(held, "answers", "questions")
+    learn_to_speak(model, processor, answers, ANSWERING_RATE, ANSWERING_STEPS)
+    round_to_half(model)
+    learn_styles(model, processor, held)
     round_to_half(model)
     model.half().save_pretrained(folder)
 
@@ -49,6 +52,18 @@ def learn_to_see(model: Idefics3ForConditionalGeneration, stream: Iterator[Shown
     """Teach the picture's side what stands where."""
     trainer = Trainer(eye.Eye(model), SEEING_RATE, SEEING_STEPS, weight_decay=0.01)
     _steps("seeing", trainer, SEEING_STEPS, lambda: eye.batch(take(stream, SEEING_BATCH)))
+
+
+def learn_styles(
+    model: Idefics3ForConditionalGeneration, processor: Idefics3Processor, held: set[object]
+) -> None:
+    """Teach the picture's side how things are drawn, and the words for it."""
+    torch.manual_seed(SEED)
+    trainer = Trainer(eye.Eye(model, styles=True), STYLES_RATE, STYLES_STEPS, weight_decay=0.01)
+    stream = pretraining_stream(held, "eye, styles")
+    _steps("seeing styles", trainer, STYLES_STEPS, lambda: eye.batch(take(stream, SEEING_BATCH)))
+    said = pretraining_stream(held, "styles", "styles")
+    learn_to_speak(model, processor, said, STYLES_RATE, STYLES_SPEAKING_STEPS)
 
 
 def learn_to_speak(

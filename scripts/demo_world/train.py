@@ -209,6 +209,8 @@ def save_adapter(model: PeftModel, folder: Path, written_base: str) -> None:
     config, default = model.peft_config["default"].to_dict(), LoraConfig().to_dict()
     # Only what differs from peft's defaults, so that other versions of peft read it without a warning.
     written = {key: value for key, value in config.items() if key == "peft_type" or value != default[key]}
-    written |= {"base_model_name_or_path": written_base, "target_modules": sorted(config["target_modules"])}
+    targets = config["target_modules"]
+    targets = targets if isinstance(targets, str) else sorted(targets)
+    written |= {"base_model_name_or_path": written_base, "target_modules": targets}
     text = json.dumps(written | {"inference_mode": True}, indent=2, sort_keys=True) + "\n"
     (folder / "adapter_config.json").write_text(text, encoding="utf-8", newline="\n")
