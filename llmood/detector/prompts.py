@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from llmood.detector.form import Read
 from llmood.engines.base import Engine, Tokenizer, prompt_role, prompted_roles
-from llmood.engines.prompts import encode_texts, prompt_text
-from llmood.engines.requests import Prompt
+from llmood.engines.pictures import Placed
+from llmood.engines.prompts import prompt_text, read_prompts
+from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.records import EVALUATED
 from llmood.tables import SAMPLES
@@ -40,10 +41,14 @@ def make_prompts(reads: Sequence[Read], engine: Engine) -> Made:
     texts, faults = _texts(reads, tokenizer, role)
     reads = [read for read in reads if read.row not in faults]
     rendered = [read.sample.chat for read in reads]  # to the letter too: the template is in it
-    ids = encode_texts(tokenizer, [texts[read.row] for read in reads], rendered)
+    samples = [read.sample for read in reads]
+    placed = read_prompts(tokenizer, samples, [texts[read.row] for read in reads], rendered)
+    ids = [each.token_ids if isinstance(each, Placed) else () for each in placed]
     faults |= _unlike(reads, ids, [texts[read.row] for read in reads], rendered, engine)
     kept = [
-        (read, texts[read.row], row) for read, row in zip(reads, ids, strict=True) if read.row not in faults
+        (read, texts[read.row], row, each)
+        for read, row, each in zip(reads, ids, placed, strict=True)
+        if read.row not in faults
     ]
     return Made(
         tuple(
@@ -54,15 +59,18 @@ def make_prompts(reads: Sequence[Read], engine: Engine) -> Made:
                 read.sample.messages,
                 read.sample.chat,
                 read.sample.references,
+                read.sample.pictures,
+                each.places if isinstance(each, Placed) else (),
+                each if isinstance(each, Unmade) else None,
             )
-            for read, _, row in kept
+            for read, _, row, each in kept
         ),
         # As ID rows: that is what they are held against.
         pa.Table.from_pylist(
-            [sample_row(read.sample, text, len(row), part=EVALUATED) for read, text, row in kept],
+            [sample_row(read.sample, text, len(row), part=EVALUATED) for read, text, row, _ in kept],
             schema=SAMPLES,
         ),
-        {read.sample.sample_id: read.response for read, _, _ in kept if read.response is not None},
+        {read.sample.sample_id: read.response for read, _, _, _ in kept if read.response is not None},
         faults,
     )
 
@@ -93,7 +101,10 @@ def _unlike(
     faults: dict[int, str] = {}
     own = engine.tokenizer(prompt_role(engine))
     other = engine.tokenizer("base") if "base" in engine.roles else own
-    theirs = ids if other.identity == own.identity else encode_texts(other, texts, rendered)
+    theirs = ids
+    if other.identity != own.identity:
+        placed = read_prompts(other, [read.sample for read in reads], texts, rendered)
+        theirs = [each.token_ids if isinstance(each, Placed) else () for each in placed]
     sizes = [engine.vocabulary_size(role) for role in prompted_roles(engine)]
     largest = min((size for size in sizes if size is not None), default=None)
     for read, row, of_base in zip(reads, ids, theirs, strict=True):
