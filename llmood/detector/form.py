@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from llmood.detector.shown import without_pictures
@@ -20,6 +21,7 @@ from llmood.tasks.splits import content_key
 
 _BARE = re.compile(r"\s*\{\{[^{}]*\}\}\s*")  # a template that is a column and nothing else
 MESSAGES, PROMPT, TEXT, RESPONSE = "messages", "prompt", "text", "response"
+IMAGES = "images"  # the field that is never left out: without its picture a question is another one
 SHOWN_COLUMNS = 4  # of a record, in a message
 
 
@@ -65,18 +67,22 @@ class Form:
         """The form that `to_json` made JSON of."""
         return cls(value["task"], chat=value["chat"], answers=value["answers"], turns=value["turns"])
 
-    def read(self, record: Any, row: int) -> Read:
+    def read(self, record: Any, row: int, folder: Path | None = None) -> Read:
         """A record as a sample.
 
         It is, whichever of these it has all of first: the task's own columns; `messages`, the turns up to the user's
-        last; `prompt`, to the letter; or `text`, which stands in the task's one column.
+        last; `prompt`, to the letter; or `text`, which stands in the task's one column. Where the task has pictures
+        it is the task's own columns, and nothing else.
+
+        Args:
+            folder: where paths of pictures start; None: a record may name no file, and holds its pictures itself.
 
         Raises:
             RowError: the record can't be used, and why.
         """
         if not isinstance(record, Mapping):
             raise RowError(f"wrong type: a record is a mapping, not {kind_of(record)}")
-        sample, literal = self._sample(record)
+        sample, literal = self._sample(record, folder)
         response = self._response(record)
         # As a run counts its rows: one that draws answers draws the same for the same question.
         counted = [sample.task, EVALUATED, content_key(sample), 0]
@@ -84,11 +90,13 @@ class Form:
         named = replace(sample, sample_id=name, chat=self.chat, source_line=None)
         return Read(row, named, literal, response)
 
-    def _sample(self, record: Mapping[str, Any]) -> tuple[Sample, bool]:
+    def _sample(self, record: Mapping[str, Any], folder: Path | None) -> tuple[Sample, bool]:
         """The sample, not yet named, and whether it is the prompt to the letter."""
         own = self.columns
         if own <= record.keys() and any(record[name] is not None for name in own):
-            return self._own(record), False
+            return self._own(record, folder), False
+        if self._reader(frozenset()).sees and record.get(MESSAGES) is None:
+            return self._own(record, folder), False
         if record.get(MESSAGES) is not None:
             given, pictures = without_pictures(record[MESSAGES])
             refuse_unusable(MESSAGES, given)
@@ -137,23 +145,22 @@ class Form:
     def _plain_fields(self) -> tuple[tuple[str, str], ...]:
         """The fields that are one column as it stands, with that column."""
         named = _named(self.task["fields"]).items()
-        return tuple(
-            (name, value)
-            for name, value in named
-            if name != "images" and isinstance(value, str) and "{" not in value
-        )
+        plain = ((name, value) for name, value in named if isinstance(value, str) and "{" not in value)
+        return tuple((name, value) for name, value in plain if name != IMAGES)
 
-    def _own(self, record: Mapping[str, Any]) -> Sample:
-        """A row of the task; of the fields beside the prompt, those that it has."""
+    def _own(self, record: Mapping[str, Any], folder: Path | None = None) -> Sample:
+        """A row of the task; of the fields beside the prompt, those that it has, and its pictures always."""
         # What is plainly absent at once; of what a template asks for, one after the other.
         dropped = frozenset(name for name, column in self._plain_fields if column not in record)
         while True:
             reader = self._reader(dropped)
             try:
-                sample = reader.sample(record, EVALUATED, "")
+                if folder is None and reader.files(record):  # before any is looked for
+                    raise RowError("picture: names a file, and only data URLs are taken here")
+                sample = reader.sample(record, EVALUATED, "", folder)
             except MissingColumnError as error:
                 # A question whose picture is left out is another question.
-                lacking = _naming(self.task["fields"], error.column) - dropped - {"images"}
+                lacking = _naming(self.task["fields"], error.column) - dropped - {IMAGES}
                 if not lacking or error.column in self.columns:
                     raise
                 dropped |= lacking
@@ -245,5 +252,7 @@ def _naming(fields: Mapping[str, Any], column: str) -> frozenset[str]:
     return frozenset(
         name
         for name, value in _named(fields).items()
-        if isinstance(value, str) and (value == column or ("{" in value and column in value))
+        if name != IMAGES
+        and isinstance(value, str)
+        and (value == column or ("{" in value and column in value))
     )

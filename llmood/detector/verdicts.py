@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,12 +31,16 @@ class Verdicts:
 
     Args:
         store: where observations are kept; by default nowhere, once a chunk is scored.
+        folder: where paths of pictures start; None: records may name no files.
     """
 
-    def __init__(self, content: Content, watch: Watch, store: Store | None = None) -> None:
+    def __init__(
+        self, content: Content, watch: Watch, store: Store | None = None, folder: Path | None = None
+    ) -> None:
         self._content = content
         self._watch = watch
         self._store = store
+        self._folder = folder
 
     def score(self, records: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
         """A row for each record, in their order: see `Detector.score`."""
@@ -81,7 +86,7 @@ class Verdicts:
         reads, faults = [], {}
         for row, record in enumerate(records):
             try:
-                reads.append(self._content.form.read(record, row))
+                reads.append(self._content.form.read(record, row, self._folder))
             except RowError as error:
                 faults[row] = str(error)
         return reads, faults

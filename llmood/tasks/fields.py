@@ -12,7 +12,7 @@ from llmood.errors import ConfigError, kind_of
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
 from llmood.tasks.chat import ChatColumn
-from llmood.tasks.images.cells import pictures_of
+from llmood.tasks.images.cells import files_named, pictures_of
 from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.sandbox import MAX_TEXT
@@ -119,6 +119,19 @@ class RowReader:
             else {},
             **{name: value for name, value in given.items() if not name.startswith("meta.")},
         )
+
+    def files(self, row: Row) -> list[str]:
+        """The files that a row names as its pictures.
+
+        Raises:
+            RowError: it lacks such a column.
+        """
+        return files_named([field.read(row) for field in self._images])
+
+    @property
+    def sees(self) -> bool:
+        """Whether its rows have pictures."""
+        return bool(self._images)
 
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The row's prompt.

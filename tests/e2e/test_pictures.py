@@ -409,7 +409,6 @@ def test_a_model_of_words_is_refused(home: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_made_that_leaves_pictures_out(home: Path, tmp_path: Path) -> None:
     config = configured(home)
-    refused(llmood("fit", config, "-o", tmp_path / "fit"), "shapes: has pictures", "no detector")
     refused(llmood("finetune", config, "-o", tmp_path / "tuned"), "shapes: has pictures", "text alone")
 
 

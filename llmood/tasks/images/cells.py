@@ -33,6 +33,12 @@ def pictures_of(
     return tuple(_picture(source, folder, archive) for source in sources)
 
 
+def files_named(cells: Sequence[Any]) -> list[str]:
+    """The paths among a row's cells: those that hold no picture themselves."""
+    sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
+    return [path for source in sources if (path := _path_of(source)) is not None]
+
+
 def load_picture(picture: Picture) -> Image.Image:
     """Its pixels; of a corrupted one, made anew of the original's.
 
