@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from llmood.detector.shown import without_pictures
+from llmood.detector.shown import refuse_files, without_pictures
 from llmood.errors import kind_of
 from llmood.identity import digest
 from llmood.records import EVALUATED, Message, Picture, Sample
@@ -145,6 +145,7 @@ class Form:
 
     def _own(self, record: Mapping[str, Any]) -> Sample:
         """A row of the task; of the fields beside the prompt, those that it has."""
+        refuse_files(record, self.task["fields"].get("images"))
         # What is plainly absent at once; of what a template asks for, one after the other.
         dropped = frozenset(name for name, column in self._plain_fields if column not in record)
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmood.records import Picture
@@ -55,3 +55,25 @@ def _url(place: int, value: Any) -> str:
     if url[: len(DATA)].lower() != DATA:
         raise RowError(f"messages[{place}]: a picture has to be a data URL: nothing is fetched")
     return url
+
+
+def refuse_files(record: Mapping[str, Any], named: str | Sequence[str] | None) -> None:
+    """See that a record's own pictures are in the record.
+
+    Args:
+        named: the task's columns of pictures, or templates of their names.
+
+    Raises:
+        RowError: one names a file: whoever sends records would choose what is opened here.
+    """
+    for name in [named] if isinstance(named, str) else named or ():
+        cell = record.get(name)
+        cells = cell if isinstance(cell, list | tuple) else [cell]
+        if "{" in name or any(_names_file(each) for each in cells):
+            raise RowError(f"{name}: a record's picture has to be bytes or a data URL: no file is opened")
+
+
+def _names_file(cell: Any) -> bool:
+    if isinstance(cell, Mapping):
+        return cell.get("bytes") is None
+    return isinstance(cell, str) and bool(cell) and cell[: len(DATA)].lower() != DATA
