@@ -96,11 +96,12 @@ class Verdicts:
         firsts = {reads[0].row: reads for reads in own.values()}
         watch = self._watch
         made = make_prompts([reads[0] for reads in own.values()], watch.engine, watch.captures)
-        with self._watch.observe(made, self._store) as observations:
-            scored = score_all(observations, self._content.scorers)
-        rows = [[read.row for read in own[prompt.sample_id]] for prompt in made.prompts]
-        for filling, column in zip(columns, scored, strict=True):
-            filling.fill(rows, column)
+        if made.prompts:
+            with watch.observe(made, self._store) as observations:
+                scored = score_all(observations, self._content.scorers)
+            rows = [[read.row for read in own[prompt.sample_id]] for prompt in made.prompts]
+            for filling, column in zip(columns, scored, strict=True):
+                filling.fill(rows, column)
         return {read.row: reason for row, reason in made.faults.items() for read in firsts[row]}
 
 
