@@ -14,6 +14,7 @@ from llmood.displays.risk_coverage import RiskCoverage
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
+from llmood.displays.shift_heat_map import ShiftHeatMap
 
 __all__ = [
     "AurocIntervals",
@@ -30,4 +31,5 @@ __all__ = [
     "RocCurves",
     "ScoreDistribution",
     "SeverityCurve",
+    "ShiftHeatMap",
 ]

@@ -13,6 +13,9 @@ import yaml
 from PIL.PngImagePlugin import PngInfo
 
 from llmood.report import render_report
+from llmood.report.model_card import render_model_card
+from llmood.report.read import read_run
+from llmood.report.shift_grids import crossed_grids
 from tests import tiny_models
 from tests.pictures import demo_module, demo_pictures, saved
 from tests.task_files import write_task
@@ -301,6 +304,22 @@ def test_a_grid_of_corrupted_pictures_and_words(home: Path, tmp_path: Path) -> N
         "prompt_logprobs" not in again.err
     )  # the same pixels under the same names: nothing is captured twice
     assert not list((tmp_path / "run").rglob("*.png"))
+
+    grid = crossed_grids(read_run(tmp_path / "run"))["shapes"]
+    assert grid.rows == ("as it was", "noise 1", "noise 4", "blur 1", "blur 4")
+    assert grid.columns == ("as it was", "typos 1", "typos 4")
+    assert grid.tasks["blur 4", "typos 1"]["name"] == "shapes.blur.4.typos.1"
+    assert len(grid.tasks) == 15
+    page = render_report([tmp_path / "run"])
+    section = page.partition(">As the shift grows<")[2].partition("</section>")[0]
+    assert "shapes: pictures by words" in section
+    assert section.count("<svg") == 1 + 1 + 3  # all grades, the grid, a curve for each side's corruptions
+    shown = section.partition("<caption>AUROC of likelihood</caption>")[2].partition("</table>")[0]
+    assert shown.count("<td") == len(grid.tasks)
+    assert read_run(tmp_path / "run").single_ood_tasks == []
+    card = render_model_card(tmp_path / "run")
+    assert "`shapes` with corrupted pictures (rows), words (columns), and both" in card
+    assert "`shapes.noise.typos`, grades 1, 4" in card
 
 
 def test_what_a_grid_would_run(home: Path) -> None:
