@@ -13,6 +13,7 @@ from llmood.calibration_config import CalibrationConfig, switch
 from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
 from llmood.finetune_config import FinetuneConfig
+from llmood.modality_config import ModalityConfig
 from llmood.server_config import ServerConfig
 from llmood.states_config import HiddenStatesConfig
 from llmood.strict import Strict, not_empty
@@ -184,7 +185,8 @@ class RunConfig(Strict):
     a rule (`f1`, `{f1: {threshold: 0.6}}`) is for all tasks; `{labels: FILE}` is people's own verdicts by sample id;
     `none` judges nothing.
 
-    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults.
+    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults. `modality` scores parts of
+    the input, where tasks have pictures: which side of it is new?
     """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(name_or_benchmark)]
@@ -202,6 +204,10 @@ class RunConfig(Strict):
     calibration: Annotated[
         CalibrationConfig | None,
         BeforeValidator(switch, json_schema_input_type=CalibrationConfig | bool | None),
+    ] = None
+    modality: Annotated[
+        ModalityConfig | None,
+        BeforeValidator(switch, json_schema_input_type=ModalityConfig | bool | None),
     ] = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()

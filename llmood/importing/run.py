@@ -32,7 +32,7 @@ from llmood.runs import Run
 from llmood.tables import SAMPLES, write_table
 from llmood.tokenise import without_text, without_values
 
-SETTABLE = (*RESCORABLE, "equivalence")
+SETTABLE = (*(key for key in RESCORABLE if key != "modality"), "equivalence")  # no import is shown pictures
 WITHOUT_MODEL = ("exact", "numeric")
 KEPT_IN_META = ("confidence", "correct")  # numbers of the model's, no words of anybody's
 

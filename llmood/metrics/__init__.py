@@ -26,6 +26,7 @@ from llmood.metrics.calibration_scores import (
 )
 from llmood.metrics.calibration_slope import calibration_intercept, calibration_slope
 from llmood.metrics.calibration_smooth import smooth_ece
+from llmood.metrics.change import mean_change_interval
 from llmood.metrics.compare import (
     Difference,
     Ranked,
@@ -107,6 +108,7 @@ __all__ = [
     "holm",
     "log_loss",
     "mce_width_15",
+    "mean_change_interval",
     "mean_confidence_gap",
     "mean_interval",
     "mean_loss",

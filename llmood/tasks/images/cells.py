@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from llmood.records import Picture
+from llmood.records import Picture, StandIn
+from llmood.tasks.images.controls import blank_image, noise_image, other_image
 from llmood.tasks.images.decode import decode
 from llmood.tasks.images.read import LIMITS, image_digest, read_image
 from llmood.tasks.images.sources import bytes_of
@@ -30,15 +31,36 @@ def pictures_of(cells: Sequence[Any], folder: Path | None) -> tuple[Picture, ...
 
 
 def load_picture(picture: Picture) -> Image.Image:
-    """Its pixels.
+    """Its pixels; of one that stands in for another, made anew.
 
     Raises:
         RowError: its file is gone, or shows another picture by now.
     """
-    image = read_image(picture.source)
+    source = picture.source
+    image = _made(source) if isinstance(source, StandIn) else read_image(source)
     if image_digest(image) != picture.digest:
         raise RowError("picture: its file shows another one than when the rows were read")
     return image
+
+
+def stand_in(made: StandIn) -> Picture:
+    """The picture that a control shows, by its content.
+
+    Raises:
+        RowError: it is another sample's, whose file is gone.
+    """
+    shown = made.other
+    if shown is not None and load_picture(shown).size == made.size:
+        return shown  # as it stands
+    return Picture(image_digest(_made(made)), made)
+
+
+def _made(wanted: StandIn) -> Image.Image:
+    if wanted.other is not None:
+        return other_image(wanted.size, load_picture(wanted.other))
+    if wanted.control == "blank":
+        return blank_image(wanted.size)
+    return noise_image(wanted.size, seed=wanted.seed, key=wanted.key)
 
 
 def _picture(source: Any, folder: Path | None) -> Picture:
