@@ -73,13 +73,18 @@ class Asked:
 
 
 def ask(
-    config: RunConfig, scorers: dict[str, Scorer], folder: Path | None, profile: Profile | None = None
+    config: RunConfig,
+    scorers: dict[str, Scorer],
+    folder: Path | None,
+    beside: Sequence[CaptureSpec] = (),
+    profile: Profile | None = None,
 ) -> Asked:
     """What these scorers and the answers that are judged need, on an engine that can give it.
 
     Args:
         folder: where the configuration's relative paths start.
-        profile: what is asked for beside them, of parts of the input.
+        beside: what else is captured of the rows that are scored, for `emi`.
+        profile: what is asked for beside the scorers, of parts of the input.
 
     Raises:
         ConfigError: nothing that is there can.
@@ -88,6 +93,7 @@ def ask(
     comparisons = required_comparisons(scorers.values())
     choosing = chosen_by(comparisons)
     needing: list[Needs] = [*scorers.values(), *_answers(config, choosing, scorers)]
+    needing += [_Answers(tuple(beside))] if beside else []
     response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
     everything = [*needing, *parts.values()]
     captures = required_captures(everything, response)
@@ -99,7 +105,7 @@ def ask(
     engine, why = make_engine(config, folder, [*captures, *prompted])
     response = within_reach(engine, response)
     captures = required_captures(everything, response)
-    check_captures(engine, {**scorers, **parts}, [*captures, *prompted])
+    check_captures(engine, {**scorers, **parts}, [*captures, *prompted], beside)
     return Asked(
         scorers, needing, response, captures, comparisons, choosing, prompted, readers, engine, why, profile
     )
@@ -107,7 +113,7 @@ def ask(
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """What asks for the answers that are to be judged, whatever the scorers need."""
+    """What asks for captures beside the scorers: answers that are to be judged, say, whatever the scorers need."""
 
     needs: tuple[CaptureSpec, ...]
     fit_needs: tuple[CaptureSpec, ...] = ()

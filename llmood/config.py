@@ -12,6 +12,7 @@ from llmood.benchmark_config import BenchmarkSpec, ShiftedTask, name_or_benchmar
 from llmood.calibration_config import CalibrationConfig, switch
 from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
+from llmood.emi_config import EmiConfig
 from llmood.finetune_config import FinetuneConfig
 from llmood.modality_config import ModalityConfig
 from llmood.server_config import ServerConfig
@@ -100,6 +101,11 @@ class Models(Strict):
     ) = None
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """The configured roles whose states or embeddings can be captured, in their order."""
+        return (*self.by_role, *([] if self.encoder is None else ["encoder"]))
+
+    @property
     def by_role(self) -> dict[str, Adapter | FullModel]:
         """The configured roles that an engine runs, in their order."""
         tuned = self.tuned if isinstance(self.tuned, tuple) else (self.tuned,)
@@ -186,7 +192,8 @@ class RunConfig(Strict):
     `none` judges nothing.
 
     `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults. `modality` scores parts of
-    the input, where tasks have pictures: which side of it is new?
+    the input, where tasks have pictures: which side of it is new? `emi` measures effective mutual information, of each
+    population and of each shift. Both take `true`.
     """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(name_or_benchmark)]
@@ -208,6 +215,9 @@ class RunConfig(Strict):
     modality: Annotated[
         ModalityConfig | None,
         BeforeValidator(switch, json_schema_input_type=ModalityConfig | bool | None),
+    ] = None
+    emi: Annotated[
+        EmiConfig | None, BeforeValidator(switch, json_schema_input_type=EmiConfig | bool | None)
     ] = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     finetune: FinetuneConfig = FinetuneConfig()

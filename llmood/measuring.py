@@ -14,6 +14,8 @@ from llmood.lineage import group_keys
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.concepts import Explained, concepts
+from llmood.questions.effective_information import effective_information
+from llmood.questions.emi_states import captured
 from llmood.questions.error_detection import error_detection, steps_of
 from llmood.questions.familiarity import BaseLikelihood, familiarity, sliced_scorers
 from llmood.questions.judgements import Judgements
@@ -89,3 +91,24 @@ def measure(
             else list(error_detection(scored, judgements, config.bootstrap, config.seed, lambda: advance(1)))
         )
     return [*detection, *graded, *over_adapters(detection), *length_confound(scored), *known, *kept, *errors]
+
+
+def measure_emi(
+    scored: ScoredBenchmark, observations: Observations, config: RunConfig, progress: Progress
+) -> list[MetricRecord]:
+    """Effective mutual information, where it is asked for."""
+    if config.emi is None:
+        return []
+    captures = captured(config.emi, config.models.roles, observations)
+    with progress.track("mutual information", len(scored.ood) + 1, unit="populations") as advance:
+        return list(
+            effective_information(
+                scored,
+                observations,
+                captures,
+                config.bootstrap,
+                config.seed,
+                entropy=config.emi.entropy,
+                on_step=lambda: advance(1),
+            )
+        )

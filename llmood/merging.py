@@ -17,6 +17,8 @@ from llmood.manifest import SHARD, check_samples, read_records
 from llmood.pieces import PIECES, joined, read_pieces, write_pieces
 from llmood.progress import Progress
 from llmood.records import Reject
+from llmood.report.kept_pictures import FILE as PICTURES
+from llmood.report.kept_pictures import joined_pictures, read_pictures, write_pictures
 from llmood.run import conclude, write_inputs
 from llmood.run_folder import RunFolder
 from llmood.runs import Run
@@ -81,6 +83,8 @@ def merge(
             target.write_manifest("running", **described, **compared, canary=canary, shards=origins)
             write_inputs(target, samples, rejects)
             write_table(target.file(INDEX_FILE), index)
+            kept = [read_pictures(shard.folder.file(PICTURES)) for shard in shards]
+            write_pictures(target.file(PICTURES), joined_pictures(kept))
             write_pieces(target, joined(read_pieces(shard.folder.file(PIECES)) for shard in shards))
             observations = Observations(samples, index, store)
             status = conclude(target, config, observations, scorers, progress, judged=judged)

@@ -30,7 +30,8 @@ from llmood.judging.equivalence.choose import Readers
 from llmood.judging.equivalence.threshold import PLACE as THRESHOLD
 from llmood.judging.shown import check_shown
 from llmood.planned_engine import check_pictures
-from llmood.populations import load_background, load_tasks
+from llmood.populations import load_background, load_tasks, shows_pictures
+from llmood.questions.emi_states import emi_captures
 from llmood.records import CALIBRATION, EVALUATED, CaptureSpec, Check, Part, Reject
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
@@ -148,13 +149,17 @@ def make_plan(
     scorers = make_scorers(config)
     check_calibrators(config, together=not measured)
     profile = make_profile(config.modality, scorers) if measured else None
-    asked = ask(config, scorers, folder, profile)
     calibrated = not measured or config.calibration is not None
     benchmark = (
         config.benchmark
         if isinstance(config.benchmark, BenchmarkSpec)
         else find_benchmark(config.benchmark, include_paths=include, relative_to=folder, place="benchmark")
     )
+    beside: Sequence[CaptureSpec] = ()
+    if measured and config.emi is not None:
+        pictures = shows_pictures(benchmark, relative_to=folder, include=include)
+        beside = emi_captures(config.emi, config.models.roles, pictures=pictures).needs
+    asked = ask(config, scorers, folder, beside, profile)
     tasks = load_tasks(
         benchmark,
         config,

@@ -69,8 +69,17 @@ def _alone(config: RunConfig, folder: Path | None) -> Engine:
     return EncoderEngine(config.engine, config.models, folder)
 
 
-def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec]) -> None:
+def check_captures(
+    engine: Engine,
+    chosen: Mapping[str, Scorer],
+    captures: Sequence[CaptureSpec],
+    beside: Sequence[CaptureSpec] = (),
+) -> None:
     """Refuse what the engine can't capture.
+
+    Args:
+        captures: all of them.
+        beside: those of them that `emi` asks for.
 
     Raises:
         ConfigError: a scorer needs it.
@@ -86,7 +95,7 @@ def check_captures(engine: Engine, chosen: Mapping[str, Scorer], captures: Seque
         lacking = engine.lacks(spec.plain)
         if lacking is not None:
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
-            needed_by = _needed_by(spec, chosen)
+            needed_by = _needed_by(spec, chosen, beside)
             raise ConfigError(
                 f"{needed_by} needs {spec.id}, which the engine '{engine.kind}' can't capture: {lacking}",
                 hint=f"engines that can: {others or 'none'}",
@@ -169,7 +178,7 @@ def _check_layers(engine: Engine, name: str, scorer: Scorer) -> None:
             )
 
 
-def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> str:
+def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer], beside: Sequence[CaptureSpec] = ()) -> str:
     """Who asks for a capture, as a message begins."""
     if spec.target == SAME_ANSWER.target:
         return "equivalence.rule: judge"
@@ -178,6 +187,8 @@ def _needed_by(spec: CaptureSpec, chosen: Mapping[str, Scorer]) -> str:
     for name, scorer in chosen.items():
         if _needs(scorer, spec):
             return f"scorers: {name}"
+    if spec in beside:
+        return "emi:"
     responding = any(need.needs_response for need in all_needs(chosen.values()))
     return "scorers: a response scorer" if responding else "correctness:"
 

@@ -74,6 +74,19 @@ def _wanted(benchmark: BenchmarkSpec) -> list[tuple[str, str]]:
     return [("benchmark.id", benchmark.id), *((place, name) for place, name in ood if name is not None)]
 
 
+def shows_pictures(benchmark: BenchmarkSpec, *, relative_to: Path | None, include: Sequence[Path]) -> bool:
+    """Whether a task of it has pictures, as its YAML says; no row is read.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    specs = (
+        find_task(name, include_paths=include, relative_to=relative_to, place=place)
+        for place, name in _wanted(benchmark)
+    )
+    return any(spec.fields_of(source).images is not None for spec in specs for source in spec.sources)
+
+
 def _populations(ood: ShiftedTask, loaded: LoadedTask, seed: int, place: str) -> list[PlannedTask]:
     """One OOD task; of a corruption without a grade, each grade."""
     if ood.corruption is None:

@@ -54,16 +54,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveMember:
+    """A file within a zip archive, by the name that it has there."""
+
+    archive: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture of a sample, by its content; its pixels are read again where they are wanted.
 
     Attributes:
         digest: of its pixels (`tasks.images.read.image_digest`).
-        source: the file, its bytes where the row itself holds them, or what is made in its place.
+        source: the file, the archive's member, the bytes where the row itself holds them, or what is made in its
+            place.
     """
 
     digest: str
-    source: bytes | Path | StandIn = field(repr=False, compare=False)
+    source: bytes | Path | ArchiveMember | StandIn = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

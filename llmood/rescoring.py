@@ -19,6 +19,7 @@ from llmood.judged import judge_again
 from llmood.judging.equivalence.compare import compare_all
 from llmood.manifest import check_planned, check_samples
 from llmood.progress import Progress
+from llmood.questions.emi_states import captured
 from llmood.report import write_report
 from llmood.results import write_results
 from llmood.run import WRITING_REPORT
@@ -32,7 +33,7 @@ from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, write_table
 from llmood.yaml_files import apply_overrides
 
-RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration", "modality")
+RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration", "emi", "modality")
 
 
 def rescore(
@@ -44,7 +45,7 @@ def rescore(
     """Score a run's stored observations again, and everything after; no model loads.
 
     Args:
-        overrides: `scorers=[…]`, `calibration=…`, `modality=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own
+        overrides: `scorers=[…]`, `calibration=…`, `emi=…`, `modality=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own
             configuration.
 
     Raises:
@@ -74,6 +75,8 @@ def rescore(
         store = Store()
         observations = Observations(samples, index, store)
         _check_captured({**chosen, **({} if profile is None else profile.named)}, observations, folder)
+        if config.emi is not None:
+            captured(config.emi, config.models.roles, observations)
         # What words alone decide needs no model, and may be compared now.
         lacking = [spec for spec in required_comparisons(chosen.values()) if not observations.has(spec)]
         if lacking:

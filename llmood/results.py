@@ -20,7 +20,7 @@ from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
 from llmood.manifest import check_planned
-from llmood.measuring import measure, scored_benchmark
+from llmood.measuring import measure, measure_emi, scored_benchmark
 from llmood.pieces import PIECES, read_pieces
 from llmood.profiled import ScoredParts, measure_parts, score_parts, write_parts
 from llmood.progress import Progress
@@ -145,6 +145,7 @@ def _results(
     if parts is not None:
         measured += measure_parts(parts, scored, columns, config, progress)
     measured += _populations(scored, observations, learned, scorers, config.seed)
+    measured += measure_emi(scored, observations, config, progress)
     records = [asdict(record) for record in measured]
     told = explain(scored, observations, scorers, read_pieces(folder.file(PIECES)) if config.text else {})
     if judgements is not None and config.text:

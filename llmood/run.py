@@ -26,8 +26,10 @@ from llmood.judging.shown import judge_of
 from llmood.pieces import explained_captures, pieces_of, write_pieces
 from llmood.plan import Plan, make_plan
 from llmood.progress import Progress
-from llmood.records import FAILED, Reject
+from llmood.records import EVALUATED, FAILED, Reject
 from llmood.report import write_report
+from llmood.report.kept_pictures import FILE as PICTURES
+from llmood.report.kept_pictures import Kept, kept_pictures, write_pictures
 from llmood.results import write_judged, write_results
 from llmood.run_folder import RunFolder, RunStatus, default_folder
 from llmood.runs import Run, ShardRun
@@ -111,6 +113,7 @@ def conclude(
 def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
     target.write_manifest("running", **plan.describe(), shards=None)
     write_inputs(target, plan.kept_samples, plan.kept_rejects)
+    write_pictures(target.file(PICTURES), _pictures(plan))
     store = Store()
     index, said = observe_plan(plan, target, store, progress)
     judged = judge_run(plan, Observations(plan.samples, index, store), said, store)
@@ -124,6 +127,7 @@ def _execute(plan: Plan, target: RunFolder, progress: Progress) -> RunStatus:
 def _execute_shard(own: Cut, target: RunFolder, progress: Progress, *, carry: bool) -> RunStatus:
     target.write_manifest("running", **own.plan.describe())
     write_inputs(target, own.samples, own.plan.kept_rejects)
+    write_pictures(target.file(PICTURES), _pictures(own.plan))
     store = Store()
     index, said = observe_plan(own.plan, target, store, progress)
     index = compare_plan(own.plan, target, store, index, progress)
@@ -146,6 +150,20 @@ def write_inputs(target: RunFolder, samples: pa.Table, rejects: Sequence[Reject]
     """Write what a run is made of: its samples, and the rows that could not be read."""
     write_table(target.file("samples.parquet"), samples)
     write_text(target.file("rejects.jsonl"), "".join(json.dumps(asdict(row)) + "\n" for row in rejects))
+
+
+def _pictures(plan: Plan) -> dict[str, Kept]:
+    """Where the pictures are that the report may show: of what is measured, grades of a family left out."""
+    if not plan.config.text:
+        return {}
+    graded = {task.name for task in plan.tasks if task.family is not None and task.severity is not None}
+    tasks = plan.samples["task"].to_pylist()
+    return kept_pictures(
+        picture
+        for prompt, task in zip(plan.prompts, tasks, strict=True)
+        if prompt.split == EVALUATED and task not in graded
+        for picture in prompt.pictures
+    )
 
 
 def observe_plan(plan: Plan, target: RunFolder, store: Store, progress: Progress) -> tuple[pa.Table, Said]:

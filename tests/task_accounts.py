@@ -34,6 +34,11 @@ def unlike_basic(row: Row) -> tuple[bool, bool, bool]:
     return "jump" in words and len(words) > 1, around_right, row["answers"][0].count("I_") > 22
 
 
+def is_tower(row: Row) -> bool:
+    """Whether every block of a scene of NLVR stands in the middle of its box."""
+    return {block["x_loc"] for box in row["structured_rep"] for block in box} == {40}
+
+
 def of_subjects(group: str) -> Callable[[Row], bool]:
     def keep(row: Row) -> bool:
         own = "law" if row["subject"] in LAW else "medicine" if row["subject"] in MEDICINE else row["group"]
@@ -93,6 +98,7 @@ def accounts() -> dict[str, dict[str, Part]]:
         "bbq_ambig": files("bbq/{}", "test", lambda row: row["condition"] == "ambig", 1_200),
         "bbq_disambig": files("bbq/{}", "test", lambda row: row["condition"] == "disambig", 1_200),
         "boolq": {"test": Part("boolq/validation")},
+        "country_flags": {"test": Part("country_flags/all")},
         "clinc150": files("clinc150/{}", "train validation test"),
         "clinc150_oos": files("clinc150/oos_{}", "train validation test"),
         "gsm8k": files("gsm8k/{}", "train test"),
@@ -130,6 +136,16 @@ def accounts() -> dict[str, dict[str, Part]]:
         # Beside the other variants: 1 row of validation that was revised into what it was.
         "nli_cad_revised_premise": nli("revised_premise", 8_255 - 3_294, 600 + 1, 1_200),
         "nli_cad_revised_hypothesis": nli("revised_hypothesis", 8_255 - 3_331, 600 + 1, 1_200 + 2),
+        "nlvr": {"train": Part("nlvr/dev"), "test": Part("nlvr/test")},
+        "nlvr_hidden": {"test": Part("nlvr/hidden")},
+        "nlvr_tower": {
+            "train": Part("nlvr/dev", 228, is_tower),
+            "test": Part("nlvr/test", 197, is_tower),
+        },
+        "nlvr_scatter": {
+            "train": Part("nlvr/dev", 472, lambda row: not is_tower(row)),
+            "test": Part("nlvr/test", 503, lambda row: not is_tower(row)),
+        },
         "nq_open": {"test": Part("nq_open/validation")},
         "nq_open_efficientqa": {"test": Part("nq_open/efficientqa_dev")},
         "pubmedqa": files("pubmedqa/{}", "train test"),
@@ -148,6 +164,7 @@ def accounts() -> dict[str, dict[str, Part]]:
         "selfaware": files("selfaware/{}", "test"),
         "selfaware_answerable": files("selfaware/{}", "test", lambda row: row["answerable"], 1_032),
         "selfaware_unanswerable": files("selfaware/{}", "test", lambda row: not row["answerable"], 2_337),
+        "super_clevr_sample": files("super_clevr_sample/{}", "test"),
         "strategyqa": files("strategyqa/{}", "test"),
         "svamp": files("svamp/{}", "test"),
     }
@@ -165,6 +182,9 @@ TEXTS: dict[str, Callable[[Row], str]] = {
     ),
     "mmlu": lambda row: f"{row['question']}\n{choices(row)}\nAnswer:",
     "nli_cad": lambda row: f"Premise: {row['premise']}\nHypothesis: {row['hypothesis']}",
+    "country_flags": lambda row: f"{row['question']}\nAnswer:",
+    "nlvr": lambda row: f"{row['question']}\nTrue or false?\nAnswer:",
+    "super_clevr_sample": lambda row: f"{row['question']}\nAnswer:",
     "pubmedqa": lambda row: f"{row['context']}\nQuestion: {row['question']}\nAnswer:",
 }
 

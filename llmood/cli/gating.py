@@ -16,6 +16,7 @@ from llmood.questions import (
     calibration_change,
     calibration_severity,
     concepts,
+    effective_information,
     error_loss,
     error_quality,
     errors,
@@ -50,6 +51,7 @@ OF_QUESTIONS = (
     *promise.METRICS,
     *calibration_severity.METRICS,
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
+    *effective_information.METRICS,
     *(population_shift.MMD, population_shift.MISMATCH, population_shift.MISTAKEN),
     *(errors.ACCURACY, error_quality.PRR, error_quality.SPEARMAN),
     *(f"{metric}{error_loss.LOSS}" for metric in (errors.ACCURACY, *error_loss.LOST)),
@@ -64,6 +66,7 @@ QUESTIONS = (
     calibration.QUESTION,
     promise.QUESTION,
     population_shift.QUESTION,
+    effective_information.QUESTION,
 )
 
 

@@ -21,6 +21,7 @@ from llmood.errors import ConfigError
 from llmood.identity import FileDigests
 from llmood.records import FAILED, CaptureSpec, Message, Picture, parts_of
 from llmood.tasks.images.cells import load_picture
+from llmood.tasks.images.read import LIMITS
 from llmood.tasks.row_errors import RowError
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 OF_TOKENS = frozenset({"input_ids", "attention_mask"})
 OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
 """What a processor may give. What else a model asks for is not known here, and would be left out in silence."""
+SEVERAL = frozenset({"Idefics3Processor"})
+"""The processors of models that were trained on several pictures in a prompt. None says so itself; any takes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A prompt's ids with its picture's places in them, (start, end)."""
+    """A prompt's ids with its pictures' places in them, (start, end), in their order."""
 
     token_ids: tuple[int, ...]
     places: tuple[tuple[int, int], ...]
@@ -65,25 +68,44 @@ class PictureTokenizer(FolderTokenizer):
         """
         return self._applied(self._processor, parts_of(messages, [""] * pictures))
 
+    def refuses(self, pictures: int) -> str | None:
+        """Why a prompt with so many pictures is none for this model; None where it is one."""
+        if pictures > 1 and type(self._processor).__name__ not in SEVERAL:
+            return f"{pictures} pictures, and the model takes 1"
+        return None
+
     def place(self, text: str, images: Sequence[Image.Image], *, rendered: bool) -> Placed:
-        """The ids of a text that holds an image token for its picture.
+        """The ids of a text that holds an image token for each of its pictures.
 
         Raises:
-            RowError: the text holds another number of them, or the processor refuses the picture.
+            RowError: the text holds another number of them, or the processor refuses a picture.
         """
         if text.count(self.image_token) != len(images):
             raise RowError(f"the text itself holds {self.image_token}, which stands for a picture")
+        plain, ids = self._both(text, images, rendered=rendered)
+        # Pictures side by side have no words between them that would say where one ends: each is read alone, too.
+        alone = (
+            [(plain, ids)] if len(images) == 1 else [self._both(self.image_token, [one]) for one in images]
+        )
+        lengths = [len(expanded) - len(words) + 1 for words, expanded in alone]
+        marks = [mark for mark, each in enumerate(plain) if each == self._processor.image_token_id]
+        places, read, end = [], 0, 0  # how far in `plain`, and in `ids`
+        for mark, length in zip(marks, lengths, strict=True):
+            start = end + mark - read
+            _check_words(ids[end:start], plain[read:mark])
+            read, end = mark + 1, start + length
+            places.append((start, end))
+        _check_words(ids[end:], plain[read:])
+        return Placed(ids, tuple(places))
+
+    def _both(
+        self, text: str, images: Sequence[Image.Image], *, rendered: bool = True
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids of a text with its image tokens as they stand, and with what the processor makes of them."""
         (plain,) = self.encode([text], rendered=rendered)
         end = 0 if rendered else len(self._affixes[1])
-        found = self._processed(text, images, add_special_tokens=not rendered)
-        row = [int(each) for each in found["input_ids"][0]]
-        ids = tuple(row[: len(row) - end])
-        start = plain.index(self._processor.image_token_id)
-        behind = len(plain) - start - 1
-        stop = len(ids) - behind
-        if ids[:start] != plain[:start] or ids[stop:] != plain[start + 1 :]:
-            raise RowError("the processor reads the words beside a picture differently than without one")
-        return Placed(ids, ((start, stop),))
+        row = self._processed(text, images, add_special_tokens=not rendered)["input_ids"][0]
+        return plain, tuple(int(each) for each in row[: len(row) - end])
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
         """The tensors of one prompt's pictures.
@@ -141,13 +163,25 @@ def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
     return tokenizer
 
 
+def _check_words(found: Sequence[int], plain: Sequence[int]) -> None:
+    if found != plain:
+        raise RowError("the processor reads the words beside a picture differently than without one")
+
+
 def load_all(pictures: Sequence[Picture]) -> list[Image.Image]:
-    """Their pixels.
+    """Their pixels, all of them in memory.
 
     Raises:
-        RowError: a file is gone or another.
+        RowError: a file is gone or another, or together they are too large.
     """
-    return [load_picture(picture) for picture in pictures]
+    found, pixels = [], 0
+    for picture in pictures:
+        found.append(load_picture(picture))
+        pixels += found[-1].width * found[-1].height
+        if pixels > LIMITS.max_together:
+            most = f"the {LIMITS.max_together:,} pixels of one sample that are read"
+            raise RowError(f"picture: {len(pictures)} together have more than {most}")
+    return found
 
 
 def begin_shown(

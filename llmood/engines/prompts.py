@@ -69,8 +69,9 @@ def _of_words(tokenizer: Tokenizer, text: str, ids: tuple[int, ...]) -> Placed |
 
 
 def _of_picture(tokenizer: Tokenizer, sample: Sample, text: str, *, rendered: bool) -> Placed | Unmade:
-    if len(sample.pictures) > 1:
-        return Unmade(UNSCORED, f"{len(sample.pictures)} pictures, and one is the most for now")
+    refused = seeing(tokenizer).refuses(len(sample.pictures))
+    if refused is not None:
+        return Unmade(UNSCORED, refused)
     try:
         images = load_all(sample.pictures)
     except RowError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from llmood.engines.base import ENCODER, PICTURE, Engine, Pictures, Request, prompt_role
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
-from llmood.prompting.base import Material, Shot, template_of
+from llmood.prompting.base import Material, Shot, Turns, template_of
 from llmood.records import EMPTY_ANSWER, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Part, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
@@ -70,7 +70,7 @@ def request_of(
         shots: judged answers, for one that shows them: as many pairs from the front as the context has room for.
     """
     if spec.model == ENCODER:
-        return _words(engine, prompt)
+        return _words(engine, spec, prompt, response)
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
     if not ids:
@@ -113,12 +113,22 @@ def _shown(spec: CaptureSpec, prompt: Prompt) -> tuple[Pictures, tuple[tuple[str
     return prompt.pictures, tuple((PICTURE, start, end) for start, end in prompt.places)
 
 
-def _words(engine: Engine, prompt: Prompt) -> Request | Unmade:
-    """A sample's own words without any template, for an encoder; the ids say how long they are to it."""
+def _words(
+    engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+) -> Request | Unmade:
+    """Words without any chat template, for an encoder: a sample's own, or those that a template makes of it.
+
+    The ids say how long they are to it.
+    """
     text = prompt.text
+    if spec.is_derived:
+        made = _turns(spec, prompt, response)
+        if isinstance(made, Unmade):
+            return made
+        text = made.messages[0].content
     if not text.strip():
         return Unmade(UNSCORED, NO_WORDS)
-    own = prompt_role(engine) == ENCODER
+    own = prompt_role(engine) == ENCODER and not spec.is_derived
     ids = prompt.token_ids if own else engine.tokenizer(ENCODER).encode([text], rendered=False)[0]
     return Request(ids, text=text)
 
@@ -152,6 +162,29 @@ def _derived(
     shots: Sequence[Shot] | Unmade,
 ) -> tuple[int, ...] | Unmade:
     """The ids of the prompt that a template makes."""
+    turns = _turns(spec, prompt, response, draws, shots)
+    if isinstance(turns, Unmade):
+        return turns
+    if template_of(spec.target).bare:
+        # As if a template had rendered it: no special token is put around the words.
+        own = engine.tokenizer(prompt_role(engine))
+        return own.encode([turns.messages[0].content], rendered=True)[0] or Unmade(UNSCORED, NO_WORDS)
+    judge = spec.model == "judge"
+    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
+    # A judge is addressed as it is used to be, whatever the task is.
+    chat = tokenizer.has_chat_template if judge else prompt.chat
+    text = tokenizer.render(turns.messages) if chat else turns.text
+    return tokenizer.encode([text], rendered=chat)[0]
+
+
+def _turns(
+    spec: CaptureSpec,
+    prompt: Prompt,
+    response: Mapping[str, Any] | Unmade | None,
+    draws: Sequence[str] | Unmade = (),
+    shots: Sequence[Shot] | Unmade = (),
+) -> Turns | Unmade:
+    """What a template makes of a sample, before any tokenizer."""
     template = template_of(spec.target)
     said = ""
     if "response" in template.reads:
@@ -169,13 +202,7 @@ def _derived(
     if "references" in template.reads and not prompt.references:
         return Unmade(UNSCORED, NO_REFERENCE)
     others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
-    turns = template.make(Material(prompt.messages, said, others, prompt.references, shots))
-    judge = spec.model == "judge"
-    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
-    # A judge is addressed as it is used to be, whatever the task is.
-    chat = tokenizer.has_chat_template if judge else prompt.chat
-    text = tokenizer.render(turns.messages) if chat else turns.text
-    return tokenizer.encode([text], rendered=chat)[0]
+    return template.make(Material(prompt.messages, said, others, prompt.references, shots))
 
 
 def draw_key(key: str, draw: int) -> str:

@@ -96,7 +96,7 @@ def states_of(spec: CaptureSpec, depth: int) -> States:
             raise ConfigError(f"dtype '{dtype}' is not stored", hint=f"known: {', '.join(DTYPES)}")
         layers = layers_of(str(params.get("layers", "")), depth)
         positions = positions_of(str(params.get("positions", "")))
-        absent = [each for each in positions if each.span not in SPANS[spec.target]]
+        absent = [each for each in positions if each.span not in SPANS[spec.fed]]
         if absent:
             raise ConfigError(f"there is no {absent[0].name} where the {spec.target} is what is run")
     except ConfigError as error:

@@ -43,7 +43,11 @@ def emi_terms(responses: Responses, means: NDArray[np.floating], variances: Arra
 
 
 def cross_fitted_emi_terms(
-    responses: Responses, populations: NDArray[np.integer], folds: NDArray[np.integer]
+    responses: Responses,
+    populations: NDArray[np.integer],
+    folds: NDArray[np.integer],
+    *,
+    learned: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """`emi_terms` of several populations, (n,), under channels that never saw the rows that they judge.
 
@@ -52,26 +56,26 @@ def cross_fitted_emi_terms(
     judges finds information where there is none: hundreds of dimensions can learn hundreds of rows by heart.
 
     Args:
-        responses: of all populations.
+        responses: of all populations; only what a channel is fitted on, or judges, is held as float64.
         populations: which one each row is of, (n,).
         folds: (n,), rows of one group in one fold, and at least two rows of a population where there are any.
+        learned: (n,), the rows that channels may be fitted on; by default all of them.
 
     Raises:
         ValueError: NaN, other shapes, one fold, one row of a population alone in a fold, or what `fit_channel` raises.
     """
-    prompts, answers, references = _checked(responses)
-    if not len(prompts) == len(populations) == len(folds):
-        raise ValueError("populations and folds must say one thing a row")
+    _check_lengths(responses, populations, folds)
     if len(np.unique(folds)) < 2:
         raise ValueError("two folds or more are needed: a channel is fitted on the others")
-    terms = np.empty(len(prompts))
+    terms = np.empty(len(folds))
     for fold in np.unique(folds):
-        outside = folds != fold
-        channel = fit_channel(prompts[outside], answers[outside], references[outside])
-        for population in np.unique(populations[~outside]):
-            own = ~outside & (populations == population)
-            judged = Responses(prompts[own], answers[own], references[own])
-            terms[own] = emi_terms(judged, channel_means(prompts[own], channel), channel.variances)
+        inside = folds == fold
+        fitted = ~inside if learned is None else ~inside & learned
+        channel = fit_channel(*_checked(Responses(*(each[fitted] for each in responses))))
+        for population in np.unique(populations[inside]):
+            own = inside & (populations == population)
+            judged = _checked(Responses(*(each[own] for each in responses)))
+            terms[own] = emi_terms(judged, channel_means(judged.prompts, channel), channel.variances)
     return terms
 
 
@@ -91,6 +95,13 @@ def _checked(responses: Responses) -> Responses:
     prompts = check_states(responses.prompts, "prompts")
     answers = check_states(responses.answers, "answers")
     references = check_states(responses.references, "references", width=answers.shape[1])
-    if not len(prompts) == len(answers) == len(references):
-        raise ValueError("prompts, answers and references must be of the same samples")
     return Responses(prompts, answers, references)
+
+
+def _check_lengths(
+    responses: Responses, populations: NDArray[np.integer], folds: NDArray[np.integer]
+) -> None:
+    if len({len(each) for each in responses}) > 1:
+        raise ValueError("prompts, answers and references must be of the same samples")
+    if not len(responses.prompts) == len(populations) == len(folds):
+        raise ValueError("populations and folds must say one thing a row")

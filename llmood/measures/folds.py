@@ -17,17 +17,17 @@ def least_of_both(positive: NDArray[np.bool_]) -> int:
     return int(min(positive.sum(), (~positive).sum()))
 
 
-def folds_of(groups: Sequence[str], positive: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A fold a row, (n,): rows of one group in one fold, and the groups of either kind spread evenly, by hash.
+def folds_of(groups: Sequence[str], kinds: NDArray[np.bool_] | NDArray[np.integer]) -> NDArray[np.int64]:
+    """A fold a row, (n,): rows of one group in one fold, and the groups of each kind spread evenly, by hash.
 
     A group's kind is that of its first row.
     """
-    kind: dict[str, bool] = {}
-    for group, own in zip(groups, positive.tolist(), strict=True):
+    kind: dict[str, int] = {}
+    for group, own in zip(groups, kinds.tolist(), strict=True):
         kind.setdefault(group, own)
     fold = {
         group: place % FOLDS
-        for one in (True, False)
+        for one in {*kind.values()}
         for place, group in enumerate(sorted((name for name in kind if kind[name] == one), key=digest))
     }
     return np.array([fold[group] for group in groups], dtype=np.int64)

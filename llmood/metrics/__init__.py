@@ -26,7 +26,6 @@ from llmood.metrics.calibration_scores import (
 )
 from llmood.metrics.calibration_slope import calibration_intercept, calibration_slope
 from llmood.metrics.calibration_smooth import smooth_ece
-from llmood.metrics.change import mean_change_interval
 from llmood.metrics.compare import (
     Difference,
     Ranked,
@@ -35,7 +34,7 @@ from llmood.metrics.compare import (
     rank_scorers,
     smallest_detectable_difference,
 )
-from llmood.metrics.correlation import spearman
+from llmood.metrics.correlation import pearson, spearman
 from llmood.metrics.counts import Counts, Ranking
 from llmood.metrics.coverage import accuracy_at_coverage, aurac
 from llmood.metrics.familiarity import auroc_gap_interval, thirds
@@ -44,7 +43,8 @@ from llmood.metrics.graded import prr, prr_interval
 from llmood.metrics.inputs import UndefinedMetric
 from llmood.metrics.interval import Interval, bootstrap_interval, bootstrap_intervals
 from llmood.metrics.lift import raulc, spearman_accuracy
-from llmood.metrics.loss import mean_interval, mean_loss, metric_loss
+from llmood.metrics.loss import mean_bootstrap, mean_interval, mean_loss, metric_loss
+from llmood.metrics.loss_correlation import loss_correlations
 from llmood.metrics.ood import auroc, average_precision, fpr_at_tpr, precision_at_prevalence
 from llmood.metrics.pooled import PooledResamples, resamples_for
 from llmood.metrics.rank_interval import spearman_interval
@@ -107,8 +107,9 @@ __all__ = [
     "grade_rank_intervals",
     "holm",
     "log_loss",
+    "loss_correlations",
     "mce_width_15",
-    "mean_change_interval",
+    "mean_bootstrap",
     "mean_confidence_gap",
     "mean_interval",
     "mean_loss",
@@ -117,6 +118,7 @@ __all__ = [
     "metrics_registry",
     "overconfidence",
     "paired_difference",
+    "pearson",
     "perfect_calibration_band",
     "precision_at_prevalence",
     "prr",

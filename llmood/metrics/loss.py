@@ -34,16 +34,37 @@ def mean_interval(
     Raises:
         UndefinedMetric: there are none.
     """
+    array = check_values(values, "values")
+    if not len(array):
+        raise UndefinedMetric("no samples")
+    value = float(array.mean())
+    if value in (0.0, 1.0):
+        resamples = UnlabelledResamples(len(array), groups, draws=draws, seed=seed)
+        slack = zero_rate_bound(resamples.groups.n_negative, check_level(level))
+        low, high = (0.0, slack) if value == 0.0 else (1.0 - slack, 1.0)
+        return Interval(value, low, high, level, "clopper_pearson", 0)
+    return mean_bootstrap(array, groups=groups, draws=draws, level=level, seed=seed)
+
+
+def mean_bootstrap(
+    values: ArrayLike,
+    *,
+    groups: Groups | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """The mean of any values (n,) with its percentile interval; groups are drawn whole.
+
+    Raises:
+        UndefinedMetric: there are none.
+    """
     check_level(level)
     array = check_values(values, "values")
     if not len(array):
         raise UndefinedMetric("no samples")
     value = float(array.mean())
     resamples = UnlabelledResamples(len(array), groups, draws=draws, seed=seed)
-    if value in (0.0, 1.0):
-        slack = zero_rate_bound(resamples.groups.n_negative, level)
-        low, high = (0.0, slack) if value == 0.0 else (1.0 - slack, 1.0)
-        return Interval(value, low, high, level, "clopper_pearson", 0)
     if resamples.degenerate is not None:
         return Interval(value, None, None, level, None, 0, resamples.degenerate)
     drawn = np.concatenate([(each @ array) / each.sum(axis=1) for each in resamples.chunks()])

@@ -82,12 +82,14 @@ class Template:
     Attributes:
         make: pure.
         reads: what it asks for besides the sample's own messages.
+        bare: whether it is the words of one turn and nothing else: no chat template, no lead, no special tokens.
     """
 
     name: str
     version: int
     make: Callable[[Material], Turns]
     reads: frozenset[Part]
+    bare: bool = False
 
     @property
     def target(self) -> str:
@@ -99,12 +101,12 @@ templates: Registry[Template] = Registry("template", "llmood.prompting", "llmood
 
 
 def register(
-    name: str, *, version: int, reads: Sequence[Part]
+    name: str, *, version: int, reads: Sequence[Part], bare: bool = False
 ) -> Callable[[Callable[[Material], Turns]], Template]:
     """List a function as a template; what stands under its name then is the template."""
 
     def decorate(make: Callable[[Material], Turns]) -> Template:
-        template = Template(name, version, make, frozenset(reads))
+        template = Template(name, version, make, frozenset(reads), bare)
         templates.add(f"{name}@{version}", template)
         return template
 

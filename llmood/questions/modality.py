@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from llmood.config import BootstrapConfig
-from llmood.metrics import UndefinedMetric, bootstrap_interval, mean_change_interval
+from llmood.metrics import UndefinedMetric, bootstrap_interval, mean_bootstrap
 from llmood.modality_config import OTHERS
 from llmood.questions.errors import interval_entries
 from llmood.questions.ood_detection import (
@@ -191,9 +191,8 @@ def _change(asked: _Asked, population: Population, name: str, control: Control) 
     kept = ~np.isnan(before) & ~np.isnan(after)
     before, after = before[kept], after[kept]
     try:
-        interval = mean_change_interval(
-            before,
-            after,
+        interval = mean_bootstrap(
+            after - before,
             groups=asked.scored.groups[population.rows[kept]].tolist(),
             draws=asked.bootstrap.draws,
             level=asked.bootstrap.level,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from llmood.clean import clean
 from llmood.questions.confident_errors import KIND as CONFIDENT
 from llmood.questions.mistakes import FALSE_ALARMS, MISSES, highest, lowest
+from llmood.report.gallery import Shown
 from llmood.report.read import RunFiles
 from llmood.report.text import MAX_TEXT, score, shorten
 
@@ -58,6 +59,8 @@ class Example:
         nearest: one for each scorer that has neighbours; none in a run that keeps no text.
         answer: what was answered, where that is told.
         references: what would have been right.
+        pictures: small ones, or why there is none; none in a run that keeps no text.
+        further: how many pictures more it has.
     """
 
     sample_id: str
@@ -72,6 +75,8 @@ class Example:
     telling: list[Telling]
     answer: str | None = None
     references: str | None = None
+    pictures: list[Shown] = field(default_factory=list)
+    further: int = 0
 
 
 def false_alarms(run: RunFiles, scorer: str) -> list[Example]:
@@ -120,6 +125,8 @@ def _example(run: RunFiles, row: int, value: float) -> Example:
     sample: dict[str, Any] = run.samples.slice(row, 1).to_pylist()[0]
     prompt = None if sample["prompt"] is None else clean(sample["prompt"])
     short = None if prompt is None else shorten(prompt)
+    images = [] if prompt is None else sample["images"] or []
+    pictures = run.gallery.shown(images)
     return Example(
         sample["sample_id"],
         sample["source_line"],
@@ -131,6 +138,8 @@ def _example(run: RunFiles, row: int, value: float) -> Example:
         max(0, len(prompt or "") - MAX_TEXT),
         [] if prompt is None else _nearest(run, sample["sample_id"]),
         [] if prompt is None else _telling(run, sample["sample_id"]),
+        pictures=pictures,
+        further=len(images) - len(pictures),
     )
 
 

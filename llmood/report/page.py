@@ -71,7 +71,10 @@ class Mistakes:
 
 
 def render_page(folders: Sequence[Path], status: str | None = None) -> str:
-    """The report of one run folder, or of several on one page. The same folders give the same bytes."""
+    """The report of one run folder, or of several on one page.
+
+    The same folders, and the same pictures where they name some, give the same bytes.
+    """
     runs = [read_run(folder, status) for folder in folders]
     sections = [_section(run, position) for position, run in enumerate(runs, start=1)]
     page = environment().get_template("page.html.j2")

@@ -21,6 +21,9 @@ from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.mistakes import asked_for
 from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
 from llmood.report.check_lines import gathered
+from llmood.report.gallery import Gallery
+from llmood.report.kept_pictures import FILE as PICTURES
+from llmood.report.kept_pictures import read_pictures
 from llmood.tables import SAMPLES, SCORES, read_table
 
 GRAVITY = {"error": 0, "warning": 1, "info": 2}
@@ -46,6 +49,7 @@ class RunFiles:
         reasons: scorer → why a sample was not scored → how many, the most frequent first.
         explanations: `explanations.json`; nothing where no scorer explains.
         others: sample id → the sample, of those that explanations name and that were not measured.
+        gallery: the samples' pictures, small.
     """
 
     folder: Path
@@ -59,6 +63,7 @@ class RunFiles:
     reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     explanations: Sequence[Record] = ()
     others: Mapping[str, Record] = field(default_factory=dict)
+    gallery: Gallery = field(default_factory=lambda: Gallery({}))
 
     @property
     def tasks(self) -> list[Record]:
@@ -168,6 +173,7 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
         _reasons(table),
         explained,
         {} if every is None else _named(every, explained),
+        Gallery(read_pictures(folder / PICTURES)),
     )
 
 

@@ -69,11 +69,19 @@ class RowReader:
         texts = (columns for place, columns in self._places.items() if not place.endswith("fields.images"))
         self._columns = frozenset().union(*texts)
 
-    def sample(self, row: Row, split: Split, source_line: str, folder: Path | None = None) -> Sample | None:
+    def sample(
+        self,
+        row: Row,
+        split: Split,
+        source_line: str,
+        folder: Path | None = None,
+        archive: Path | None = None,
+    ) -> Sample | None:
         """The row's sample, without its id; None where the source's filters leave the row out.
 
         Args:
             folder: where the relative paths of its pictures start.
+            archive: the zip archive that its pictures are in.
 
         Raises:
             RowError: the row can't be used, and why.
@@ -88,7 +96,7 @@ class RowReader:
             answer = self._chat.answer(row)
             values["references"] = None if answer is None else (answer,)
         given = {name: value for name, value in values.items() if value is not None}
-        pictures = pictures_of([field.read(row) for field in self._images], folder)
+        pictures = pictures_of([field.read(row) for field in self._images], folder, archive)
         return Sample(
             sample_id="",
             task=self._spec.name,

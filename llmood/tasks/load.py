@@ -108,7 +108,7 @@ def _read(reader: RowReader, split: Split, opened: OpenSplit, rejects: list[Reje
         line, row = item
         columns.update(dict.fromkeys(row))
         try:
-            sample = reader.sample(row, split, f"{opened.name}:{line}", opened.folder)
+            sample = reader.sample(row, split, f"{opened.name}:{line}", opened.folder, opened.archive)
         except RowError as error:
             rejects.append(Reject(opened.name, line, str(error)))
             if isinstance(error, MissingColumnError):

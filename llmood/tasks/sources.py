@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from llmood.records import Check, Reject, Split
 from llmood.strict import parse
 from llmood.tasks.generators.base import GENERATORS
 from llmood.tasks.hub import load_split
+from llmood.tasks.images.archive import check_archive
 from llmood.tasks.lm_eval import find_harness_task
 from llmood.tasks.lm_eval_rows import HarnessData
 from llmood.tasks.read import read_rows
@@ -25,11 +26,17 @@ NumberedRows = Iterator[tuple[int, dict[str, Any]] | Reject]
 
 @dataclass(frozen=True, slots=True)
 class OpenSplit:
-    """One split that was found: what to call it in source lines, its rows, and where their relative paths start."""
+    """One split that was found: what to call it in source lines, its rows, and where their pictures are.
+
+    Attributes:
+        folder: where relative paths start.
+        archive: the zip archive whose members the rows name instead.
+    """
 
     name: str
     rows: Callable[[], NumberedRows]
     folder: Path | None = None
+    archive: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +94,34 @@ def _open_files(spec: TaskSpec, source: FileSource, splits: Collection[Split]) -
     if missing:
         # Half of one source and half of another would be no data set that anybody has described.
         raise DataError(f"{spec.file}: only part of the data is there: no file {', '.join(missing)}")
-    digests = FileDigests()
-    try:
-        record = {split: {"name": names[split], "digest": digests.of(path)} for split, path in paths.items()}
-    except OSError as error:
-        raise DataError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from None
+    archives = {split: _archive(spec, name) for split, name in source.archives.items() if split in paths}
+    record = {"kind": "files", "files": _digests(names, paths)}
     return OpenSource(
         source,
         {
-            split: OpenSplit(names[split], _file_rows(path, names[split]), path.parent)
+            split: OpenSplit(names[split], _file_rows(path, names[split]), path.parent, archives.get(split))
             for split, path in paths.items()
         },
-        {"kind": "files", "files": record},
+        record | ({"images": _digests(source.archives, archives)} if archives else {}),
     )
+
+
+def _archive(spec: TaskSpec, name: str) -> Path:
+    candidates = _candidates(spec, name)
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        shown = ", ".join(map(str, candidates))
+        raise DataError(f"{spec.file}: only part of the data is there: no file {shown}")
+    check_archive(found, name)
+    return found.absolute()
+
+
+def _digests(names: Mapping[Split, str], paths: Mapping[Split, Path]) -> dict[Split, dict[str, str]]:
+    digests = FileDigests()
+    try:
+        return {split: {"name": names[split], "digest": digests.of(path)} for split, path in paths.items()}
+    except OSError as error:
+        raise DataError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _candidates(spec: TaskSpec, name: str) -> list[Path]:

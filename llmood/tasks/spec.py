@@ -97,11 +97,13 @@ class FileSource(Source):
     """Local files: relative to the YAML's own folder, else to `LLMOOD_DATA`.
 
     `files` is one pattern with `{split}`, and `splits` says what each split is called in it; or `files` maps each
-    split to its own path.
+    split to its own path. `images` is the zip archive whose members the rows' pictures are, found and written in the
+    same way; it is read where it lies.
     """
 
     files: Annotated[str | dict[Split, str], BeforeValidator(_pattern_or_paths)]
     splits: dict[Split, str] = Field(default={})
+    images: Annotated[str | dict[Split, str], BeforeValidator(_pattern_or_paths)] | None = None
 
     @model_validator(mode="after")
     def _splits_fit_files(self) -> FileSource:
@@ -112,6 +114,10 @@ class FileSource(Source):
                 raise ValueError("'files' has no '{split}', so every split would be the same rows")
         elif self.splits:
             raise ValueError("'files' names the splits already: leave 'splits' out")
+        if isinstance(self.images, dict) and not self.images.keys() <= self.paths.keys():
+            raise ValueError("'images' names an archive for a split that 'files' doesn't have")
+        if isinstance(self.images, str) and "{split}" in self.images and not self.splits:
+            raise ValueError("'images' has '{split}', and 'splits' doesn't say what each is called in it")
         return self
 
     @property
@@ -120,6 +126,14 @@ class FileSource(Source):
         if isinstance(self.files, str):
             return {split: self.files.replace("{split}", name) for split, name in self.splits.items()}
         return self.files
+
+    @property
+    def archives(self) -> dict[Split, str]:
+        """The zip archive of each split's pictures, as the YAML means it; none where they are files."""
+        if isinstance(self.images, str):
+            named = {split: self.splits.get(split, split) for split in self.paths}
+            return {split: self.images.replace("{split}", name) for split, name in named.items()}
+        return self.images or {}
 
     @property
     def split_names(self) -> tuple[Split, ...]:
@@ -243,6 +257,16 @@ class TaskSpec(Strict):
         given = [key for key in ("prompt", "messages", "messages_column") if getattr(self, key) is not None]
         if len(given) != 1:
             raise ValueError("exactly one of 'prompt', 'messages' and 'messages_column' is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _archives_are_looked_into(self) -> TaskSpec:
+        for place, source in enumerate(self.sources):
+            if isinstance(source, FileSource) and source.images and self.fields_of(source).images is None:
+                raise ValueError(
+                    f"sources.{place}.images is an archive, and 'fields.images' doesn't say which column names "
+                    "its members"
+                )
         return self
 
     @classmethod

@@ -6,7 +6,8 @@ Everything follows from ``SEED``. Nothing here draws: that is `demo_images.draw`
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice, product
 from typing import Literal
@@ -26,6 +27,7 @@ Style = Literal["filled", "outline", "hatched", "night"]
 STYLES: tuple[Style, ...] = ("filled", "outline", "hatched", "night")
 Layout = Literal["horizontal", "vertical", "nordic"]
 KINDS = ("shape", "colour", "count", "place")
+OTHER_KINDS = ("presence", "absence", "comparison")  # never tuned on
 
 SIZES: Mapping[str, int] = {"id_train": 2000, "id_validation": 300, "id_calibration": 400, "id_test": 400}
 SHIFTED = 200  # rows of every other split
@@ -86,7 +88,7 @@ class Row:
 
 
 def make_splits(seed: int = SEED) -> dict[str, list[Row]]:
-    """All rows by split: ID, `near_test` (unseen compositions), three other styles, and flags.
+    """All rows by split: ID, `near_test` (unseen compositions), three other styles, flags, and other questions.
 
     No two rows of scenes show the same layout, whichever splits they are of.
     """
@@ -102,6 +104,7 @@ def make_splits(seed: int = SEED) -> dict[str, list[Row]]:
             if isinstance(row.picture, Scene)
         ]
     splits["flags_test"] = list(islice(_flag_rows(seed), SHIFTED))
+    splits["questions_test"] = _scene_rows(seed, "questions_test", SHIFTED, SEEN, taken, OTHER_KINDS)
     return splits
 
 
@@ -111,9 +114,14 @@ def _rng(seed: int, *parts: object) -> random.Random:
 
 
 def _scene_rows(
-    seed: int, split: str, count: int, asked: frozenset[tuple[str, str]], taken: set[object]
+    seed: int,
+    split: str,
+    count: int,
+    asked: frozenset[tuple[str, str]],
+    taken: set[object],
+    asked_kinds: Sequence[str] = KINDS,
 ) -> list[Row]:
-    rng, rows, kinds = _rng(seed, split), list[Row](), cycle(KINDS)
+    rng, rows, kinds = _rng(seed, split), list[Row](), cycle(asked_kinds)
     kind = next(kinds)
     while len(rows) < count:
         scene, thing = make_scene(rng, asked)
@@ -157,12 +165,39 @@ def ask(scene: Scene, thing: Thing, kind: str, rng: random.Random) -> tuple[str,
         by_shape = len(same_shape) == 1 and rng.random() < 0.5
         named = thing.shape if by_shape else f"shape at the {place}"
         return f"What colour is the {named}?", thing.colour
+    if kind in OTHER_KINDS:
+        return _ask_otherwise(scene, thing, kind, rng)
     if kind == "count":
         if rng.random() < 0.5:
             return f"How many {_plural(thing.shape)} are there?", COUNTS[len(same_shape)]
         return f"How many {thing.colour} shapes are there?", COUNTS[len(same_colour)]
     alike = [one for one in same_shape if one.colour == thing.colour]
     return (f"Where is the {thing.colour} {thing.shape}?", place) if len(alike) == 1 else None
+
+
+def _ask_otherwise(scene: Scene, thing: Thing, kind: str, rng: random.Random) -> tuple[str, str] | None:
+    shapes = Counter(one.shape for one in scene.things)
+    colours = Counter(one.colour for one in scene.things)
+    if kind == "presence":
+        # Half of them yes; where not, one of the two words is still true of the thing.
+        other = (
+            (rng.choice(SHAPES), thing.colour) if rng.random() < 0.5 else (thing.shape, rng.choice(COLOURS))
+        )
+        shape, colour = (thing.shape, thing.colour) if rng.random() < 0.4 else other
+        there = any((one.shape, one.colour) == (shape, colour) for one in scene.things)
+        article = "an" if colour == "orange" else "a"
+        return f"Is there {article} {colour} {shape}?", "yes" if there else "no"
+    if kind == "absence":
+        if len(colours) < 2:
+            return None
+        missing = rng.choice([colour for colour in COLOURS if colour not in colours])
+        named = [missing, *rng.sample(sorted(colours), 2)]
+        rng.shuffle(named)
+        return "Which colour is not there: {}, {} or {}?".format(*named), missing
+    others = [shape for shape in SHAPES if shape != thing.shape]
+    more, fewer = rng.sample((thing.shape, rng.choice(others)), 2)
+    answer = "yes" if shapes[more] > shapes[fewer] else "no"
+    return f"Are there more {_plural(more)} than {_plural(fewer)}?", answer
 
 
 def _plural(shape: str) -> str:

@@ -196,10 +196,10 @@ def tune(
         log(f"tuning epoch {epoch}: loss {sum(losses) / len(losses):.4f}, validation {loss:.4f}")
         if loss < best:
             best = loss
-            _save_adapter(model, folder, written_base)
+            save_adapter(model, folder, written_base)
 
 
-def _save_adapter(model: PeftModel, folder: Path, written_base: str) -> None:
+def save_adapter(model: PeftModel, folder: Path, written_base: str) -> None:
     """Store the adapter alone; the base is named relative to the repository, not by this machine's path."""
     shutil.rmtree(folder, ignore_errors=True)
     # The embeddings were not tuned; asking peft to find that out would look for the base in written_base.

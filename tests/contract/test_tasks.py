@@ -15,9 +15,9 @@ from llmood.tasks.fields import RowReader
 from llmood.tasks.sources import open_source
 
 TASKS = [pytest.param(task, id=task.name) for task in list_tasks()]
-# Those whose rows lie under LLMOOD_DATA; the demo's lie beside their YAML, and its README tells of its world.
+# Those whose rows lie under LLMOOD_DATA; the demos' lie beside their YAML, and their READMEs tell of their worlds.
 WITH_FILES = [param for param in TASKS if isinstance(param.values[0].sources[0], FileSource)]
-OF_FILES = [param for param in WITH_FILES if param.values[0].file.parent.name != "demo"]
+OF_FILES = [param for param in WITH_FILES if not param.values[0].file.parent.name.startswith("demo")]
 BENCHMARKS = [pytest.param(benchmark, id=benchmark.name) for benchmark in list_benchmarks()]
 
 

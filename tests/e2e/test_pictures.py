@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL.PngImagePlugin import PngInfo
 
+from llmood.report import render_report
 from tests import tiny_models
-from tests.pictures import demo_module, saved
+from tests.pictures import demo_module, demo_pictures, saved
 from tests.task_files import write_task
-from tests.tiny_pictures import SEEN, save_picture_adapter, save_pictured
+from tests.tiny_pictures import SEEN, save_llava, save_picture_adapter, save_pictured
+from tests.unit.report.html_reading import Page
 from tests.worlds import Outcome, llmood, refused
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -39,6 +43,19 @@ def write_pictures(folder: Path, name: str, split: str, *, train: int = 0, bad: 
     write_task(home, splits, name=name, fields={"images": "image"})
 
 
+def write_inline(folder: Path) -> None:
+    """A task whose rows hold their pictures, with a comment in each file."""
+    folder.mkdir()
+    comment = PngInfo()
+    comment.add_text("Comment", "secret secret secret")
+    rows = [
+        {"text": "which?", "image": f"data:image/png;base64,{base64.b64encode(data).decode()}"}
+        for image in demo_pictures(ROWS)
+        for data in [saved(image, "PNG", pnginfo=comment)]
+    ]
+    write_task(folder, {"test": rows}, name="inline", fields={"images": "image"})
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
@@ -49,6 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pairs").symlink_to(folder / "shapes" / "pictures")
     pairs.append({"text": "which?", "image": ["4.png"]})
     write_task(folder / "pairs", {"test": pairs}, name="pairs", fields={"images": "image"})
+    write_inline(folder / "inline")
     save_picture_adapter(folder / "adapter", save_pictured(folder / "base"))
     return folder
 
@@ -111,6 +129,47 @@ def test_a_run(home: Path, tmp_path: Path) -> None:
     assert "prompt_logprobs" not in again.err  # nothing is captured twice
 
 
+def test_the_report_shows_them_small(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert run(home, "-o", folder, ood=("flags", "inline")).code == 0
+    images = [each for tag, each in Page(render_report([folder])).tags if tag == "img"]
+    assert len(images) == 8 + 5 + 5  # false alarms, misses of the two sets
+    for each in images:
+        assert each["src"].startswith(("data:image/png;base64,", "data:image/webp;base64,"))
+        assert (each["width"], each["height"], each["alt"]) == ("64", "64", "picture of this sample")
+    # Rows of files say where they are, and a data URL is kept as a small copy, never as it came.
+    kept = json.loads((folder / "observations/pictures.json").read_text())
+    assert {bool(each["file"]) for each in kept.values()} == {True, False}
+    assert {each["file"] is None for each in kept.values() if each["small"]} == {True}
+    assert "c2VjcmV0" not in (folder / "observations/pictures.json").read_text()  # 'secret'
+    # Scored again, the page is as it was; a file that is gone or another is said.
+    page = render_report([folder])
+    assert llmood("rescore", folder).code == 0
+    assert render_report([folder]) == page
+    files = [digest for digest, each in kept.items() if each["file"]]
+    kept |= {digest: {"file": str(home / "gone.png"), "small": None} for digest in files[1:]}
+    kept[files[0]] = kept[files[0]] | {"file": str(home / "shapes" / "pictures" / "0.png")}
+    (folder / "observations/pictures.json").write_text(json.dumps(kept))
+    spoilt = Page(render_report([folder]))
+    assert "This picture can’t be read any more." in spoilt.text
+    assert sum(tag == "img" for tag, _ in spoilt.tags) < len(images)
+
+
+def test_shards_know_where_the_pictures_are(home: Path, tmp_path: Path) -> None:
+    kept = "observations/pictures.json"
+    options: dict[str, Any] = {"ood": ("inline",), "scorers": ["likelihood"]}
+    assert run(home, "-o", tmp_path / "whole", **options).code == 0
+    for part in ("0/2", "1/2"):
+        assert run(home, "-o", tmp_path / "run", "--shard", part, **options).code == 0
+    halves = [
+        json.loads((tmp_path / "run/shards" / name / kept).read_text()) for name in ("0-of-2", "1-of-2")
+    ]
+    whole = (tmp_path / "whole" / kept).read_text()
+    assert all(len(half) < len(json.loads(whole)) for half in halves)
+    assert llmood("merge", tmp_path / "run").code == 0
+    assert (tmp_path / "run" / kept).read_text() == whole
+
+
 def test_answers_about_pictures(home: Path, tmp_path: Path) -> None:
     names = ["likelihood.response", "likelihood_ratio.prompt_response", "perplexity.response"]
     outcome = run(home, "-o", tmp_path / "run", scorers=names[:2], response={"max_new_tokens": 4})
@@ -135,14 +194,33 @@ def test_no_text_keeps_no_picture(home: Path, tmp_path: Path) -> None:
     samples = pq.read_table(tmp_path / "run" / "samples.parquet").to_pylist()
     assert {(row["images"], row["messages"]) for row in samples} == {(None, None)}
     assert not list((tmp_path / "run").rglob("*.png"))
+    assert not (tmp_path / "run/observations/pictures.json").exists()
+    page = render_report([tmp_path / "run"])
+    assert "<img" not in page
+    assert "This run keeps no text." in page
 
 
-def test_more_than_one_picture_is_a_status(home: Path, tmp_path: Path) -> None:
+def test_several_pictures(home: Path, tmp_path: Path) -> None:
     outcome = run(home, "-o", tmp_path / "run", ood=("pairs",), scorers=["likelihood"])
     assert outcome.code == 0, outcome
     scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
+    assert {row["status"] for row in scores} == {"ok"}
+    samples = pq.read_table(tmp_path / "run" / "samples.parquet").to_pylist()
+    pairs = {row["prompt"]: row for row in samples if row["task"] == "pairs"}
+    assert set(pairs) == {"<image><image>same?", "<image>which?"}
+    assert len(pairs["<image><image>same?"]["images"]) == 2
+    assert pairs["<image><image>same?"]["prompt_tokens"] == 2 * (SEEN + 3) + len("same?")
+
+
+def test_more_pictures_than_a_model_takes_are_a_status(home: Path, tmp_path: Path) -> None:
+    base = save_llava(tmp_path / "llava")
+    outcome = run(
+        home, "-o", tmp_path / "run", ood=("pairs",), scorers=["likelihood"], models={"tuned": str(base)}
+    )
+    assert outcome.code == 0, outcome
+    scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
     reasons = [row["reason"] for row in scores if row["scorer"] == "likelihood" and row["status"] != "ok"]
-    assert reasons == ["2 pictures, and one is the most for now"] * 3
+    assert reasons == ["2 pictures, and the model takes 1"] * 3
     assert {row["status"] for row in scores} == {"ok", "unscored"}
 
 

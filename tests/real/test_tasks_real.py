@@ -21,6 +21,9 @@ CHECKS: dict[str, dict[str, dict[str, int]]] = {
     "banking77": {"overlap_folded": {"train/test": 19}},
     "nli_cad": {"group_in_two_splits": {"train/validation": 4, "train/test": 12}},
     "nli_cad_revised_premise": {"group_in_two_splits": {"train/validation": 4, "train/test": 12}},
+    "nlvr": {"group_in_two_splits": {"train/test": 81}},
+    "nlvr_tower": {"group_in_two_splits": {"train/test": 78}},
+    "nlvr_scatter": {"group_in_two_splits": {"train/test": 3}},
     "scan_basic": {"overlap_left_train": {"rows": 84}},
 }
 
@@ -90,6 +93,10 @@ def test_the_parts_of_mmlu_are_the_whole(real_data: Path) -> None:
         ("bbq", {"references": ("C",), "label": "ambig", "group": "Age-4", "domain": "Age"}),
         ("bbq_ambig", {"references": ("C",), "label": "neg", "group": "Age-4"}),
         ("selfaware_answerable", {"references": ("song",), "label": None}),
+        ("nlvr", {"references": ("true",), "label": "true", "domain": "tower"}),
+        ("nlvr", {"meta": {"votes": {"true": 4, "false": 1}}}),
+        ("country_flags", {"references": ("Andorra",), "group": "AD"}),
+        ("super_clevr_sample", {"references": ("no",), "domain": "compare_integer"}),
     ],
 )
 def test_the_first_test_row(name: str, attributes: dict[str, Any], real_data: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_others(splits: Splits) ->
 
 def test_sizes_and_ids(splits: Splits) -> None:
     counts = {name: len(rows) for name, rows in splits.items()}
-    assert counts == scenes.SIZES | dict.fromkeys(("near_test", *STYLES, "flags_test"), 200)
+    assert counts == scenes.SIZES | dict.fromkeys(("near_test", *STYLES, "flags_test", "questions_test"), 200)
     ids = [row.id for rows in splits.values() for row in rows]
     assert len(set(ids)) == len(ids)
 
@@ -50,7 +50,7 @@ def test_tuning_sees_every_shape_and_colour_but_not_every_composition(splits: Sp
         assert {composition[place] for composition in scenes.UNSEEN} == set(names)
         assert {composition[place] for composition in scenes.SEEN} == set(names)
     assert compositions(splits["id_train"]) == scenes.SEEN
-    for name in (*ID, *STYLES):
+    for name in (*ID, *STYLES, "questions_test"):
         assert compositions(splits[name]) <= scenes.SEEN
     near = splits["near_test"]
     assert all(compositions([row]) & scenes.UNSEEN for row in near)
@@ -58,7 +58,9 @@ def test_tuning_sees_every_shape_and_colour_but_not_every_composition(splits: Sp
 
 
 def test_no_layout_is_in_two_rows(splits: Splits) -> None:
-    layouts = [row.picture.layout for name in (*ID, "near_test", *STYLES) for row in splits[name]]
+    layouts = [
+        row.picture.layout for name in (*ID, "near_test", *STYLES, "questions_test") for row in splits[name]
+    ]
     assert len(set(layouts)) == len(layouts)
     flags = [(row.picture.layout, row.question) for row in splits["flags_test"]]
     assert len(set(flags)) == len(flags)
@@ -103,6 +105,30 @@ def test_answers_are_what_is_seen(splits: Splits, split: str) -> None:
             assert [
                 dict(zip(("place", "shape", "colour"), thing, strict=True))[row.kind] for thing in asked
             ] == [answer]
+
+
+def test_other_questions_are_about_what_is_there(splits: Splits) -> None:
+    for row in splits["questions_test"]:
+        shapes = Counter(thing.shape for thing in row.picture.things)
+        colours = {thing.colour for thing in row.picture.things}
+        words = row.question.rstrip("?").replace(",", "").split()
+        if row.kind == "presence":
+            there = (words[-1], words[-2]) in compositions([row])
+            assert row.answer == ("yes" if there else "no")
+        elif row.kind == "absence":
+            assert [word for word in words if word in scenes.COLOURS and word not in colours] == [row.answer]
+        else:
+            more, fewer = (words[i].removesuffix("es" if words[i] == "crosses" else "s") for i in (3, 5))
+            assert row.answer == ("yes" if shapes[more] > shapes[fewer] else "no")
+
+
+def test_no_other_question_is_like_those_of_tuning(splits: Splits) -> None:
+    rows = splits["questions_test"]
+    assert {row.kind for row in rows} == set(scenes.OTHER_KINDS)
+    begins = {row.question.split()[0] for row in splits["id_train"]}
+    assert not begins & {row.question.split()[0] for row in rows}
+    answers = Counter(row.answer for row in rows)
+    assert abs(answers["yes"] - answers["no"]) < 40  # neither can be guessed
 
 
 def test_flags_have_the_colours_that_are_asked(splits: Splits) -> None:

@@ -10,24 +10,27 @@ from typing import Any
 from PIL import Image
 
 from llmood.records import Picture, StandIn
+from llmood.tasks.images.archive import member_of
 from llmood.tasks.images.controls import blank_image, noise_image, other_image
-from llmood.tasks.images.decode import decode
-from llmood.tasks.images.read import LIMITS, image_digest, read_image
+from llmood.tasks.images.read import LIMITS, digest_of_file, image_digest, read_image
 from llmood.tasks.images.sources import bytes_of
 from llmood.tasks.row_errors import RowError
 
 
-def pictures_of(cells: Sequence[Any], folder: Path | None) -> tuple[Picture, ...]:
+def pictures_of(
+    cells: Sequence[Any], folder: Path | None, archive: Path | None = None
+) -> tuple[Picture, ...]:
     """The pictures of a row's cells, each a source or a list of them.
 
     Args:
         folder: where relative paths start, and what they may not leave; None: a row may hold none.
+        archive: the zip archive whose members the cells name, rather than files.
 
     Raises:
         RowError: one of them can't be read.
     """
     sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
-    return tuple(_picture(source, folder) for source in sources)
+    return tuple(_picture(source, folder, archive) for source in sources)
 
 
 def load_picture(picture: Picture) -> Image.Image:
@@ -63,13 +66,13 @@ def _made(wanted: StandIn) -> Image.Image:
     return noise_image(wanted.size, seed=wanted.seed, key=wanted.key)
 
 
-def _picture(source: Any, folder: Path | None) -> Picture:
-    path = _path_of(source)
-    if path is None:
+def _picture(source: Any, folder: Path | None, archive: Path | None) -> Picture:
+    name = _path_of(source)
+    if name is None:
         data = bytes_of(source, Path(), LIMITS.max_bytes)
-        return Picture(image_digest(decode(data, LIMITS)), data)
-    found = _inside(path, folder)
-    return Picture(image_digest(read_image(found)), found)
+        return Picture(digest_of_file(data), data)
+    found = _inside(name, folder) if archive is None else member_of(archive, name)
+    return Picture(digest_of_file(bytes_of(found, Path(), LIMITS.max_bytes)), found)
 
 
 def _path_of(source: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Where a picture's bytes are: in the row itself, in a data URL, or in a file."""
+"""Where a picture's bytes are: in the row itself, in a data URL, in a file, or in an archive."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from llmood.errors import kind_of
+from llmood.records import ArchiveMember
+from llmood.tasks.images.archive import read_member
 from llmood.tasks.row_errors import RowError
 
 SHOWN = 80  # characters of a name, in a message
@@ -31,6 +33,8 @@ def bytes_of(source: Any, folder: Path, max_bytes: int) -> bytes:
         if len(source) > max_bytes:
             raise _too_long(max_bytes)
         return source
+    if isinstance(source, ArchiveMember):
+        return read_member(source, max_bytes)
     if isinstance(source, Path):
         return _file(folder / source, max_bytes)
     if not isinstance(source, str):

@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from llmood.engines.base import Request
-from llmood.engines.pictures import PictureTokenizer, seeing
+from llmood.engines.pictures import PictureTokenizer, load_all, seeing
 from llmood.engines.requests import Prompt, Unmade, request_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.errors import EngineError
 from llmood.records import CaptureSpec, Message, Picture
 from llmood.tasks.images.cells import load_picture
+from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, saved, speckled
@@ -56,12 +57,14 @@ def images() -> list[Image.Image]:
     return [*demo_pictures(2), speckled(64, 32)]
 
 
-def request_for(engine: TransformersEngine, text: str, image: Image.Image | None) -> Request:
+def request_for(engine: TransformersEngine, text: str, *images: Image.Image | None) -> Request:
     tokenizer = seeing(engine.tokenizer("base"))
-    if image is None:
+    shown = [image for image in images if image is not None]
+    if not shown:
         return Request(tokenizer.encode([text], rendered=False)[0])
-    placed = tokenizer.place(TOKEN + text, [image], rendered=False)
-    prompt = Prompt("s", placed.token_ids, pictures=(picture(image),), places=placed.places)
+    placed = tokenizer.place(TOKEN * len(shown) + text, shown, rendered=False)
+    pictures = tuple(map(picture, shown))
+    prompt = Prompt("s", placed.token_ids, pictures=pictures, places=placed.places)
     made = request_of(engine, BASE, prompt, None)
     assert isinstance(made, Request)
     return made
@@ -114,6 +117,48 @@ def test_a_picture_has_its_places(engine: TransformersEngine, images: list[Image
     assert image_id not in (*placed.token_ids[:start], *placed.token_ids[stop:])
     with pytest.raises(RowError, match="the text itself holds <image>"):
         tokenizer.place(f"{TOKEN}what is {TOKEN}?", [images[0]], rendered=False)
+
+
+def test_several_pictures(
+    engine: TransformersEngine, folder: Path, images: list[Image.Image], request: pytest.FixtureRequest
+) -> None:
+    tokenizer = seeing(engine.tokenizer("base"))
+    if "llava" in request.node.callspec.id:
+        assert (tokenizer.refuses(1), tokenizer.refuses(2)) == (None, "2 pictures, and the model takes 1")
+        return
+    assert tokenizer.refuses(3) is None
+    shown = [images[2], images[0]]  # of the two shapes: other numbers of tiles
+    requests = [
+        request_for(engine, "same?", *shown),
+        request_for(engine, "same?", *reversed(shown)),
+        request_for(engine, "?", shown[0]),
+    ]
+    together = captured(engine, BASE, requests)
+    for sent, own, values in zip(requests[:2], (shown, shown[::-1]), together, strict=False):
+        ids, theirs = plain_logprobs(folder, TOKEN * 2 + "same?", own)
+        assert list(sent.token_ids) == ids
+        places = [place for _, start, end in sent.spans[1:] for place in range(start, end)]
+        assert {place for place, each in enumerate(values["logprobs"]) if each is None} == {0, *places}
+        known = [(a, b) for a, b in zip(values["logprobs"][1:], theirs, strict=True) if a is not None]
+        assert max(abs(a - b) for a, b in known) < TOLERANCE
+    assert abs(together[0]["logprobs"][-1] - together[1]["logprobs"][-1]) > 10 * TOLERANCE
+    # Words may stand between them; each picture has as many tokens as it has alone.
+    placed = tokenizer.place(f"a{TOKEN}b {TOKEN}c", shown, rendered=False)
+    alone = [tokenizer.place(TOKEN, [image], rendered=False).places[0] for image in shown]
+    assert [end - start for start, end in placed.places] == [end - start for start, end in alone]
+    (first, second), words = placed.places, placed.token_ids
+    parts = (words[: first[0]], words[first[1] : second[0]], words[second[1] :])
+    assert [tokenizer.decode(part).strip() for part in parts] == ["a", "b", "c"]
+
+
+def test_pictures_of_one_sample_have_a_limit_together(
+    images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmood.engines.pictures.LIMITS", Limits(max_together=2 * 64 * 64))
+    two = [picture(image) for image in images[:2]]
+    assert [image.size for image in load_all(two)] == [(64, 64)] * 2
+    with pytest.raises(RowError, match="3 together have more than the 8,192 pixels of one sample"):
+        load_all([*two, picture(images[2])])
 
 
 def test_answers_are_of_the_picture(engine: TransformersEngine, images: list[Image.Image]) -> None:
@@ -178,7 +223,7 @@ def test_what_shows_nothing_sends_nothing(engine: TransformersEngine, images: li
     assert alone.pictures == ()
     assert both.pictures == request.pictures
     assert [name for name, *_ in both.spans] == ["prompt", "response", "picture"]
-    reason = Unmade("unscored", "2 pictures, and one is the most for now")
+    reason = Unmade("unscored", "2 pictures, and the model takes 1")
     assert request_of(engine, BASE, Prompt("s", (), unmade=reason), None) == reason
 
 
