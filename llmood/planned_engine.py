@@ -106,10 +106,6 @@ def check_captures(
         _check_layers(engine, name, scorer)
 
 
-SEEING = frozenset({"prompt_logprobs", "response"})
-"""The kinds that can be captured of a prompt with a picture."""
-
-
 def check_pictures(
     engine: Engine, chosen: Mapping[str, Scorer], captures: Sequence[CaptureSpec], samples: Iterable[Sample]
 ) -> None:
@@ -127,7 +123,7 @@ def check_pictures(
             f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
         )
     for spec in captures:
-        if spec.kind not in SEEING or spec.is_derived or exit_of(spec) is not None:
+        if spec.is_derived or spec.model == ENCODER:
             raise ConfigError(
                 f"{_needed_by(spec, chosen)} needs {spec.id}: not for pictures yet, and {first.task} has them",
                 hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",

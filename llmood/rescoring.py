@@ -45,8 +45,8 @@ def rescore(
     """Score a run's stored observations again, and everything after; no model loads.
 
     Args:
-        overrides: `scorers=[…]`, `calibration=…`, `emi=…`, `modality=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own
-            configuration.
+        overrides: `scorers=[…]`, `calibration=…`, `emi=…`, `modality=…`, `bootstrap.draws=…`, `seed=…` on top of the
+            run's own configuration.
 
     Raises:
         ConfigError: a scorer needs what the run didn't capture, or another key is overridden.

@@ -20,7 +20,8 @@ class HiddenStatesConfig(Strict):
     """Which hidden states are kept, for the scorers that read them: one forward pass gives all of it.
 
     `layers`: numbers (`6`, `-1`), ranges (`2-8`), every k-th (`::4`), fractions of the depth (`0.5`), or `all`, with
-    commas between them. `positions`: `last_prompt` and `mean_prompt` are known before the first token of an answer;
+    commas between them. `positions`: `last_prompt` and `mean_prompt` are known before the first token of an answer, and
+    so are its parts `mean_image` (what the model sees of a picture) and `mean_text` (the tokens that are no picture's);
     `last_response`, `mean_response` and `response-2` need the answer. `prompt-2` counts tokens from the prompt's end.
     Each layer at each position takes 4 bytes a dimension and sample, or 2 in `float16`.
     """

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.tiny_models import SPECIAL, save_tokenizer
@@ -185,3 +187,20 @@ def plain_logprobs(
     ids = inputs["input_ids"][0]
     logprobs = logits.double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
     return ids.tolist(), logprobs.tolist()
+
+
+def plain_states(
+    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
+    """Ids, every hidden state (layers, tokens, size), and the id of an image token, by transformers and peft alone."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
+    inputs = processor(text=[text], images=[list(images)], return_tensors="pt")
+    with torch.no_grad():
+        states = model(**inputs, output_hidden_states=True).hidden_states
+    return inputs["input_ids"][0].numpy(), torch.stack(states)[:, 0].numpy(), processor.image_token_id

@@ -25,6 +25,8 @@ from llmood.registry import Registry
 Pictures = tuple[Picture, ...]
 PICTURE = "picture"
 """The span of a picture's tokens: they are no text, and have no log-probability."""
+FEATURES = "features"
+"""Those of them that stand for what the model sees, without the marks around; several spans where there are tiles."""
 
 
 @dataclass(frozen=True, slots=True)

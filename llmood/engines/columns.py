@@ -23,14 +23,15 @@ def logprobs_of(values: NDArray[np.float32]) -> Captured:
 
 
 def without_pictures(captured: Captured, spans: Sequence[tuple[str, int, int]]) -> Captured:
-    """The same, null at the places of pictures: what stands for one is no text, and nobody wrote it."""
-    if captured.status == FAILED:
+    """Columns of a value a token, null at the places of pictures: what stands for one is no text, nobody wrote it."""
+    if captured.status == FAILED or not any(name == PICTURE for name, *_ in spans):
         return captured
-    logprobs = list(captured.values["logprobs"])
+    columns = {column: list(values) for column, values in captured.values.items()}
     for name, start, end in spans:
         if name == PICTURE:
-            logprobs[start:end] = [None] * (end - start)
-    return Captured({**captured.values, "logprobs": logprobs})
+            for values in columns.values():
+                values[start:end] = [None] * (end - start)
+    return Captured(columns)
 
 
 def moments_of(values: NDArray[np.float32]) -> Captured:

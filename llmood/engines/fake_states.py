@@ -20,9 +20,10 @@ def fake_states(name: str, ids: Sequence[int], states: States, spans: Spans) -> 
     Layer 0 knows the token alone, as embeddings do; layer i the i tokens before it too, and the model.
     """
     found = np.zeros((len(states.layers), len(states.positions), SIZE), dtype=np.float32)
-    for place, within in enumerate(states.ranges(spans)):
+    for place, ranges in enumerate(states.ranges(spans)):
+        tokens = [token for within in ranges for token in range(*within)]
         for row, layer in enumerate(states.layers):
-            seen = [ids[max(0, token - layer) : token + 1] for token in range(*within)]
+            seen = [ids[max(0, token - layer) : token + 1] for token in tokens]
             found[row, place] = np.mean([_state(name if layer else "", layer, each) for each in seen], axis=0)
     return found
 

@@ -9,24 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from llmood.engines.base import Captured, Request, Tokenizer
-from llmood.engines.columns import logprobs_of, without_pictures
 from llmood.engines.folders import processor_files
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
-from llmood.records import FAILED, CaptureSpec, Message, Picture, parts_of
+from llmood.records import FAILED, Message, Picture, parts_of
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.read import LIMITS
 from llmood.tasks.row_errors import RowError
 
 if TYPE_CHECKING:
-    from llmood.engines.models.causal_lm import CausalLM
     from llmood.engines.models.pixels import Pixels
+
+Shown = Sequence["Pixels"] | None
+"""What each request of a pass is shown; None: none of them anything."""
+Reading = Callable[[], list[Captured]]
+"""Waits for a batch that was begun, and gives its results in the order of its requests."""
 
 OF_TOKENS = frozenset({"input_ids", "attention_mask"})
 OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
@@ -107,6 +111,13 @@ class PictureTokenizer(FolderTokenizer):
         row = self._processed(text, images, add_special_tokens=not rendered)["input_ids"][0]
         return plain, tuple(int(each) for each in row[: len(row) - end])
 
+    def features(self, ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Which of a prompt's tokens [start, stop) stand for what the model sees, the marks around them left out."""
+        wanted = self._processor.image_token_id
+        runs = groupby(enumerate(ids), key=lambda each: each[1] == wanted)
+        own = [[place for place, _ in run] for stands, run in runs if stands]
+        return tuple((places[0], places[-1] + 1) for places in own)
+
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
         """The tensors of one prompt's pictures.
 
@@ -185,14 +196,11 @@ def load_all(pictures: Sequence[Picture]) -> list[Image.Image]:
 
 
 def begin_shown(
-    spec: CaptureSpec,
-    model: CausalLM,
     requests: Sequence[Request],
     tokenizer: Tokenizer,
-    adapter: str | None,
-    answer: Callable[..., list[Captured]],
-) -> Callable[[], list[Captured]]:
-    """Run a batch of which some are shown pictures; those whose tensors are alike go together."""
+    run: Callable[[Sequence[Request], Shown], Reading],
+) -> Reading:
+    """Begin a batch of which some are shown pictures: those whose tensors are alike in one pass, by `run`."""
     reader = seeing(tokenizer)
     found: dict[int, Captured] = {}
     groups: dict[tuple[Any, ...], list[tuple[int, Pixels]]] = {}
@@ -204,18 +212,17 @@ def begin_shown(
         else:
             shapes = tuple((name, tuple(value.shape)) for name, value in sorted(pixels.items()))
             groups.setdefault(shapes, []).append((index, pixels))
-    for shapes, group in groups.items():
-        own = [requests[index] for index, _ in group]
-        shown = [pixels for _, pixels in group] if shapes else None
-        if spec.kind == "response":
-            results = answer(own, pixels=shown)
-        else:
-            finish = model.token_logprobs(
-                [request.token_ids for request in own], adapter=adapter, pixels=shown
-            )
-            results = [
-                without_pictures(logprobs_of(values), request.spans)
-                for values, request in zip(finish(), own, strict=True)
-            ]
-        found |= {index: each for (index, _), each in zip(group, results, strict=True)}
-    return lambda: [found[index] for index in range(len(requests))]
+    begun = [
+        (
+            [index for index, _ in group],
+            run([requests[index] for index, _ in group], [pixels for _, pixels in group] if shapes else None),
+        )
+        for shapes, group in groups.items()
+    ]
+
+    def read() -> list[Captured]:
+        for indices, reading in begun:
+            found.update(zip(indices, reading(), strict=True))
+        return [found[index] for index in range(len(requests))]
+
+    return read

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmood.engines.base import ENCODER, PICTURE, Engine, Pictures, Request, prompt_role
+from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, prompt_role
+from llmood.engines.pictures import seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, Turns, template_of
@@ -97,20 +98,27 @@ def request_of(
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
+    pictures, places = _shown(engine, spec, prompt)
+    spans += places
     if spec.kind == HIDDEN_STATES and (reason := lacking(spec, spans)) is not None:
         return Unmade(UNSCORED, reason)
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    pictures, places = _shown(spec, prompt)
-    return Request(ids, spans + places, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
+    return Request(ids, spans, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
 
 
-def _shown(spec: CaptureSpec, prompt: Prompt) -> tuple[Pictures, tuple[tuple[str, int, int], ...]]:
+def _shown(
+    engine: Engine, spec: CaptureSpec, prompt: Prompt
+) -> tuple[Pictures, tuple[tuple[str, int, int], ...]]:
     """The prompt's pictures and their spans; an answer alone, and a prompt made of words, show nothing."""
-    if spec.is_derived or spec.target == "response":
+    if spec.is_derived or spec.target == "response" or not prompt.pictures:
         return (), ()
-    return prompt.pictures, tuple((PICTURE, start, end) for start, end in prompt.places)
+    places = tuple((PICTURE, start, end) for start, end in prompt.places)
+    if spec.kind == HIDDEN_STATES:
+        features = seeing(engine.tokenizer(spec.model)).features(prompt.token_ids)
+        places += tuple((FEATURES, start, end) for start, end in features)
+    return prompt.pictures, places
 
 
 def _words(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmood.engines.base import Captured
+from llmood.engines.base import FEATURES, PICTURE, Captured
 from llmood.engines.exits import exit_of
 from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec
@@ -30,9 +30,14 @@ SPANS = {
 }
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 LAYERS = "write 6, -1, 2-8, ::4, 0.5 or all, with commas between them"
-POSITIONS = "write last_prompt, mean_prompt, last_response, mean_response, prompt-2 or response+0"
+POSITIONS = (
+    "last_prompt, mean_prompt, mean_image, mean_text, last_response, mean_response, prompt-2 or response+0"
+)
+IMAGE, TEXT = "image", "text"
 
 Spans = Sequence[tuple[str, int, int]]
+Ranges = tuple[tuple[int, int], ...]
+"""Tokens, as [start, stop) in rising order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +47,34 @@ class Position:
     Attributes:
         name: as it was asked for.
         offset: from the span's first token, or (negative) from its end; None is the mean.
+        part: of the mean, if not all of it: the tokens that are features of pictures, or those that are no picture's.
     """
 
     name: str
     span: str
     offset: int | None
+    part: str | None = None
 
-    def within(self, spans: Spans) -> tuple[int, int] | None:
-        """The tokens [start, stop) whose mean it is, one or more; None where the span is too short."""
+    def within(self, spans: Spans) -> Ranges:
+        """The tokens whose mean it is, one or more; none where the span is too short, or has no such part."""
         start, stop = next((start, stop) for name, start, stop in spans if name == self.span)
+        if self.part == IMAGE:
+            return tuple((first, last) for name, first, last in spans if name == FEATURES)
+        if self.part == TEXT:
+            return _without(start, stop, [(first, last) for name, first, last in spans if name == PICTURE])
         if self.offset is None:
-            return (start, stop) if stop > start else None
+            return ((start, stop),) if stop > start else ()
         token = (start if self.offset >= 0 else stop) + self.offset
-        return (token, token + 1) if start <= token < stop else None
+        return ((token, token + 1),) if start <= token < stop else ()
+
+    def why_lacking(self, spans: Spans) -> str:
+        """Why a request whose spans these are has no such token."""
+        if self.part == IMAGE:
+            return f"{self.name}: its prompt shows no picture"
+        if self.part == TEXT:
+            return f"{self.name}: its prompt has no token beside its picture"
+        length = next(stop - start for name, start, stop in spans if name == self.span)
+        return f"{self.name}: its {self.span} has {length} token{'' if length == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +92,12 @@ class States:
     dtype: str
     depth: int
 
-    def ranges(self, spans: Spans) -> list[tuple[int, int]]:
+    def ranges(self, spans: Spans) -> list[Ranges]:
         """The tokens of each position, in a request that has them all (`lacking`)."""
         found = [position.within(spans) for position in self.positions]
-        if None in found:
+        if not all(found):
             raise ValueError("a request that lacks a position was to be left out")
-        return [each for each in found if each is not None]
+        return found
 
 
 def states_of(spec: CaptureSpec, depth: int) -> States:
@@ -177,6 +197,8 @@ def positions_of(text: str) -> tuple[Position, ...]:
 def _position(name: str) -> Position:
     if named := re.fullmatch(r"(last|mean)_(prompt|response)", name):
         return Position(name, named[2], -1 if named[1] == "last" else None)
+    if name in (f"mean_{IMAGE}", f"mean_{TEXT}"):
+        return Position(name, "prompt", None, name.removeprefix("mean_"))
     if offset := re.fullmatch(r"(prompt|response)(\+\d+|-[1-9]\d*)", name):
         return Position(name, offset[1], int(offset[2]))
     raise ConfigError(f"position '{name}' is none", hint=POSITIONS)
@@ -196,9 +218,8 @@ def depth_of(config: Mapping[str, Any]) -> int | None:
 def lacking(spec: CaptureSpec, spans: Spans) -> str | None:
     """Why a sample has none of these states; None where it has all of them."""
     for position in positions_of(str(dict(spec.params)["positions"])):
-        if position.within(spans) is None:
-            length = next(stop - start for name, start, stop in spans if name == position.span)
-            return f"{position.name}: its {position.span} has {length} token{'' if length == 1 else 's'}"
+        if not position.within(spans):
+            return position.why_lacking(spans)
     return None
 
 
@@ -227,4 +248,14 @@ def captured_states(values: NDArray[np.float32], states: States, spans: Spans) -
 
 def _token(position: Position, spans: Spans) -> int | None:
     within = position.within(spans)
-    return within[0] if within is not None and position.offset is not None else None
+    return within[0][0] if within and position.offset is not None else None
+
+
+def _without(start: int, stop: int, others: Ranges | list[tuple[int, int]]) -> Ranges:
+    """What is left of [start, stop) without others within it, which come in rising order.
+
+    >>> _without(0, 9, [(2, 4), (4, 9)]), _without(0, 3, [(0, 3)])
+    (((0, 2),), ())
+    """
+    bounds = [start, *(bound for each in others for bound in each), stop]
+    return tuple((first, last) for first, last in zip(bounds[::2], bounds[1::2], strict=True) if last > first)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.attention import ATTENTION, answer_of, attended_layers, captured_attention
 from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
-from llmood.engines.columns import answers_of, logprobs_of, moments_of, next_token_of
+from llmood.engines.columns import answers_of, logprobs_of, moments_of, next_token_of, without_pictures
 from llmood.engines.decoding import Decoding
 from llmood.engines.exits import exit_of
 from llmood.engines.labels import label_ids
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
-from llmood.engines.pictures import begin_shown
+from llmood.engines.pictures import Reading, Shown, begin_shown
 from llmood.engines.requests import ANSWERS
 from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer
 from llmood.records import FAILED, CaptureSpec
@@ -34,9 +34,6 @@ CPU_BATCH_TOKENS = {"float32": 1024, "bfloat16": 2048, "float16": 2048}
 CPU_RESPONSE_TOKENS = 4096
 ACCELERATOR_BATCH_TOKENS = 16_384
 ATTENTION_BATCH_TOKENS = 4096  # maps of a block exist whole for a moment, and grow with a text's square
-
-Reading = Callable[[], list[Captured]]
-"""Waits for a batch that was begun, and gives its results in the order of its requests."""
 
 
 @engines.register("transformers")
@@ -124,11 +121,10 @@ class TransformersEngine(LocalEngine, BatchedEngine):
 
         model = self._model(spec.model)
         try:
-            if spec.kind == HIDDEN_STATES:
-                return self._begin_states(spec, model, requests)
-            if spec.kind == ATTENTION:
-                return self._begin_attention(spec, model, requests)
-            return self._run(spec, model, requests)
+            run = partial(self._run, spec, model)
+            if any(request.pictures for request in requests):
+                return begin_shown(requests, self.tokenizer(spec.model), run)
+            return run(requests, None)
         except torch.OutOfMemoryError:
             if len(requests) == 1:
                 failed = Captured(
@@ -142,29 +138,36 @@ class TransformersEngine(LocalEngine, BatchedEngine):
     def refuses_pictures(self) -> str | None:
         return self.why_blind()
 
-    def _run(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
+    def _run(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request], pixels: Shown) -> Reading:
+        """Begin a batch that is shown pictures of one shape, or none."""
+        if spec.kind == HIDDEN_STATES:
+            return self._begin_states(spec, model, requests, pixels)
+        if spec.kind == ATTENTION:
+            return self._begin_attention(spec, model, requests, pixels)
         rows = [request.token_ids for request in requests]
         adapter = spec.model if spec.model in self.adapters else None
-        if any(request.pictures for request in requests):
-            tokenizer = self.tokenizer(spec.model)
-            answering = partial(self._answer, spec, model, adapter=adapter)
-            return begin_shown(spec, model, requests, tokenizer, adapter, answering)
         if spec.kind in ANSWERS:
-            answers = self._answer(spec, model, requests, adapter)
+            answers = self._answer(spec, model, requests, adapter, pixels)
             return lambda: answers
         if spec.kind == "next_token":
-            return self._next(spec, model, rows, adapter)
+            return self._next(spec, model, rows, adapter, pixels)
+        column_of = logprobs_of
         if exit_of(spec) is not None:
             depth = self.depth(spec.model)
             layer = exit_layer(spec, depth)
-            early = model.exit_logprobs(rows, layer, depth=depth, adapter=adapter)
-            return lambda: [logprobs_of(values) for values in early()]
-        moments = spec.kind == "prompt_moments"
-        finish = (model.token_moments if moments else model.token_logprobs)(rows, adapter=adapter)
-        column_of = moments_of if moments else logprobs_of
-        return lambda: [column_of(values) for values in finish()]
+            finish = model.exit_logprobs(rows, layer, depth=depth, adapter=adapter, pixels=pixels)
+        elif spec.kind == "prompt_moments":
+            finish, column_of = model.token_moments(rows, adapter=adapter, pixels=pixels), moments_of
+        else:
+            finish = model.token_logprobs(rows, adapter=adapter, pixels=pixels)
+        return lambda: [
+            without_pictures(column_of(values), request.spans)
+            for values, request in zip(finish(), requests, strict=True)
+        ]
 
-    def _begin_states(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
+    def _begin_states(
+        self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request], pixels: Shown
+    ) -> Reading:
         states = self.states(spec)
         spans = [request.spans for request in requests]
         finish = model.states(
@@ -173,12 +176,15 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             [states.ranges(each) for each in spans],
             depth=states.depth,
             adapter=spec.model if spec.model in self.adapters else None,
+            pixels=pixels,
         )
         return lambda: [
             captured_states(values, states, own) for values, own in zip(finish(), spans, strict=True)
         ]
 
-    def _begin_attention(self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request]) -> Reading:
+    def _begin_attention(
+        self, spec: CaptureSpec, model: CausalLM, requests: Sequence[Request], pixels: Shown
+    ) -> Reading:
         depth = self.depth(spec.model)
         layers = attended_layers(spec, depth)
         finish = model.attention(
@@ -187,6 +193,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             [answer_of(request.spans) for request in requests],
             depth=depth,
             adapter=spec.model if spec.model in self.adapters else None,
+            pixels=pixels,
         )
         return lambda: [captured_attention(values, layers) for values in finish()]
 
@@ -205,7 +212,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         model: CausalLM,
         requests: Sequence[Request],
         adapter: str | None,
-        pixels: Sequence[Any] | None = None,
+        pixels: Shown,
     ) -> list[Captured]:
         tokenizer = self.tokenizer(spec.model)
         decoding = Decoding.of(spec, tokenizer.end_ids)
@@ -221,11 +228,16 @@ class TransformersEngine(LocalEngine, BatchedEngine):
         return [answers_of(spec, each, decoding, tokenizer) for each in answers]
 
     def _next(
-        self, spec: CaptureSpec, model: CausalLM, rows: Sequence[Sequence[int]], adapter: str | None
+        self,
+        spec: CaptureSpec,
+        model: CausalLM,
+        rows: Sequence[Sequence[int]],
+        adapter: str | None,
+        pixels: Shown,
     ) -> Reading:
         labels = label_ids(spec, self.tokenizer(spec.model))
         top = int(dict(spec.params).get("top", 0))
-        read = model.next_tokens(rows, alternatives=top, label_ids=labels, adapter=adapter)
+        read = model.next_tokens(rows, alternatives=top, label_ids=labels, adapter=adapter, pixels=pixels)
         return lambda: [next_token_of(each, labels) for each in read()]
 
     def _model(self, role: str) -> CausalLM:

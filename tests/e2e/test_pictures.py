@@ -35,12 +35,12 @@ def write_pictures(folder: Path, name: str, split: str, *, train: int = 0, bad: 
     made = scenes.make_splits()
     for number, row in enumerate([*made[split][:ROWS], *made["id_train"][:train]]):
         draw.draw(row.picture).save(home / "pictures" / f"{number}.png")
-        rows.append({"text": row.question, "image": f"pictures/{number}.png"})
+        rows.append({"text": row.question, "image": f"pictures/{number}.png", "kind": row.kind})
     if bad:
         (home / "half.png").write_bytes(saved(draw.draw(made[split][0].picture), "PNG")[:150])
-        rows += [{"text": "which?", "image": "half.png"}, {"text": "which?", "image": "../0.png"}]
+        rows += [{"text": "which?", "image": name, "kind": "which"} for name in ("half.png", "../0.png")]
     splits = {"test": rows[:-train], "train": rows[-train:]} if train else {"test": rows}
-    write_task(home, splits, name=name, fields={"images": "image"})
+    write_task(home, splits, name=name, fields={"images": "image", "label": "kind"})
 
 
 def write_inline(folder: Path) -> None:
@@ -179,6 +179,26 @@ def test_answers_about_pictures(home: Path, tmp_path: Path) -> None:
     assert [row for row in scores if row["status"] == "ok"]
 
 
+def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
+    names = {
+        "knn": {"k": 3},
+        "mahalanobis": {"layer": 1, "position": "mean_image"},
+        "relative_mahalanobis": {"layer": 0, "position": "mean_text"},
+        "pca_reconstruction": {"position": "last_prompt"},
+        "cosine": {"position": "mean_prompt"},
+    }
+    keys: dict[str, Any] = {"hidden_states": {"positions": "last_prompt,mean_prompt,mean_image,mean_text"}}
+    outcome = run(
+        home, "-o", tmp_path / "run", scorers=[{name: given} for name, given in names.items()], **keys
+    )
+    assert outcome.code == 0, outcome
+    scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
+    assert {(row["status"], row["reason"]) for row in scores} == {("ok", None)}
+    assert set(names) < {row["scorer"] for row in scores}  # beside the baselines
+    assert len({row["score"] for row in scores}) > len(names) * ROWS
+    refused(run(home, "-o", tmp_path / "no", scorers=[{"knn": {"position": "mean_image"}}]), "mean_image")
+
+
 def test_bad_pictures_are_rejects(home: Path, tmp_path: Path) -> None:
     outcome = run(home, "-o", tmp_path / "run", ood=("spoilt",))
     assert outcome.code == 1, outcome
@@ -227,7 +247,6 @@ def test_more_pictures_than_a_model_takes_are_a_status(home: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"scorers": ["min_k_plus_plus"]}, ("min_k_plus_plus", "prompt_moments", "not for pictures yet")),
         ({"scorers": ["p_true"]}, ("p_true", "not for pictures yet")),
         ({"engine": {"kind": "fake"}, "models": {"base": "fake", "tuned": "fake-tuned:x"}}, ("'fake'",)),
     ],

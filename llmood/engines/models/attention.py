@@ -6,9 +6,11 @@ none), one block's at a time, and of each only one number a token and head is ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,14 @@ import torch
 
 from llmood.engines.models.host import ToHost
 from llmood.engines.models.layout import padded
+from llmood.engines.models.pixels import Pixels
 from llmood.engines.models.pooling import blocks_of
 from llmood.engines.models.states import Finish
 from llmood.errors import EngineError
 
 APART = 0.01  # between what the hooks see and transformers' own; weights are at most 1
 PLAIN = "eager"  # transformers' name for the attention that makes its maps
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Attending:
@@ -46,26 +50,36 @@ class Attending:
             raise EngineError(f"this model's attention can't be read: {error}") from error
 
     def previous(
-        self, rows: Sequence[Sequence[int]], layers: Sequence[int], ranges: Sequence[tuple[int, int]]
+        self,
+        rows: Sequence[Sequence[int]],
+        layers: Sequence[int],
+        ranges: Sequence[tuple[int, int]],
+        shown: Pixels | None = None,
     ) -> Finish:
         """Of each text what the tokens of a range, but its first, pay to the one before: float32 (layers, heads, n).
 
         Args:
             layers: counted from 1.
             ranges: of each text one, [start, stop).
+            shown: the pixels in them.
         """
         owned = [torch.arange(start + 1, max(start + 1, stop)) for start, stop in ranges]
         counts = [len(each) for each in owned]
         text = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(counts))
         token = torch.cat(owned)
-        layout = padded(rows)
-        found = self._pass(layout.ids.to(self._model.device), layers, text, token)
+        layout = replace(padded(rows), arguments=shown or {}).on(self._model.device)
+        found = self._pass(layout.ids, layers, text, token, layout.arguments)
         copy = ToHost(torch.stack([found[layer] for layer in layers]).transpose(1, 2))
         ends = np.cumsum(counts)[:-1]
         return lambda: np.split(copy.numpy(), ends, axis=-1)
 
     def _pass(
-        self, ids: torch.Tensor, layers: Sequence[int], text: torch.Tensor, token: torch.Tensor
+        self,
+        ids: torch.Tensor,
+        layers: Sequence[int],
+        text: torch.Tensor,
+        token: torch.Tensor,
+        shown: Mapping[str, Any] = NOTHING,
     ) -> dict[int, torch.Tensor]:
         """Of each layer what tokens pay to the one before, float32 (tokens, heads)."""
         found: dict[int, torch.Tensor] = {}
@@ -74,7 +88,7 @@ class Attending:
             for layer in layers:
                 for part in self._blocks[layer - 1].children():
                     hooks.enter_context(_hooked(part, partial(_look, found, layer, places)))
-            self._model.base_model(input_ids=ids, use_cache=False)
+            self._model.base_model(input_ids=ids, use_cache=False, **shown)
         missing = [layer for layer in layers if layer not in found]
         if missing:
             raise LookupError(f"block {missing[0]} shows none")

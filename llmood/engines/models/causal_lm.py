@@ -5,8 +5,8 @@ Imported only when a model is to be loaded: this is where torch comes in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,8 +32,9 @@ from llmood.engines.models.memory import keep_freed_memory
 from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 from llmood.engines.models.pixels import Pixels, joined
-from llmood.engines.models.seeing import check_causal
+from llmood.engines.models.seeing import HEADLESS, check_causal
 from llmood.engines.models.states import Tapped
+from llmood.engines.states import Ranges
 from llmood.errors import ConfigError, EngineError
 
 TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
@@ -93,56 +94,71 @@ class CausalLM:
             pixels: what each row is shown; None: no row anything.
         """
         if self._head is None:
-            if pixels is not None:
-                raise EngineError(
-                    "a model whose logits its head alone doesn't make can't be shown pictures yet"
-                )
-            return self._of_logits(rows, own_logprobs, adapter)
-        if pixels and not self._is_causal:
-            check_causal(self.model, self._head, rows[0], pixels[0], self._tolerance)
-            self._is_causal = True
-        return self._of_states(rows, self._head.own_logprobs, adapter, joined(pixels))
+            return self._of_logits(rows, own_logprobs, adapter, pixels)
+        return self._of_states(rows, self._head.own_logprobs, adapter, pixels)
 
-    def token_moments(self, rows: Sequence[Sequence[int]], *, adapter: str | None) -> Finish:
+    def token_moments(
+        self,
+        rows: Sequence[Sequence[int]],
+        *,
+        adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
+    ) -> Finish:
         """Mean and standard deviation of log p(· | t_<i) under p itself, at the same places: float32 (T − 1, 2)."""
 
         def moments(logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
             return logprob_moments(logits)
 
         if self._head is None:
-            return self._of_logits(rows, moments, adapter)
-        return self._of_states(rows, partial(self._head.of_rows, function=moments), adapter)
+            return self._of_logits(rows, moments, adapter, pixels)
+        return self._of_states(rows, partial(self._head.of_rows, function=moments), adapter, pixels)
 
     def _of_states(
         self,
         rows: Sequence[Sequence[int]],
         function: OfStates,
         adapter: str | None,
-        shown: Pixels | None = None,
+        pixels: Sequence[Pixels] | None,
     ) -> Finish:
         """What a function makes of the decoder's states before each token but the first, row by row."""
+        with self._laid_out(rows, adapter, pixels) as layout:
+            return _by_row(of_states(self.model, layout, function), rows)
+
+    @contextmanager
+    def _laid_out(
+        self, rows: Sequence[Sequence[int]], adapter: str | None, pixels: Sequence[Pixels] | None
+    ) -> Iterator[Layout]:
+        """Rows as one pass sees them, while the model is ready for it: behind each other where that is proved right.
+
+        Rows that are shown something lie side by side.
+        """
         with torch.inference_mode(), self._adapted(adapter):
-            if self._packing is None or shown:
-                found = self._scored(replace(padded(rows), arguments=shown or {}), function)
+            if pixels:
+                self._check_seeing(rows[0], pixels[0])
+                yield replace(padded(rows), arguments=joined(pixels) or {}).on(self.device)
+            elif self._packing is None:
+                yield padded(rows).on(self.device)
             else:
                 with self._packing.on():
-                    found = self._scored(packed(rows), function)
-            return _by_row(found, rows)
+                    yield packed(rows).on(self.device)
 
-    def _scored(self, layout: Layout, function: OfStates) -> torch.Tensor:
-        return of_states(self.model, layout.on(self.device), function)
+    def _check_seeing(self, row: Sequence[int], pixels: Pixels) -> None:
+        if self._head is None:
+            raise EngineError(HEADLESS)
+        if not self._is_causal:
+            check_causal(self.model, self._head, row, pixels, self._tolerance)
+            self._is_causal = True
 
-    def _states_after(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        """The decoder's states (n, size) after each row's last token."""
-        if self._packing is None:
-            layout = padded(rows).on(self.device)
-            return states_of(self.model, layout)[layout.last]
-        layout = packed(rows).on(self.device)
-        with self._packing.on():
-            return states_of(self.model, layout)[layout.last]
-
-    def _of_logits(self, rows: Sequence[Sequence[int]], function: OfLogits, adapter: str | None) -> Finish:
+    def _of_logits(
+        self,
+        rows: Sequence[Sequence[int]],
+        function: OfLogits,
+        adapter: str | None,
+        pixels: Sequence[Pixels] | None,
+    ) -> Finish:
         """The same of a model whose head isn't known: it makes its logits by itself, one text at a time."""
+        if pixels:
+            raise EngineError(HEADLESS)
         found = []
         with torch.inference_mode(), self._adapted(adapter):
             for row in rows:
@@ -156,38 +172,32 @@ class CausalLM:
         self,
         rows: Sequence[Sequence[int]],
         layers: Sequence[int],
-        ranges: Sequence[Sequence[tuple[int, int]]],
+        ranges: Sequence[Sequence[Ranges]],
         *,
         depth: int,
         adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
     ) -> Finish:
-        """Of each row the means of hidden states over ranges of its tokens, float32 (layers, ranges, size)."""
+        """Of each row the means of hidden states over some of its tokens, float32 (layers, means, size)."""
         tapped = self._tapped(depth)
-        with torch.inference_mode(), self._adapted(adapter):
-            if self._packing is None:
-                return tapped.states(padded(rows).on(self.device), layers, ranges)
-            with self._packing.on():
-                return tapped.states(packed(rows).on(self.device), layers, ranges)
+        with self._laid_out(rows, adapter, pixels) as layout:
+            return tapped.states(layout, layers, ranges)
 
     def exit_logprobs(
-        self, rows: Sequence[Sequence[int]], layer: int, *, depth: int, adapter: str | None
+        self,
+        rows: Sequence[Sequence[int]],
+        layer: int,
+        *,
+        depth: int,
+        adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
     ) -> Finish:
         """As `token_logprobs`, read off a layer's states by the model's own final norm and head."""
         norm, tapped = self.find_norm(depth), self._tapped(depth)
-
-        def states(layout: Layout) -> torch.Tensor:
+        with self._laid_out(rows, adapter, pixels) as layout:
             found = tapped.at(layout, layer)[layout.places]
-            return found if layer == depth else norm(found)  # the last ones are behind it
-
-        def read(layout: Layout) -> torch.Tensor:
-            layout = layout.on(self.device)
-            return cast("Head", self._head).own_logprobs(states(layout), layout.wanted)
-
-        with torch.inference_mode(), self._adapted(adapter):
-            if self._packing is None:
-                return _by_row(read(padded(rows)), rows)
-            with self._packing.on():
-                return _by_row(read(packed(rows)), rows)
+            states = found if layer == depth else norm(found)  # the last ones are behind it
+            return _by_row(cast("Head", self._head).own_logprobs(states, layout.wanted), rows)
 
     def find_norm(self, depth: int) -> OfExit:
         """What stands between the last block and the head.
@@ -220,12 +230,16 @@ class CausalLM:
         *,
         depth: int,
         adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
     ) -> Finish:
         """Of each row what the tokens of a range, but its first, pay to the one before: (layers, heads, n)."""
+        if pixels:
+            with self._adapted(adapter):
+                self._check_seeing(rows[0], pixels[0])
         with torch.inference_mode(), self._adapted(adapter):
             if self._attending is None:
                 self._attending = Attending(self.model, depth, self._few_ids)
-            return self._attending.previous(rows, layers, ranges)
+            return self._attending.previous(rows, layers, ranges, joined(pixels))
 
     def next_tokens(
         self,
@@ -234,19 +248,18 @@ class CausalLM:
         alternatives: int,
         label_ids: Sequence[int],
         adapter: str | None,
+        pixels: Sequence[Pixels] | None = None,
     ) -> Callable[[], list[NextToken]]:
         """The distribution after each row's last token; what comes back waits for it."""
-        with torch.inference_mode(), self._adapted(adapter):
-            if self._head is None:
-                logits: Iterable[torch.Tensor] = [
-                    self.model(input_ids=torch.tensor([row], device=self.device)).logits[:, -1]
-                    for row in rows
-                ]
-            else:
-                states = self._states_after(rows)
-                size = max(LEAST_ROWS, logits_at_once(self.device) // self._head.words)
-                logits = map(self._head, states.split(size))
-            return read_next(logits, alternatives, label_ids)
+        if self._head is None and not pixels:
+            with torch.inference_mode(), self._adapted(adapter):
+                own = (self.model(input_ids=torch.tensor([row], device=self.device)) for row in rows)
+                return read_next((each.logits[:, -1] for each in own), alternatives, label_ids)
+        with self._laid_out(rows, adapter, pixels) as layout:
+            head = cast("Head", self._head)
+            states = states_of(self.model, layout)[layout.last]
+            size = max(LEAST_ROWS, logits_at_once(self.device) // head.words)
+            return read_next(map(head, states.split(size)), alternatives, label_ids)
 
     def answers(
         self,

@@ -16,7 +16,7 @@ from llmood.engines.models.choosing import Choose, Chooser, Chosen, Vocabulary, 
 from llmood.engines.models.decode import decode, decode_by_generate, keeps_keys_and_values
 from llmood.engines.models.head import Head
 from llmood.engines.models.pixels import Pixels, joined
-from llmood.engines.models.seeing import check_decoded
+from llmood.engines.models.seeing import HEADLESS, check_decoded
 from llmood.errors import EngineError
 
 Rows = Sequence[Sequence[int]]
@@ -98,9 +98,7 @@ class Decoder:
         """Hold the first answer to a picture against one pass over all of it."""
         if not self._sees:
             if self._head is None:
-                raise EngineError(
-                    "a model whose logits its head alone doesn't make can't be shown pictures yet"
-                )
+                raise EngineError(HEADLESS)
             check_decoded(self._model, self._head, row, pixels, answer.ids, answer.logprobs, self._tolerance)
             self._sees = True
 

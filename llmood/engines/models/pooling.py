@@ -53,12 +53,15 @@ def pooled(states: torch.Tensor, pooling: Pooling) -> torch.Tensor:
 def blocks_of(model: torch.nn.Module, depth: int) -> torch.nn.ModuleList:
     """The decoder's blocks: the outermost list of modules that is as long as the model is deep.
 
+    Of a model that sees, those of the part that speaks: its eye may be as deep.
+
     Raises:
         LookupError: there is none, or more than one.
     """
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else model
     lists = [
         (name, module)
-        for name, module in model.named_modules()
+        for name, module in decoder.named_modules()
         if isinstance(module, torch.nn.ModuleList) and len(module) == depth
     ]
     outermost = [

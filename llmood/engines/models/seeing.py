@@ -14,6 +14,8 @@ from llmood.engines.models.layout import padded
 from llmood.engines.models.pixels import Pixels
 from llmood.errors import EngineError
 
+HEADLESS = "a model whose logits its head alone doesn't make can't be shown pictures yet"
+
 
 def logprobs_seeing(model: Any, head: Head, row: Sequence[int], pixels: Pixels) -> torch.Tensor:
     """Log p(t_i | t_<i) of one row that is shown a picture, by one pass over all of it."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from llmood.engines.models.host import ToHost
 from llmood.engines.models.layout import Layout
 from llmood.engines.models.pooling import Pooling, argument, blocks_of, pooled
+from llmood.engines.states import Ranges
 from llmood.errors import EngineError
 
 APART = 0.01  # of their length, between the states that the hooks see and transformers' own
@@ -49,19 +50,18 @@ class Tapped:
         except LookupError as error:
             raise EngineError(f"this model's hidden states can't be read: {error}") from error
 
-    def states(
-        self, layout: Layout, layers: Sequence[int], ranges: Sequence[Sequence[tuple[int, int]]]
-    ) -> Finish:
-        """Of each text the means over its ranges of tokens, float32 (layers, ranges, size), in one forward pass.
+    def states(self, layout: Layout, layers: Sequence[int], ranges: Sequence[Sequence[Ranges]]) -> Finish:
+        """Of each text the means over some of its tokens, float32 (layers, means, size), in one forward pass.
 
         Args:
-            ranges: of each text as many, each [start, stop).
+            ranges: of each text as many, one for each mean.
         """
         several = len(ranges[0])
         owned = (
-            (row * several + place, start + within[0], start + within[1])
+            (row * several + place, start + first, start + last)
             for row, start in enumerate(layout.starts)
-            for place, within in enumerate(ranges[row])
+            for place, own in enumerate(ranges[row])
+            for first, last in own
         )
         pooling = Pooling.of(owned, len(ranges) * several, layout.ids.device)
         found: dict[int, torch.Tensor] = {}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vllm import SamplingParams
 
 from llmood.engines.models.pooling import Pooling, argument, blocks_of
+from llmood.engines.states import Ranges
 from llmood.errors import EngineError
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ def states_of_rows(
     rows: Sequence[Sequence[int]],
     adapters: Sequence[str | None],
     layers: Sequence[int],
-    ranges: Sequence[Sequence[tuple[int, int]]],
+    ranges: Sequence[Sequence[Ranges]],
     *,
     depth: int,
 ) -> list[NDArray[np.float32] | str]:
-    """Of each row the means over ranges of its tokens, float32 (layers, ranges, size), or why there are none.
+    """Of each row the means over some of its tokens, float32 (layers, means, size), or why there are none.
 
     Args:
         adapters: the role of each row's adapter; None: the model itself. They may be mixed.
@@ -64,14 +65,14 @@ class Watch:
     """Sums up the states of ranges of tokens while vLLM runs the requests that they are of (`once`).
 
     Args:
-        ranges: of each row as many, each [start, stop).
+        ranges: of each row as many, one for each mean.
 
     Raises:
         EngineError: this vLLM's, or this model's, inside is another than what is looked for.
     """
 
     def __init__(
-        self, llm: Any, depth: int, layers: Sequence[int], ranges: Sequence[Sequence[tuple[int, int]]]
+        self, llm: Any, depth: int, layers: Sequence[int], ranges: Sequence[Sequence[Ranges]]
     ) -> None:
         self._runner = _runner_of(llm)
         self._layers = {layer: place for place, layer in enumerate(layers)}
@@ -115,7 +116,7 @@ class Watch:
 
     def found(self) -> list[NDArray[np.float32] | str]:
         """Of each row the means, float32 (layers, ranges, size), or why there are none."""
-        wanted = np.array([[stop - start for start, stop in row] for row in self._ranges])
+        wanted = np.array([[sum(stop - start for start, stop in own) for own in row] for row in self._ranges])
         whole = (self._counts == wanted).all(axis=1)
         if self._sums is None:
             return [INCOMPLETE] * len(self._ranges)
@@ -126,21 +127,21 @@ class Watch:
         """Work out which of the step's states belong to which mean."""
         batch, bounds = self._runner.input_batch, self._runner.query_start_loc.np
         owned: list[tuple[int, int, int]] = []
-        means: list[tuple[int, int]] = []
-        for place, name in enumerate(batch.req_ids[: batch.num_reqs]):
+        means: dict[tuple[int, int], int] = {}  # (row, number) and its place
+        for at, name in enumerate(batch.req_ids[: batch.num_reqs]):
             row = self._runner.requests[name].sampling_params.extra_args[ROW]
-            offset = int(batch.num_computed_tokens_cpu[place])
-            start, stop = int(bounds[place]), int(bounds[place + 1])
+            offset = int(batch.num_computed_tokens_cpu[at])
+            start, stop = int(bounds[at]), int(bounds[at + 1])
             if offset == 0:  # maybe anew
                 self._forget(row)
-            for number, (first, last) in enumerate(self._ranges[row]):
+            for number, first, last in _numbered(self._ranges[row]):
                 low, high = max(first, offset), min(last, offset + stop - start)
                 if low < high:
-                    owned.append((len(means), start + low - offset, start + high - offset))
-                    means.append((row, number))
+                    place = means.setdefault((row, number), len(means))
+                    owned.append((place, start + low - offset, start + high - offset))
                     self._counts[row, number] += high - low
         pooling = Pooling.of(owned, len(means), self._runner.device)
-        self._step = (pooling, np.array(means, dtype=np.int64).reshape(-1, 2))
+        self._step = (pooling, np.array(list(means), dtype=np.int64).reshape(-1, 2))
 
     def _forget(self, row: int) -> None:
         self._counts[row] = 0
@@ -164,6 +165,11 @@ class Watch:
             self._sums = np.zeros(shape, dtype=np.float64)
         rows, numbers = means.T
         self._sums[self._layers[layer], rows, numbers] += pooling.sums(states).cpu().numpy()
+
+
+def _numbered(ranges: Sequence[Ranges]) -> Iterator[tuple[int, int, int]]:
+    """Each range with the number of the mean that it is a part of."""
+    return ((number, first, last) for number, own in enumerate(ranges) for first, last in own)
 
 
 def _runner_of(llm: Any) -> Any:

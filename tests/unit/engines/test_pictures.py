@@ -19,16 +19,10 @@ from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
-from tests.pictures import demo_pictures, saved, speckled
+from tests.pictures import demo_pictures, speckled
+from tests.seeing import TOKEN, WORDS, captured, request_for, requests_of
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
 from tests.tiny_pictures import SEEN, plain_logprobs, save_llava, save_picture_adapter, save_pictured
-
-WORDS = ("what is red?", "which", "is the circle above the square, or below?")
-TOKEN = "<image>"
-
-
-def picture(image: Image.Image) -> Picture:
-    return Picture(image_digest(image), saved(image, "PNG"))
 
 
 @pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
@@ -55,30 +49,6 @@ def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
 def images() -> list[Image.Image]:
     """Of two shapes: one gives fewer tiles."""
     return [*demo_pictures(2), speckled(64, 32)]
-
-
-def request_for(engine: TransformersEngine, text: str, *images: Image.Image | None) -> Request:
-    tokenizer = seeing(engine.tokenizer("base"))
-    shown = [image for image in images if image is not None]
-    if not shown:
-        return Request(tokenizer.encode([text], rendered=False)[0])
-    placed = tokenizer.place(TOKEN * len(shown) + text, shown, rendered=False)
-    pictures = tuple(map(picture, shown))
-    prompt = Prompt("s", placed.token_ids, pictures=pictures, places=placed.places)
-    made = request_of(engine, BASE, prompt, None)
-    assert isinstance(made, Request)
-    return made
-
-
-def requests_of(engine: TransformersEngine, images: list[Image.Image]) -> list[Request]:
-    seen = [request_for(engine, text, image) for text, image in zip(WORDS, images, strict=True)]
-    return [*seen, request_for(engine, "no picture here", None), request_for(engine, WORDS[0], images[1])]
-
-
-def captured(engine: TransformersEngine, spec: CaptureSpec, requests: list[Request]) -> list[dict[str, Any]]:
-    results = engine.capture(spec, requests)
-    assert [(each.status, each.reason) for each in results] == [("ok", None)] * len(requests)
-    return [dict(each.values) for each in results]
 
 
 @pytest.mark.parametrize("spec", [BASE, TUNED], ids=["base", "adapter"])
@@ -129,8 +99,8 @@ def test_several_pictures(
     assert tokenizer.refuses(3) is None
     shown = [images[2], images[0]]  # of the two shapes: other numbers of tiles
     requests = [
-        request_for(engine, "same?", *shown),
-        request_for(engine, "same?", *reversed(shown)),
+        request_for(engine, "same?", shown),
+        request_for(engine, "same?", shown[::-1]),
         request_for(engine, "?", shown[0]),
     ]
     together = captured(engine, BASE, requests)

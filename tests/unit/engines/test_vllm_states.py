@@ -92,13 +92,14 @@ def test_base_and_adapter_mixed_in_one_batch(engine: VllmEngine, folders: dict[s
     assert model is not None
     names = [None, "tuned"] * 3
     row = ROWS[4]
-    mixed = states_of_rows(
-        model, [row] * 6, names, range(DEPTH + 1), [[(3, 4), (0, len(row))]] * 6, depth=DEPTH
-    )
+    whole = ((0, len(row)),)
+    ranges = [[((3, 4),), whole, ((0, 2), (4, 6))]] * 6
+    mixed = states_of_rows(model, [row] * 6, names, range(DEPTH + 1), ranges, depth=DEPTH)
     for name, ours in zip(names, mixed, strict=True):
         theirs = plain_states(plain_model(folders["base"], folders["tuned"] if name else None), row)
         assert not isinstance(ours, str)
-        assert cosine(ours, np.stack([theirs[:, 3], theirs.mean(1)], axis=1)) > 0.9999
+        expected = [theirs[:, 3], theirs.mean(1), theirs[:, [0, 1, 4, 5]].mean(1)]
+        assert cosine(ours, np.stack(expected, axis=1)) > 0.9999
 
 
 def test_other_captures_are_what_they_were(engine: VllmEngine) -> None:
@@ -119,7 +120,7 @@ def test_a_step_at_a_time_and_begun_anew(engine: VllmEngine, monkeypatch: pytest
 
     states_of(engine, spec_of(), requests_of(ROWS[:1]))
     assert engine._loaded is not None
-    watch = Watch(engine._loaded.llm, DEPTH, [1, DEPTH], [[(0, 5), (4, 5)], [(1, 2), (1, 3)]])
+    watch = Watch(engine._loaded.llm, DEPTH, [1, DEPTH], [[((0, 5),), ((4, 5),)], [((1, 2),), ((1, 3),)]])
     runner = Runner(watch._runner)
     monkeypatch.setattr(watch, "_runner", runner)
     states = torch.arange(10.0)[:, None] ** 2
@@ -178,7 +179,7 @@ def test_a_model_whose_blocks_are_elsewhere_is_refused(engine: VllmEngine) -> No
     states_of(engine, spec_of(), requests_of(ROWS[:1]))
     assert engine._loaded is not None
     with pytest.raises(EngineError, match="can't be read in vLLM: 0 lists of 7 blocks"):
-        Watch(engine._loaded.llm, 7, [0], [[(0, 1)]])
+        Watch(engine._loaded.llm, 7, [0], [[((0, 1),)]])
 
 
 def test_blocks_that_pass_one_tensor(folders: dict[str, Path]) -> None:
