@@ -22,6 +22,7 @@ from llmood.questions import (
     errors,
     familiarity,
     length_confound,
+    modality,
     population_shift,
     promise,
     severity,
@@ -48,6 +49,7 @@ OF_QUESTIONS = (
         concepts.COMPLETENESS,
         concepts.SEPARABILITY,
     ),
+    *(modality.ON_PART, modality.NEW_SIDES, modality.CHANGE),
     *promise.METRICS,
     *calibration_severity.METRICS,
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
@@ -66,6 +68,7 @@ QUESTIONS = (
     calibration.QUESTION,
     promise.QUESTION,
     population_shift.QUESTION,
+    modality.QUESTION,
     effective_information.QUESTION,
 )
 

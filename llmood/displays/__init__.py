@@ -12,6 +12,7 @@ from llmood.displays.risk_coverage import RiskCoverage
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
+from llmood.displays.sides import Sides
 
 __all__ = [
     "AurocIntervals",
@@ -26,4 +27,5 @@ __all__ = [
     "RocCurves",
     "ScoreDistribution",
     "SeverityCurve",
+    "Sides",
 ]

@@ -15,6 +15,7 @@ from llmood.questions.calibration import QUESTION as CALIBRATION
 from llmood.questions.concepts import QUESTION as CONCEPTS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.familiarity import QUESTION as FAMILIARITY
+from llmood.questions.modality import QUESTION as MODALITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.questions.population_shift import QUESTION as POPULATION
 from llmood.questions.promise import QUESTION as PROMISE
@@ -138,7 +139,7 @@ def other_records(run: RunFiles) -> list[Record]:
     return [
         r
         for r in run.records
-        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION)
+        if r["question"] not in (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION, MODALITY)
         and (r["question"] not in shown_questions or r["slice"] not in (None, OVER_ADAPTERS))
     ]
 

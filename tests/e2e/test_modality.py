@@ -119,6 +119,42 @@ def test_a_run_of_answers(home: Path, tmp_path: Path) -> None:
     assert {metric for _, metric, _, _ in modality_records(folder)} == {"auroc_on_part"}
 
 
+@pytest.mark.slow
+def test_the_side_that_is_new_is_named(home: Path, tmp_path: Path) -> None:
+    """By a model of random weights: what reaches its states is enough, whatever it makes of that."""
+    folder = tmp_path / "run"
+    ood = {"night": "picture", "questions": "question", "flags": "both"}
+    outcome = run(
+        home,
+        "-o",
+        folder,
+        benchmark={
+            "name": "sides",
+            "id": "demo_images",
+            "ood": [{"task": f"demo_images_{name}", "shift": "far"} for name in ood],
+        },
+        scorers=["mahalanobis", "likelihood"],
+        hidden_states={"layers": "-1", "positions": "last_prompt,mean_prompt,mean_image,mean_text"},
+        modality={"controls": ["blank", "no_question"]},
+        limit=80,
+    )
+    assert outcome.code == 0, outcome
+    found = modality_records(folder)
+    told = {
+        name: found["mahalanobis", "new_sides", None, f"demo_images_{name}"]["params"]["verdict"]
+        for name in ood
+    }
+    assert told == ood
+    page = (folder / "report.html").read_text()
+    section = page.partition(">Which side is new?<")[2].partition("</section>")[0]
+    assert "the picture is new, the question isn’t" in section
+    assert "the question is new, the picture isn’t" in section
+    assert "picture and question are both new" in section
+    assert section.count("<svg") == 1
+    assert "it scores the question’s words, and none are left" in section
+    assert "Do scores look at the picture?" not in section
+
+
 def test_text_alone_is_refused(tmp_path: Path) -> None:
     outcome = llmood("run", "demo", "--set", "modality=true", "-o", tmp_path / "run")
     refused(outcome, "modality: is about pictures and words, and demo", "has words alone")

@@ -20,7 +20,7 @@ from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, speckled
-from tests.seeing import TOKEN, WORDS, captured, request_for, requests_of
+from tests.seeing import TOKEN, WORDS, captured, picture, request_for, requests_of
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
 from tests.tiny_pictures import SEEN, plain_logprobs, save_llava, save_picture_adapter, save_pictured
 
