@@ -45,6 +45,7 @@ def make_engine(
         )
     if config.models.base is None and config.models.tuned is None:
         return _alone(config, folder), ALONE
+    captures = [spec.plain for spec in captures]
     spoken = [spec for spec in captures if spec.model != ENCODER]
     choice = choose_engine(config.engine, spoken)
     engine = engines.get(choice.kind, place="engine.kind")(config.engine, config.models, folder)
@@ -92,7 +93,7 @@ def check_captures(
                     hint=f"name one there, or leave {name} out",
                 )
     for spec in captures:
-        lacking = engine.lacks(spec)
+        lacking = engine.lacks(spec.plain)
         if lacking is not None:
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             needed_by = _needed_by(spec, chosen, beside)
@@ -101,7 +102,7 @@ def check_captures(
                 hint=f"engines that can: {others or 'none'}",
             )
         _check_exit(engine, spec, chosen)
-        engine.check(spec)
+        engine.check(spec.plain)
     for name, scorer in chosen.items():
         _check_layers(engine, name, scorer)
 
@@ -178,7 +179,7 @@ def _check_layers(engine: Engine, name: str, scorer: Scorer) -> None:
             (number,) = layers_of(str(layer), depth)
         except ConfigError as error:
             raise ConfigError(f"scorers: {name}: {error.args[0]}", hint=error.hint) from None
-        kept = states_of(spec, depth).layers
+        kept = states_of(spec.plain, depth).layers
         if number not in kept:
             named = str(layer) if str(layer) == str(number) else f"{layer} ({number} of {depth})"
             raise ConfigError(

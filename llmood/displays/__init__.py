@@ -15,6 +15,7 @@ from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
 from llmood.displays.shift_heat_map import ShiftHeatMap
+from llmood.displays.sides import Sides
 
 __all__ = [
     "AurocIntervals",
@@ -32,4 +33,5 @@ __all__ = [
     "ScoreDistribution",
     "SeverityCurve",
     "ShiftHeatMap",
+    "Sides",
 ]

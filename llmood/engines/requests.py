@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, Tokenizer, prompt_role
@@ -36,6 +36,7 @@ class Prompt:
         chat: whether its messages went through the chat template.
         pictures: what is shown with it; `places` are their tokens, as (start, end).
         unmade: why it can't be sent to a model.
+        under: the same under each control that a capture may name.
     """
 
     sample_id: str
@@ -47,6 +48,7 @@ class Prompt:
     pictures: Pictures = ()
     places: tuple[tuple[int, int], ...] = ()
     unmade: Unmade | None = None
+    under: Mapping[str, Prompt] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:

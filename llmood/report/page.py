@@ -24,6 +24,7 @@ from llmood.report.errors import errors_part
 from llmood.report.examples import Example, confident_errors, false_alarms, misses
 from llmood.report.familiarity import familiarity_part
 from llmood.report.figures import Picture, figures_of, overview
+from llmood.report.modality import modality_part
 from llmood.report.population import population_part
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
 from llmood.report.raters import raters_part
@@ -132,6 +133,7 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "population": population_part(run),
         "effective": effective_part(run, prefix),
         "raters": raters_part(run, prefix),
+        "modality": modality_part(run, prefix),
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "confident_errors": confident_errors(run),

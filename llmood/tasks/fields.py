@@ -148,6 +148,13 @@ class RowReader:
         return messages
 
     @property
+    def bare_messages(self) -> tuple[Message, ...]:
+        """What is left of any row's prompt when all that the row puts in is taken out; maybe no word at all."""
+        if self._chat:
+            return (Message("user", ""),)
+        return tuple(Message(role, template.own_words) for role, template in self._turns)
+
+    @property
     def prompt_columns(self) -> frozenset[str]:
         """The columns that the prompt is made of."""
         if self._chat:
