@@ -82,8 +82,8 @@ def test_a_path_that_is_perturbed_fails_the_run(
 
     plain = CausalLM.token_logprobs
 
-    def perturbed(self: CausalLM, rows: Any, *, adapter: str | None) -> Any:
-        finish = plain(self, rows, adapter=adapter)
+    def perturbed(self: CausalLM, rows: Any, **options: Any) -> Any:
+        finish = plain(self, rows, **options)
         return lambda: [values * np.float32(1.01) for values in finish()]
 
     monkeypatch.setattr(CausalLM, "token_logprobs", perturbed)
