@@ -15,12 +15,15 @@ from llmood.scorers.base import Scorer
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.elsewhere import Elsewhere
 from llmood.scorers.on_adapter import is_on_adapter
+from llmood.scorers.representation import Representation
 
 OF_WORDS = frozenset({"prompt_logprobs", "prompt_moments"})
 """What is captured of a prompt's words, one by one."""
 LATER = frozenset({"generations", EQUIVALENCE})
 ELSEWHERE = {"blank": "mean_image", "no_question": "mean_text"}
 """By control, the position whose tokens say nothing of the part that is left."""
+OWN = {"blank": "mean_text", "no_question": "mean_image"}
+"""And the one that takes its place: what a scorer reads of one side on the whole, it reads of the side that is left."""
 IN_WORDS = {
     "blank": "its words, the picture grey",
     "no_question": "its picture, the question left out",
@@ -32,12 +35,16 @@ IN_WORDS = {
 class OnPart(Elsewhere):
     """A scorer on the part of each sample that a control leaves: it learns from that part of `train`'s rows, too.
 
+    One that reads states at the tokens of one side reads them at those of the side that is left.
+
     Args:
         scorer: the scorer on the whole; a copy of it is fitted.
     """
 
     def __init__(self, *, scorer: Scorer, control: Control) -> None:
         super().__init__(scorer, lambda spec: part_of(spec, control))
+        if isinstance(self.scorer, Representation) and self.scorer.position == ELSEWHERE[control]:
+            self.scorer.position = OWN[control]
         self.control = control
 
     @property
@@ -176,8 +183,10 @@ def why_not(scorer: Scorer, control: Control) -> str | None:
         return "it reads a background, which has no such part"
     if control == "no_question" and any(spec.kind in OF_WORDS and spec.target == "prompt" for spec in needs):
         return "it scores the question’s words, and none are left"
-    if control in PARTS and getattr(scorer, "position", None) == ELSEWHERE[control]:
-        return f"it reads {ELSEWHERE[control]}, which says nothing of this part"
+    if control in PARTS and isinstance(scorer, Representation) and scorer.position == ELSEWHERE[control]:
+        kept = str(scorer.hidden_states.get("positions", ""))
+        if OWN[control] not in {each.strip() for each in kept.split(",")}:
+            return f"it reads {scorer.position}, and of this side the run keeps no {OWN[control]}"
     return None
 
 

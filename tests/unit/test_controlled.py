@@ -44,8 +44,11 @@ def task(tmp_path: Path) -> LoadedTask:
 
 
 def named(engine: TransformersEngine, images: Sequence[Image.Image | None]) -> list[Prompt]:
-    made = [prompt_for(engine, f"question {number}", image) for number, image in enumerate(images)]
-    return [replace(prompt, sample_id=f"s{number}") for number, prompt in enumerate(made)]
+    found = []
+    for number, image in enumerate(images):
+        prompt = prompt_for(engine, f"question {number}", *([] if image is None else [image]))
+        found.append(replace(prompt, sample_id=f"s{number}"))
+    return found
 
 
 def controlled(

@@ -79,14 +79,35 @@ def test_who_can_be_had_of_what(name: str, left_out: dict[Control, str]) -> None
     assert {control: why for control in CONTROLS if (why := why_not(scorer, control))} == left_out
 
 
-def test_a_position_of_one_side_says_nothing_of_the_other() -> None:
-    image, text = (made("mahalanobis", position=position) for position in ("mean_image", "mean_text"))
-    assert [why_not(image, control) is None for control in CONTROLS] == [False, True, True, True]
-    assert [why_not(text, control) is None for control in CONTROLS] == [True, False, True, True]
-    spec = image.needs[0]
+def test_states_of_one_side_are_read_at_the_tokens_of_the_side_that_is_left() -> None:
+    for position in ("mean_image", "mean_text"):
+        scorer = made("mahalanobis", position=position)
+        found = make_profile(ModalityConfig(), {"mahalanobis": scorer})
+        assert found is not None
+        assert (found.deciding, found.left_out) == ("mahalanobis", {})
+        read = {control: vars(part.scorer)["position"] for (_, control), part in found.parts.items()}
+        assert read == {
+            "blank": "mean_text",
+            "no_question": "mean_image",
+            "shuffled": position,
+            "noise": position,
+        }
+        assert vars(scorer)["position"] == position
+    whole = made("mahalanobis", position="last_prompt")
+    found = make_profile(ModalityConfig(), {"mahalanobis": whole})
+    assert found is not None
+    assert {vars(part.scorer)["position"] for part in found.parts.values()} == {"last_prompt"}
+
+
+def test_a_position_of_the_other_side_is_not_kept() -> None:
+    spec = made("mahalanobis").needs[0]
     assert dict(part_of(spec, "blank").params)["positions"] == "last_prompt,mean_prompt,mean_text"
     assert dict(part_of(spec, "no_question").params)["positions"] == "last_prompt,mean_prompt,mean_image"
     assert part_of(spec, "noise").plain == spec
+    kept = {**STATES, "positions": "mean_image"}
+    scorer = scorers.get("mahalanobis").make({"position": "mean_image"}, hidden_states=kept)
+    assert why_not(scorer, "blank") == "it reads mean_image, and of this side the run keeps no mean_text"
+    assert why_not(scorer, "no_question") is None
 
 
 def test_a_profile() -> None:
@@ -145,7 +166,12 @@ def test_what_can_say_nothing_is_refused() -> None:
     found = make_profile(words, own)
     assert found is not None
     check_profile(words, found)
-    apart = {name: made("mahalanobis", position=f"mean_{name}") for name in ("image", "text")}
+    apart = {
+        name: scorers.get(name).make(
+            {"position": f"mean_{side}"}, hidden_states={**STATES, "positions": f"mean_{side}"}
+        )
+        for name, side in (("mahalanobis", "image"), ("knn", "text"))
+    }
     found = make_profile(config, apart)
     assert found is not None
     with pytest.raises(ConfigError, match="can be had of both parts"):
