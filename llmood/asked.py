@@ -28,8 +28,9 @@ from llmood.judging.equivalence.judge_reader import JudgeReader
 from llmood.judging.equivalence.threshold import chosen_by
 from llmood.judging.judge_model import replies_of
 from llmood.planned_engine import check_captures, make_engine
-from llmood.records import CaptureSpec, Part, Split
+from llmood.records import EVALUATED, CaptureSpec, Part, Split
 from llmood.scorers.base import Scorer
+from llmood.scorers.on_part import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Asked:
         response: the parameters of the one response that serves all of them.
         choosing: the comparison whose threshold is chosen by judged answers.
         prompted: the captures that a judge asks the engine for when it compares.
+        profile: the scorers on parts of the input; they read measured rows, and what they learn from.
     """
 
     scorers: dict[str, Scorer]
@@ -53,10 +55,14 @@ class Asked:
     readers: Readers
     engine: Engine
     engine_why: str
+    profile: Profile | None = None
 
     def splits(self, *scored: Split) -> Mapping[CaptureSpec, frozenset[Part]]:
         """Of which rows each capture is made, where these are scored."""
-        return capture_splits(self.needing, self.response, *scored)
+        found = dict(capture_splits(self.needing, self.response, *scored))
+        if self.profile is not None:
+            found |= capture_splits(self.profile.parts.values(), self.response, EVALUATED)
+        return found
 
     def readers_of(self, prompts: Sequence[Prompt]) -> Readers:
         """What compares answers to these prompts."""
@@ -71,22 +77,26 @@ def ask(
     scorers: dict[str, Scorer],
     folder: Path | None,
     beside: Sequence[CaptureSpec] = (),
+    profile: Profile | None = None,
 ) -> Asked:
     """What these scorers and the answers that are judged need, on an engine that can give it.
 
     Args:
         folder: where the configuration's relative paths start.
         beside: what else is captured of the rows that are scored, for `emi`.
+        profile: what is asked for beside the scorers, of parts of the input.
 
     Raises:
         ConfigError: nothing that is there can.
     """
+    parts = {} if profile is None else profile.named
     comparisons = required_comparisons(scorers.values())
     choosing = chosen_by(comparisons)
     needing: list[Needs] = [*scorers.values(), *_answers(config, choosing, scorers)]
     needing += [_Answers(tuple(beside))] if beside else []
     response = richest_response(needing, {"max_new_tokens": config.response.max_new_tokens})
-    captures = required_captures(needing, response)
+    everything = [*needing, *parts.values()]
+    captures = required_captures(everything, response)
     check_words(scorers, config)
     rule = chosen_rule(config.correctness)
     judges = rule is not None and "entailed" in rule.reads
@@ -94,9 +104,11 @@ def ask(
     prompted = asked_of_engine(config.models, comparisons)
     engine, why = make_engine(config, folder, [*captures, *prompted])
     response = within_reach(engine, response)
-    captures = required_captures(needing, response)
-    check_captures(engine, scorers, [*captures, *prompted], beside)
-    return Asked(scorers, needing, response, captures, comparisons, choosing, prompted, readers, engine, why)
+    captures = required_captures(everything, response)
+    check_captures(engine, {**scorers, **parts}, [*captures, *prompted], beside)
+    return Asked(
+        scorers, needing, response, captures, comparisons, choosing, prompted, readers, engine, why, profile
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -11,11 +11,16 @@ from llmood.strict import Strict, not_empty
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
-def _once(value: tuple[str, ...]) -> tuple[str, ...]:
+Names = TypeVar("Names", bound=tuple[str, ...])
+
+
+def each_once(value: Names) -> Names:
+    """What holds no name twice, and at least one."""
     repeated = next((name for name in value if value.count(name) > 1), None)
     if repeated is not None:
         raise ValueError(f"'{repeated}' stands there twice")
-    return not_empty(value)
+    not_empty(value)
+    return value
 
 
 def switch(value: Any) -> Any:
@@ -32,7 +37,7 @@ class CalibrationConfig(Strict):
     wrong answers among those that are given, with probability 1 − `delta`.
     """
 
-    calibrators: Annotated[tuple[str, ...], AfterValidator(_once)] = ("platt", "isotonic")
+    calibrators: Annotated[tuple[str, ...], AfterValidator(each_once)] = ("platt", "isotonic")
     false_alarms: Rate = 0.05
     delta: Rate = 0.1
     wrong_answered: Rate | None = None

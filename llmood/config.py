@@ -14,6 +14,7 @@ from llmood.correctness_choice import correctness_choice
 from llmood.drawing_config import EquivalenceConfig, GenerationsConfig
 from llmood.emi_config import EmiConfig
 from llmood.finetune_config import FinetuneConfig
+from llmood.modality_config import ModalityConfig
 from llmood.server_config import ServerConfig
 from llmood.states_config import HiddenStatesConfig
 from llmood.strict import Strict, not_empty
@@ -190,8 +191,9 @@ class RunConfig(Strict):
     a rule (`f1`, `{f1: {threshold: 0.6}}`) is for all tasks; `{labels: FILE}` is people's own verdicts by sample id;
     `none` judges nothing.
 
-    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults. `emi` measures effective
-    mutual information, of each population and of each shift; so does `true`.
+    `calibration` reads the ID task's `calibration` rows too; `true` takes all its defaults. `modality` scores parts of
+    the input, where tasks have pictures: which side of it is new? `emi` measures effective mutual information, of each
+    population and of each shift. Both take `true`.
     """
 
     benchmark: Annotated[str | BenchmarkSpec, BeforeValidator(name_or_benchmark)]
@@ -209,6 +211,10 @@ class RunConfig(Strict):
     calibration: Annotated[
         CalibrationConfig | None,
         BeforeValidator(switch, json_schema_input_type=CalibrationConfig | bool | None),
+    ] = None
+    modality: Annotated[
+        ModalityConfig | None,
+        BeforeValidator(switch, json_schema_input_type=ModalityConfig | bool | None),
     ] = None
     emi: Annotated[
         EmiConfig | None, BeforeValidator(switch, json_schema_input_type=EmiConfig | bool | None)

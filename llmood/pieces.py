@@ -23,6 +23,7 @@ Pieces = Mapping[int, str]
 
 def explained_captures(captures: Sequence[CaptureSpec]) -> list[CaptureSpec]:
     """Those of the tuned model whose tokens a ratio to the base model can be told of."""
+    captures = [spec for spec in captures if spec.control is None]
     of_base = {(spec.target, spec.params) for spec in captures if (spec.kind, spec.model) == (KIND, "base")}
     return [
         spec

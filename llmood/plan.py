@@ -13,6 +13,7 @@ import pyarrow as pa
 from llmood.asked import Asked, ask
 from llmood.calibrated import check_calibrators
 from llmood.config import BenchmarkSpec, RunConfig
+from llmood.controlled import check_seen, under_controls
 from llmood.described import described_model, described_task
 from llmood.drawing_config import CHOSEN
 from llmood.engines.base import ENCODER, Engine, prompted_roles
@@ -21,7 +22,7 @@ from llmood.engines.captures import (
 )
 from llmood.engines.encoder import cut_texts, encoded_lengths
 from llmood.engines.local import LocalEngine
-from llmood.engines.requests import Prompt
+from llmood.engines.requests import Prompt, is_bare
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging
@@ -34,6 +35,7 @@ from llmood.questions.emi_states import emi_captures
 from llmood.records import CALIBRATION, EVALUATED, CaptureSpec, Check, Part, Reject
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
+from llmood.scorers.on_part import check_profile, make_profile
 from llmood.scoring import background_of, check_verdicts
 from llmood.tasks import find_benchmark
 from llmood.tokenise import PlannedTask, tokenise, without_text, without_values
@@ -146,6 +148,7 @@ def make_plan(
     """
     scorers = make_scorers(config)
     check_calibrators(config, together=not measured)
+    profile = make_profile(config.modality, scorers) if measured else None
     calibrated = not measured or config.calibration is not None
     benchmark = (
         config.benchmark
@@ -156,7 +159,7 @@ def make_plan(
     if measured and config.emi is not None:
         pictures = shows_pictures(benchmark, relative_to=folder, include=include)
         beside = emi_captures(config.emi, config.models.roles, pictures=pictures).needs
-    asked = ask(config, scorers, folder, beside)
+    asked = ask(config, scorers, folder, beside, profile)
     tasks = load_tasks(
         benchmark,
         config,
@@ -171,9 +174,18 @@ def make_plan(
     background = load_background(benchmark, config, asked.scorers, tasks, relative_to=folder, include=include)
     read = tasks if background is None else (*tasks, background)
     shown = (sample for task in read for rows in task.loaded.samples.values() for sample in rows)
-    check_pictures(asked.engine, asked.scorers, [*asked.captures, *asked.prompted], shown)
+    if config.modality is not None and profile is not None:
+        check_seen(tasks[0].loaded)
+        check_profile(config.modality, profile)
+    # What holds no question needs no picture.
+    seeing = [spec for spec in (*asked.captures, *asked.prompted) if not is_bare(spec)]
+    check_pictures(asked.engine, asked.scorers, seeing, shown)
     prompts, samples = tokenise(read, asked.engine, config)
     scored = [*([EVALUATED] if measured else []), *([CALIBRATION] if calibrated else [])]
+    splits = asked.splits(*scored)
+    if profile is not None:
+        names = samples["task"].to_pylist()
+        prompts = under_controls(prompts, names, splits, tasks[0].loaded, asked.engine, config)
     return Plan(
         config,
         folder,
@@ -183,7 +195,7 @@ def make_plan(
         asked.engine_why,
         asked.scorers,
         asked.captures,
-        asked.splits(*scored),
+        splits,
         samples,
         prompts,
         asked.comparisons,

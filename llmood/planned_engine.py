@@ -45,6 +45,7 @@ def make_engine(
         )
     if config.models.base is None and config.models.tuned is None:
         return _alone(config, folder), ALONE
+    captures = [spec.plain for spec in captures]
     spoken = [spec for spec in captures if spec.model != ENCODER]
     choice = choose_engine(config.engine, spoken)
     engine = engines.get(choice.kind, place="engine.kind")(config.engine, config.models, folder)
@@ -92,7 +93,7 @@ def check_captures(
                     hint=f"name one there, or leave {name} out",
                 )
     for spec in captures:
-        lacking = engine.lacks(spec)
+        lacking = engine.lacks(spec.plain)
         if lacking is not None:
             others = ", ".join(kind for kind in able(spec) if kind != engine.kind)
             needed_by = _needed_by(spec, chosen, beside)
@@ -101,7 +102,7 @@ def check_captures(
                 hint=f"engines that can: {others or 'none'}",
             )
         _check_exit(engine, spec, chosen)
-        engine.check(spec)
+        engine.check(spec.plain)
     for name, scorer in chosen.items():
         _check_layers(engine, name, scorer)
 
@@ -120,16 +121,20 @@ def check_pictures(
     reason = engine.refuses_pictures()
     if reason is not None:
         raise ConfigError(
-            f"{reason}, and {first.task} has them", hint="engine.kind: transformers, and a model that sees"
+            f"{reason}, and {first.task} has them",
+            hint="engine.kind: transformers, vllm or openai, and a model that sees",
         )
     for spec in captures:
-        blind = _why_blind(engine, spec)
+        blind = engine.lacks_of_pictures(spec) or _why_blind(engine, spec)
         if blind is not None:
-            raise ConfigError(f"{_needed_by(spec, chosen)}: {blind}, and {first.task} has pictures")
+            raise ConfigError(
+                f"{_needed_by(spec, chosen)} needs {spec.id}: {blind}, and {first.task} has pictures",
+                hint="likelihood, likelihood_ratio, and scorers of the answer alone can see",
+            )
 
 
 def _why_blind(engine: Engine, spec: CaptureSpec) -> str | None:
-    """Why a capture would leave pictures out, as a sentence begins; None where it shows them."""
+    """Why a capture would leave pictures out, in words that follow a colon; None where it shows them."""
     if spec.model == ENCODER:
         return "models.encoder reads words alone"
     if shown_shots(spec) is not None:
@@ -174,7 +179,7 @@ def _check_layers(engine: Engine, name: str, scorer: Scorer) -> None:
             (number,) = layers_of(str(layer), depth)
         except ConfigError as error:
             raise ConfigError(f"scorers: {name}: {error.args[0]}", hint=error.hint) from None
-        kept = states_of(spec, depth).layers
+        kept = states_of(spec.plain, depth).layers
         if number not in kept:
             named = str(layer) if str(layer) == str(number) else f"{layer} ({number} of {depth})"
             raise ConfigError(

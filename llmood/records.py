@@ -18,10 +18,14 @@ Part = Literal["train", "validation", "calibration", "test", "background"]
 """Which of a run's rows: those of a split of its benchmark, or those of a background, which are of none."""
 Status = Literal["ok", "unscored", "failed"]
 Severity = Literal["info", "warning", "error"]
+Control = Literal["blank", "no_question", "shuffled", "noise"]
+"""What a capture changes of each prompt first: its picture, or what its row puts in words (`engines.controls`)."""
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 EVALUATED: Split = "test"
 BACKGROUND: Literal["background"] = "background"
+CONTROL = "control"
+"""The parameter of a capture that names its control."""
 CALIBRATION: Split = "calibration"
 SHIFTS: tuple[Shift, ...] = ("near", "far", "covariate")
 
@@ -63,11 +67,12 @@ class Picture:
 
     Attributes:
         digest: of its pixels (`tasks.images.read.image_digest`).
-        source: the file, the archive's member, the bytes where the row itself holds them, or how it is made of another.
+        source: the file, the archive's member, the bytes where the row itself holds them, or how it is
+            made.
     """
 
     digest: str
-    source: bytes | Path | ArchiveMember | Spoilt = field(repr=False, compare=False)
+    source: bytes | Path | ArchiveMember | Spoilt | StandIn = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,23 @@ class Corruptions:
     def from_json(cls, value: Mapping[str, Any] | None) -> Corruptions | None:
         """As `run.json` has it; null where nothing was done."""
         return None if value is None else cls(**{each.name: value[each.name] for each in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """How a control makes a picture, each time that it is wanted: nobody keeps its pixels.
+
+    Attributes:
+        size: of the picture that it stands in for, (width, height).
+        key: what is drawn is drawn for this, beside the seed.
+        other: the picture that is shown, where it is another sample's.
+    """
+
+    control: Control
+    size: tuple[int, int]
+    seed: int = 0
+    key: str = ""
+    other: Picture | None = None
 
 
 def parts_of(messages: Sequence[Message], images: Sequence[str]) -> list[dict[str, Any]]:
@@ -235,6 +257,24 @@ class CaptureSpec:
     def responder(self) -> str:
         """The role whose response that is: `tuned`, unless the parameters name another."""
         return str(dict(self.params).get("responder", "tuned"))
+
+    @property
+    def control(self) -> str | None:
+        """What is changed of each prompt before it is captured; None where nothing is."""
+        found = dict(self.params).get(CONTROL)
+        return None if found is None else str(found)
+
+    @property
+    def plain(self) -> CaptureSpec:
+        """The same without its control: what an engine is asked for, which is sent a changed prompt."""
+        return self.under(None)
+
+    def under(self, control: str | None) -> CaptureSpec:
+        """The same of prompts that are changed so."""
+        params = {name: value for name, value in self.params if name != CONTROL}
+        return CaptureSpec.of(
+            self.kind, self.model, self.target, **params, **({} if control is None else {CONTROL: control})
+        )
 
     def on_adapter(self, role: str) -> CaptureSpec:
         """The same of another adapter: `tuned` becomes that role, and so does who responds."""

@@ -27,12 +27,13 @@ from llmood.run_folder import RunFolder
 from llmood.runs import Run, read_there
 from llmood.scorers.base import Scorer
 from llmood.scorers.choose import make_scorers
+from llmood.scorers.on_part import check_profile, make_profile
 from llmood.scoring import check_background
 from llmood.strict import parse
 from llmood.tables import INDEX, SAMPLES, write_table
 from llmood.yaml_files import apply_overrides
 
-RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration", "emi")
+RESCORABLE = ("scorers", "bootstrap", "seed", "correctness", "calibration", "emi", "modality")
 
 
 def rescore(
@@ -44,8 +45,8 @@ def rescore(
     """Score a run's stored observations again, and everything after; no model loads.
 
     Args:
-        overrides: `scorers=[…]`, `calibration=…`, `emi=…`, `bootstrap.draws=…`, `seed=…` on top of the run's own
-            configuration.
+        overrides: `scorers=[…]`, `calibration=…`, `emi=…`, `modality=…`, `bootstrap.draws=…`, `seed=…` on top of the
+            run's own configuration.
 
     Raises:
         ConfigError: a scorer needs what the run didn't capture, or another key is overridden.
@@ -59,6 +60,9 @@ def rescore(
     if folder.file("rejects.jsonl").is_file():
         Run(run).rejects()  # they are shown at the end: what is damaged is said before the work
     chosen = make_scorers(config, threshold=(manifest.get("threshold") or {}).get("value"))
+    profile = make_profile(config.modality, chosen)
+    if config.modality is not None and profile is not None:
+        check_profile(config.modality, profile)
     _check_text(chosen, config)
     check_background(chosen, (manifest.get("background") or {}).get("asked"), str(folder.path))
     progress = progress or Progress()
@@ -70,7 +74,7 @@ def rescore(
         index = read_there(folder.file("observations/index.parquet"), INDEX)
         store = Store()
         observations = Observations(samples, index, store)
-        _check_captured(chosen, observations, folder)
+        _check_captured({**chosen, **({} if profile is None else profile.named)}, observations, folder)
         if config.emi is not None:
             captured(config.emi, config.models.roles, observations)
         # What words alone decide needs no model, and may be compared now.

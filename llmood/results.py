@@ -28,6 +28,7 @@ from llmood.measuring import (
     with_corruptions,
 )
 from llmood.pieces import PIECES, read_pieces
+from llmood.profiled import ScoredParts, measure_parts, score_parts, write_parts
 from llmood.progress import Progress
 from llmood.questions.concepts import explain_by_concepts
 from llmood.questions.confident_errors import confident_errors
@@ -43,6 +44,7 @@ from llmood.sameness import read_tasks
 from llmood.scorers.artefact_folder import SCORERS, write_artefacts
 from llmood.scorers.base import Scorer
 from llmood.scorers.base import scorers as registered
+from llmood.scorers.on_part import make_profile
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table
 from llmood.tables import JUDGED, write_json, write_table
 
@@ -58,9 +60,9 @@ def write_results(
 ) -> RunStatus:
     """Write all that follows the observations but the report; say how the run ended.
 
-    These are `scores.parquet`, `scorers/`, `calibration.parquet`, `calibrators.json`, `correctness.parquet`,
-    `explanations.json`, `metrics.json`, `checks.json`. What the benchmark, the tasks and the models are is read from
-    the folder's `run.json`.
+    These are `scores.parquet`, `scorers/`, `calibration.parquet`, `calibrators.json`, `modality.parquet`,
+    `correctness.parquet`, `explanations.json`, `metrics.json`, `checks.json`. What the
+    benchmark, the tasks and the models are is read from the folder's `run.json`.
 
     Args:
         judged: which answers are right (`tables.CORRECTNESS`); None where nothing was judged.
@@ -70,8 +72,17 @@ def write_results(
     progress.say("scoring")
     learned = observations.judged(None if judged is None else verdicts(judged))
     fit_all(scorers, learned)
+    profile = make_profile(config.modality, scorers)
+    parts = score_parts(profile, observations, learned)
     found = _results(
-        folder, config, observations.of(EVALUATED), learned, scorers, judged=judged, progress=progress
+        folder,
+        config,
+        observations.of(EVALUATED),
+        learned,
+        scorers,
+        parts=parts,
+        judged=judged,
+        progress=progress,
     )
     # Written last and together: what breaks before leaves the files of an earlier scoring as they were, and what
     # breaks between them leaves a run that says so.
@@ -83,6 +94,7 @@ def write_results(
         progress.say(f"{name} is not kept in {SCORERS}/: {why}")
     write_table(folder.file("scores.parquet"), scores_table(found.columns, found.sample_ids))
     write_calibration(folder, found.calibration)
+    write_parts(folder, found.parts, found.sample_ids)
     write_judged(folder, judged)
     write_explanations(folder, found.explained)
     write_json(folder.file("metrics.json"), found.records)
@@ -97,6 +109,7 @@ class _Results:
     sample_ids: list[str]
     columns: list[ScorerColumn]
     calibration: ScoredCalibration | None
+    parts: ScoredParts | None
     records: list[dict[str, Any]]
     explained: list[dict[str, Any]]
     checks: list[Check]
@@ -109,6 +122,7 @@ def _results(
     learned: Observations,
     scorers: Mapping[str, Scorer],
     *,
+    parts: ScoredParts | None,
     judged: pa.Table | None,
     progress: Progress,
 ) -> _Results:
@@ -117,6 +131,7 @@ def _results(
     Args:
         observations: of what is measured.
         learned: of all splits, with which answers are right.
+        parts: the scores of parts of the input.
     """
     manifest = folder.manifest
     columns, base = _score(observations, scorers)
@@ -133,6 +148,8 @@ def _results(
         measured += measure_calibration(
             calibration, scored, observations.samples, judgements, config, progress
         )
+    if parts is not None:
+        measured += measure_parts(parts, scored, columns, config, progress)
     measured += _populations(scored, observations, learned, scorers, config.seed)
     measured += measure_emi(scored, observations, config, progress)
     measured += measure_disagreement(scored, observations, config, progress)
@@ -157,7 +174,7 @@ def _results(
     )
     checks = [Check(**check) for task in read_tasks(manifest) for check in task["checks"]] + run_checks(given)
     ids = observations.samples["sample_id"].to_pylist()
-    return _Results(ids, columns, calibration, records, [asdict(each) for each in told], checks)
+    return _Results(ids, columns, calibration, parts, records, [asdict(each) for each in told], checks)
 
 
 def _status(found: _Results, judged: pa.Table | None, tasks: Sequence[Mapping[str, Any]]) -> RunStatus:
@@ -166,6 +183,7 @@ def _status(found: _Results, judged: pa.Table | None, tasks: Sequence[Mapping[st
         return "failed"
     statuses = [column.status for column in found.columns]
     statuses += [] if found.calibration is None else [column.status for column in found.calibration.columns]
+    statuses += [] if found.parts is None else [column.status for _, column in found.parts.columns]
     statuses += [] if judged is None else [np.array(judged["status"].to_pylist(), dtype=np.object_)]
     incomplete = any((status == FAILED).any() for status in statuses) or _has_rejects(tasks)
     return "partial" if incomplete else "complete"

@@ -52,6 +52,12 @@ SCORES = _schema(
     ("definition", pa.string()),
 )
 
+MODALITY = "modality.parquet"
+# As `scores.parquet`, of the samples under a control: a part of the input, or with another picture.
+PART_SCORES = _schema(
+    "modality", 1, ("control", pa.string()), *((field.name, field.type) for field in SCORES)
+)
+
 CALIBRATED = "calibration.parquet"
 """The scores of the `calibration` rows, in the columns of `scores.parquet`."""
 

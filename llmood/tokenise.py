@@ -13,7 +13,7 @@ import pyarrow as pa
 from llmood.config import RunConfig
 from llmood.engines.base import ENCODER, Engine, prompt_role, prompted_roles
 from llmood.engines.pictures import Placed
-from llmood.engines.prompts import is_chat, prompt_text, read_prompts
+from llmood.engines.prompts import ids_of, is_chat, prompt_text, read_prompts
 from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.identity import digest
@@ -85,10 +85,6 @@ def tokenise(
     tasks: Sequence[PlannedTask], engine: Engine, config: RunConfig
 ) -> tuple[tuple[Prompt, ...], pa.Table]:
     """Every prompt's text and ids, once, by the tuned model's tokenizer (else the base's, else the encoder's)."""
-    role = prompt_role(engine)
-    wanted = False if role == ENCODER else config.chat  # an encoder reads the bare words
-    tokenizer = engine.tokenizer(role)
-    other = engine.tokenizer("base") if "base" in engine.roles else tokenizer
     prompts: list[Prompt] = []
     rows: list[dict[str, Any]] = []
     # What is measured first: it stands in the same rows whatever else is read.
@@ -97,15 +93,8 @@ def tokenise(
     parts += [(task, task.calibration) for task in tasks]
     parts += [(task, task.samples) for task in tasks if task.population == BACKGROUND]
     for task, samples in parts:
-        texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
-        rendered = [is_chat(sample, wanted) for sample in samples]
-        read = read_prompts(tokenizer, samples, texts, rendered)
-        ids = [_ids(each) for each in read]
-        if other.identity != tokenizer.identity:
-            theirs = read_prompts(other, samples, texts, rendered)
-            _check_same_ids(samples, ids, [_ids(each) for each in theirs])
-        _check_embedded(samples, ids, engine)
-        for sample, text, row, chat, each in zip(samples, texts, ids, rendered, read, strict=True):
+        for sample, text, chat, each in zip(samples, *read_all(samples, engine, config), strict=True):
+            row = ids_of(each)
             prompts.append(
                 Prompt(
                     sample.sample_id,
@@ -126,8 +115,23 @@ def tokenise(
     return tuple(prompts), with_parents(pa.Table.from_pylist(rows, schema=SAMPLES))
 
 
-def _ids(read: Placed | Unmade) -> tuple[int, ...]:
-    return read.token_ids if isinstance(read, Placed) else ()
+def read_all(
+    samples: Sequence[Sample], engine: Engine, config: RunConfig
+) -> tuple[list[str], list[bool], list[Placed | Unmade]]:
+    """The texts of samples, whether each went through the chat template, and its ids or why it has none."""
+    role = prompt_role(engine)
+    wanted = False if role == ENCODER else config.chat  # an encoder reads the bare words
+    tokenizer = engine.tokenizer(role)
+    other = engine.tokenizer("base") if "base" in engine.roles else tokenizer
+    texts = [prompt_text(sample, tokenizer, wanted, f"models.{role}") for sample in samples]
+    rendered = [is_chat(sample, wanted) for sample in samples]
+    read = read_prompts(tokenizer, samples, texts, rendered)
+    ids = [ids_of(each) for each in read]
+    if other.identity != tokenizer.identity:
+        theirs = read_prompts(other, samples, texts, rendered)
+        _check_same_ids(samples, ids, [ids_of(each) for each in theirs])
+    _check_embedded(samples, ids, engine)
+    return texts, rendered, read
 
 
 def _check_embedded(samples: Sequence[Sample], ids: list[tuple[int, ...]], engine: Engine) -> None:

@@ -6,6 +6,7 @@ and can be made less able: see `Stub`. `tests.stub_http` puts it on a port.
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -16,11 +17,15 @@ from typing import Any
 
 import pytest
 
-from llmood.engines.fake import END, FakeModel, FakeTokenizer
+from llmood.engines.fake import END, FIRST_BYTE, FakeModel, FakeTokenizer
 from llmood.records import Message
+from llmood.tasks.images.decode import decode
+from llmood.tasks.images.read import LIMITS, image_digest
 
 CONTEXT = 4096  # the fake engine's
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
+
+VOCABULARY = FIRST_BYTE + 256
 
 # What a fault does in place of an answer: a status with its error, or a word.
 Fault = int | str | Mapping[str, Any] | None
@@ -44,6 +49,8 @@ class Stub:
         adds: ids that it puts before every prompt by itself.
         reads: what decodes its tokens: another tokenizer's words show when a client sends ids of the wrong one.
         listed: whether it says what it serves.
+        sees: whether its chats take pictures, in data URLs.
+        reader: a picture tokenizer, where it has one; else the fake engine's, and a picture is its digest.
         asked: (path, body, headers) of each request, faults included.
         answered: (path, body) of those that were answered as they should be.
     """
@@ -61,6 +68,8 @@ class Stub:
     adds: tuple[int, ...] = ()
     reads: Callable[[int], str] = lambda token: FakeTokenizer().decode([token])
     listed: bool = True
+    sees: bool = False
+    reader: Any = None
     context: int | None = CONTEXT + 1
     delay: float = 5.0
     asked: list[tuple[str, Asked, dict[str, str]]] = field(default_factory=list)
@@ -160,22 +169,18 @@ class Stub:
         elif body.get("logprobs") is not None and self.logprobs:
             choice["logprobs"] = {
                 "tokens": [self.reads(token) for token in answer],
-                "token_logprobs": model.logprobs([*ids, *answer])[len(ids) :],
+                "token_logprobs": model.logprobs(bytes_of([*ids, *answer]))[len(ids) :],
             }
         if body.get("prompt_logprobs") is not None and self.scoring:
-            choice["prompt_logprobs"] = [
-                None
-                if value is None
-                else {str(token): {"logprob": value, "rank": 1, "decoded_token": self.reads(token)}}
-                for token, value in zip(ids, model.logprobs(ids), strict=True)
-            ]
+            choice["prompt_logprobs"] = self._entries(model, ids)
         if body.get("return_token_ids") and self.token_ids:
             choice |= {"token_ids": answer, "prompt_token_ids": ids}
         return 200, self._whole(choice, len(ids), len(answer))
 
     def _chat(self, body: Asked) -> tuple[int, Any]:
-        messages = [Message(turn["role"], turn["content"]) for turn in body["messages"]]
-        (ids,) = FakeTokenizer().encode([FakeTokenizer().render(messages)], rendered=True)
+        ids, refused = self._read(body["messages"])
+        if refused is not None:
+            return 400, _error(400, refused)
         model = FakeModel(self.aliases.get(body["model"], body["model"]))
         answer = _cut(model, list(ids), body)
         text = FakeTokenizer().decode(answer)
@@ -185,16 +190,44 @@ class Stub:
             "finish_reason": _finish(answer),
         }
         if body.get("logprobs") and self.logprobs:
-            values = model.logprobs([*ids, *answer])[len(ids) :]
+            values = model.logprobs(bytes_of([*ids, *answer]))[len(ids) :]
             choice["logprobs"] = {
                 "content": [
                     {"token": self.reads(token), "logprob": value}
                     for token, value in zip(answer, values, strict=True)
                 ]
             }
+        whole = self._whole(choice, len(ids), len(answer))
         if body.get("return_token_ids") and self.token_ids:
             choice["token_ids"] = answer
-        return 200, self._whole(choice, len(ids), len(answer))
+            whole["prompt_token_ids"] = list(ids)
+        if body.get("prompt_logprobs") is not None and self.scoring:
+            whole["prompt_logprobs"] = self._entries(model, ids)
+        return 200, whole
+
+    def _read(self, turns: list[Asked]) -> tuple[tuple[int, ...], str | None]:
+        """The ids of a chat, or why it is refused."""
+        parts = [part for turn in turns if isinstance(turn["content"], list) for part in turn["content"]]
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        if urls and not self.sees:
+            return (), "this model takes no images"
+        images = [decode(base64.b64decode(url.partition(",")[2]), LIMITS) for url in urls]
+        messages = [Message(turn["role"], _words(turn["content"])) for turn in turns]
+        if self.reader is not None:
+            text = self.reader.render(messages, len(images))
+            if images:
+                return self.reader.place(text, images, rendered=True).token_ids, None
+            return self.reader.encode([text], rendered=True)[0], None
+        words = FakeTokenizer().render(messages) + "".join(image_digest(image) for image in images)
+        return FakeTokenizer().encode([words], rendered=True)[0], None
+
+    def _entries(self, model: FakeModel, ids: Sequence[int]) -> list[Asked | None]:
+        return [
+            None
+            if value is None
+            else {str(token): {"logprob": value, "rank": 1, "decoded_token": self.reads(token)}}
+            for token, value in zip(ids, model.logprobs(bytes_of(ids)), strict=True)
+        ]
 
     def _whole(self, choice: Asked, prompt: int, made: int) -> Asked:
         counts = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
@@ -215,9 +248,20 @@ class Stub:
                 self._at_once -= 1
 
 
+def bytes_of(ids: Sequence[int]) -> list[int]:
+    """Ids that the fake model knows, of a larger vocabulary."""
+    return [token % VOCABULARY for token in ids]
+
+
+def _words(content: str | list[Asked]) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in content if part["type"] == "text")
+
+
 def _cut(model: FakeModel, ids: list[int], body: Asked) -> list[int]:
     limit = body.get("max_tokens", body.get("max_completion_tokens"))
-    return model.answer(ids)[1][:limit]
+    return model.answer(bytes_of(ids))[1][:limit]
 
 
 def _finish(answer: list[int]) -> str:

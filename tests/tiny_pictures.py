@@ -28,17 +28,13 @@ TEMPLATE = (
 
 
 def save_pictured(
-    folder: Path,
-    *,
-    seed: int = 0,
-    split: bool = False,
-    template: str | None = TEMPLATE,
-    context: int = CONTEXT,
+    folder: Path, *, seed: int = 0, split: bool = False, template: str | None = TEMPLATE, **text: Any
 ) -> Path:
     """A randomly initialised model with its processor.
 
     Args:
         split: whether a picture is cut into tiles, so that its size decides how many tokens it has.
+        text: what its language model has otherwise than `_text` says.
     """
     import torch
     from transformers import (
@@ -59,7 +55,7 @@ def save_pictured(
     )
     processor.save_pretrained(folder)
     config = Idefics3Config(
-        text_config={"model_type": "llama", **_text(len(tokenizer)), "max_position_embeddings": context},
+        text_config={"model_type": "llama", **_text(len(tokenizer)), **text},
         vision_config=_VISION,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         pad_token_id=SPECIAL.index("<pad>"),
@@ -153,8 +149,8 @@ def _write_image_processor(folder: Path, *, split: bool) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(values), encoding="utf-8")
 
 
-def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1) -> Path:
-    """A LoRA adapter on the words' side and on the eye's; its B is not zero."""
+def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1, eye: bool = True) -> Path:
+    """A LoRA adapter on the words' side, and on the eye's; its B is not zero."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText
@@ -162,7 +158,8 @@ def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1) -> Path:
     model = AutoModelForImageTextToText.from_pretrained(base)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tuned = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]))
+        targets = ["q_proj", "v_proj"] if eye else r".*text_model.*\.(q_proj|v_proj)"
+        tuned = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=targets))
         for name, parameter in tuned.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.3)
@@ -195,6 +192,21 @@ def plain_logits(
     special: bool = True,
 ) -> tuple[list[int], NDArray[np.float64]]:
     """Ids and logits (T, V), likewise."""
+    ids, output, _ = _plain(folder, text, images, adapter, special=special)
+    return ids.tolist(), output.logits[0].double().numpy()
+
+
+def plain_states(
+    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
+    """Ids, every hidden state (layers, tokens, size), and the id of an image token, likewise."""
+    ids, output, image_id = _plain(folder, text, images, adapter, special=True)
+    return ids.numpy(), np.stack([layer[0].numpy() for layer in output.hidden_states]), image_id
+
+
+def _plain(
+    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
+) -> tuple[Any, Any, int]:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -204,22 +216,5 @@ def plain_logits(
     model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
     inputs = processor(text=[text], images=[list(images)], return_tensors="pt", add_special_tokens=special)
     with torch.no_grad():
-        logits = model(**inputs).logits[0]
-    return inputs["input_ids"][0].tolist(), logits.double().numpy()
-
-
-def plain_states(
-    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
-    """Ids, every hidden state (layers, tokens, size), and the id of an image token, by transformers and peft alone."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    processor = AutoProcessor.from_pretrained(folder)
-    model = AutoModelForImageTextToText.from_pretrained(folder)
-    model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
-    inputs = processor(text=[text], images=[list(images)], return_tensors="pt")
-    with torch.no_grad():
-        states = model(**inputs, output_hidden_states=True).hidden_states
-    return inputs["input_ids"][0].numpy(), torch.stack(states)[:, 0].numpy(), processor.image_token_id
+        output = model(**inputs, output_hidden_states=True)
+    return inputs["input_ids"][0], output, processor.image_token_id

@@ -19,7 +19,7 @@ def entropy_is_a_bound(given: CheckInput) -> Iterator[Check]:
     if not any(column.scorer.startswith(READING) for column in given.columns):
         return
     for spec in map(CaptureSpec.from_id, given.observations.captures):
-        if spec.kind != RESPONSE:
+        if spec.kind != RESPONSE or spec.control is not None:
             continue
         bounded = answers = 0
         for block in given.observations.blocks([spec], {RESPONSE: ["entropy", "top_logprobs"]}):

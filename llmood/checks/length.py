@@ -37,7 +37,7 @@ def length_separates(given: CheckInput) -> Iterator[Check]:
         families.setdefault(one.population.family or one.population.task, []).append(one)
     for several in families.values():
         worst = max(several, key=lambda one: one.strength)
-        grades = sorted(one.population.severity or 0 for one in several)
+        grades = sorted({one.population.severity or 0 for one in several})
         others = f"; of its family grades {', '.join(map(str, grades))}" if len(several) > 1 else ""
         yield Check(
             code="length_separates",

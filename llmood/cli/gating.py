@@ -22,6 +22,7 @@ from llmood.questions import (
     errors,
     familiarity,
     length_confound,
+    modality,
     population_shift,
     promise,
     rater_disagreement,
@@ -50,6 +51,7 @@ OF_QUESTIONS = (
         concepts.COMPLETENESS,
         concepts.SEPARABILITY,
     ),
+    *(modality.ON_PART, modality.NEW_SIDES, modality.CHANGE),
     *promise.METRICS,
     *calibration_severity.METRICS,
     *(f"{metric}{calibration_change.CHANGE}" for metric in calibration_change.CHANGED),
@@ -70,6 +72,7 @@ QUESTIONS = (
     calibration.QUESTION,
     promise.QUESTION,
     population_shift.QUESTION,
+    modality.QUESTION,
     effective_information.QUESTION,
     rater_disagreement.QUESTION,
 )

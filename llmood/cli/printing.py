@@ -14,6 +14,7 @@ from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
+from llmood.records import Corruptions
 from llmood.report.text import number
 from llmood.runs import Run
 from llmood.scorers.baselines import BASELINES
@@ -84,7 +85,9 @@ def _print_auroc(run: Run, records: Sequence[Record]) -> None:
     for family in sorted(families, key=lambda name: name is not None):
         grades = [task for task in tasks if task.get("family") == family]
         titles = [f"{task['name']} ({task['shift']})" for task in grades]
-        if family is not None:
+        if _is_crossed(grades[0]):
+            titles = [f"{family}: {_both(grades[0])}", *map(_both, grades[1:])]
+        elif family is not None:
             titles = [f"{family}: grade {grades[0]['severity']}", *(str(t["severity"]) for t in grades[1:])]
         rows = [
             [name, *(_cell(table[name, t["name"]], best.get((name, t["name"]), False)) for t in grades)]
@@ -94,6 +97,16 @@ def _print_auroc(run: Run, records: Sequence[Record]) -> None:
         print_table([level, *titles], rows)
     _print_spread(records)
     say()
+
+
+def _is_crossed(task: Record) -> bool:
+    made = Corruptions.from_json(task.get("corruptions"))
+    return made is not None and made.is_joint
+
+
+def _both(task: Record) -> str:
+    """The grades of a grid's cell: of its pictures, and of its words."""
+    return f"{task['corruptions']['image_grade']} × {task['corruptions']['text_grade']}"
 
 
 def _print_spread(records: Sequence[Record]) -> None:

@@ -138,7 +138,7 @@ def command(
     loaded = load_detector(detector, models=detector_options.model_paths(model), engine=engine)
     progress = Bars()
     warn_of_engine(loaded.differs)
-    with loaded.open() as verdicts:
+    with loaded.open(folder=Path() if file == STDIN else Path(file).parent) as verdicts:
         scoring = scoring_by(loaded, verdicts, keep=keep or [], labels=labels, batch=batch, rows=chunk)
         summary = summary_of(loaded, scoring)
         last = partial(write_summary, summary_file, gates, output=output)

@@ -122,6 +122,8 @@ def _needed(scorer: str | None) -> set[tuple[str, str, str]]:
 def _parameters(run: ComparedRun) -> dict[tuple[str, str, str], str]:
     found: dict[tuple[str, str, str], set[str]] = {}
     for spec in map(CaptureSpec.from_id, run.files.manifest["captures"]):
+        if spec.control is not None:  # of the modality profile alone
+            continue
         # Who responded is another model, not another way to measure.
         params = [f"{key}={value}" for key, value in spec.params if key != "responder"]
         found.setdefault((spec.kind, spec.model, spec.target), set()).add(

@@ -68,27 +68,33 @@ class Detector:
         return engines_differ(self.content.models, self._models(self.watch))
 
     def score(
-        self, records: Iterable[Mapping[str, Any]] | pd.DataFrame, *, store: Store | None = None
+        self,
+        records: Iterable[Mapping[str, Any]] | pd.DataFrame,
+        *,
+        store: Store | None = None,
+        folder: Path | None = None,
     ) -> pd.DataFrame:
         """A row for each record, in their order.
 
         Args:
             records: mappings with `text`, `prompt`, `messages` or the task's own columns, and maybe `response`.
             store: where observations are kept; by default nowhere.
+            folder: where paths of pictures start; by default a record may name no file, and holds its pictures itself
+                (bytes, data URLs).
 
         Returns:
             row; score (higher = more OOD); p_value; flag; `answer_…` for each promise about wrong answers; confidence;
             status (`ok`, `unscored`, `failed`) and reason; and the score of each scorer.
         """
-        with self.open(store=store) as opened:
+        with self.open(store=store, folder=folder) as opened:
             return opened.score(records)
 
     @contextmanager
-    def open(self, *, store: Store | None = None) -> Iterator[Verdicts]:
+    def open(self, *, store: Store | None = None, folder: Path | None = None) -> Iterator[Verdicts]:
         """Keep the engine loaded over several calls, and free it at the end of the block."""
         watch = self.watch
         try:
-            yield Verdicts(self.content, watch, store)
+            yield Verdicts(self.content, watch, store, folder)
         finally:
             watch.close()
 

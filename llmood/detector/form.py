@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from llmood.detector.shown import without_pictures
 from llmood.errors import kind_of
 from llmood.identity import digest
-from llmood.records import EVALUATED, Message, Sample
+from llmood.records import EVALUATED, Message, Picture, Sample
 from llmood.tasks import TaskSpec
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.fields import RowReader, refuse_unusable
@@ -19,6 +21,7 @@ from llmood.tasks.splits import content_key
 
 _BARE = re.compile(r"\s*\{\{[^{}]*\}\}\s*")  # a template that is a column and nothing else
 MESSAGES, PROMPT, TEXT, RESPONSE = "messages", "prompt", "text", "response"
+IMAGES = "images"  # the field that is never left out: without its picture a question is another one
 SHOWN_COLUMNS = 4  # of a record, in a message
 
 
@@ -64,18 +67,22 @@ class Form:
         """The form that `to_json` made JSON of."""
         return cls(value["task"], chat=value["chat"], answers=value["answers"], turns=value["turns"])
 
-    def read(self, record: Any, row: int) -> Read:
+    def read(self, record: Any, row: int, folder: Path | None = None) -> Read:
         """A record as a sample.
 
         It is, whichever of these it has all of first: the task's own columns; `messages`, the turns up to the user's
-        last; `prompt`, to the letter; or `text`, which stands in the task's one column.
+        last; `prompt`, to the letter; or `text`, which stands in the task's one column. Where the task has pictures
+        it is the task's own columns, and nothing else.
+
+        Args:
+            folder: where paths of pictures start; None: a record may name no file, and holds its pictures itself.
 
         Raises:
             RowError: the record can't be used, and why.
         """
         if not isinstance(record, Mapping):
             raise RowError(f"wrong type: a record is a mapping, not {kind_of(record)}")
-        sample, literal = self._sample(record)
+        sample, literal = self._sample(record, folder)
         response = self._response(record)
         # As a run counts its rows: one that draws answers draws the same for the same question.
         counted = [sample.task, EVALUATED, content_key(sample), 0]
@@ -83,21 +90,24 @@ class Form:
         named = replace(sample, sample_id=name, chat=self.chat, source_line=None)
         return Read(row, named, literal, response)
 
-    def _sample(self, record: Mapping[str, Any]) -> tuple[Sample, bool]:
+    def _sample(self, record: Mapping[str, Any], folder: Path | None) -> tuple[Sample, bool]:
         """The sample, not yet named, and whether it is the prompt to the letter."""
         own = self.columns
         if own <= record.keys() and any(record[name] is not None for name in own):
-            return self._own(record), False
+            return self._own(record, folder), False
+        if self._reader(frozenset()).sees and record.get(MESSAGES) is None:
+            return self._own(record, folder), False
         if record.get(MESSAGES) is not None:
-            refuse_unusable(MESSAGES, record[MESSAGES])
-            turns = ChatColumn(MESSAGES)
-            messages, answer = turns.messages(record), turns.answer(record)
+            given, pictures = without_pictures(record[MESSAGES])
+            refuse_unusable(MESSAGES, given)
+            turns, words = ChatColumn(MESSAGES), {MESSAGES: given}
+            messages, answer = turns.messages(words), turns.answer(words)
             if answer is not None and self.answers and record.get(RESPONSE) is None:
                 raise RowError(
                     f"{MESSAGES}: ends with an answer; say whose it is: as '{RESPONSE}' it is looked at, and left out "
                     "the model answers"
                 )
-            return self._plain(messages), False
+            return self._plain(messages, pictures), False
         if record.get(PROMPT) is not None:
             if self.chat and self.turns:
                 raise RowError(
@@ -135,18 +145,22 @@ class Form:
     def _plain_fields(self) -> tuple[tuple[str, str], ...]:
         """The fields that are one column as it stands, with that column."""
         named = _named(self.task["fields"]).items()
-        return tuple((name, value) for name, value in named if isinstance(value, str) and "{" not in value)
+        plain = ((name, value) for name, value in named if isinstance(value, str) and "{" not in value)
+        return tuple((name, value) for name, value in plain if name != IMAGES)
 
-    def _own(self, record: Mapping[str, Any]) -> Sample:
-        """A row of the task; of the fields beside the prompt, those that it has."""
+    def _own(self, record: Mapping[str, Any], folder: Path | None = None) -> Sample:
+        """A row of the task; of the fields beside the prompt, those that it has, and its pictures always."""
         # What is plainly absent at once; of what a template asks for, one after the other.
         dropped = frozenset(name for name, column in self._plain_fields if column not in record)
         while True:
             reader = self._reader(dropped)
             try:
-                sample = reader.sample(record, EVALUATED, "")
+                if folder is None and reader.files(record):  # before any is looked for
+                    raise RowError("picture: names a file, and only data URLs are taken here")
+                sample = reader.sample(record, EVALUATED, "", folder)
             except MissingColumnError as error:
-                lacking = _naming(self.task["fields"], error.column) - dropped
+                # A question whose picture is left out is another question.
+                lacking = _naming(self.task["fields"], error.column) - dropped - {IMAGES}
                 if not lacking or error.column in self.columns:
                     raise
                 dropped |= lacking
@@ -155,10 +169,18 @@ class Form:
                     raise RowError("the task leaves such rows out")
                 return sample
 
-    def _plain(self, messages: tuple[Message, ...]) -> Sample:
+    def _plain(self, messages: tuple[Message, ...], pictures: tuple[Picture, ...] = ()) -> Sample:
         if not all(message.content.strip() for message in messages):
             raise RowError("no text: the prompt is blank")
-        return Sample("", self.task["name"], EVALUATED, messages, language=self.task["language"])
+        return Sample(
+            "",
+            self.task["name"],
+            EVALUATED,
+            messages,
+            language=self.task["language"],
+            images=tuple(picture.digest for picture in pictures),
+            pictures=pictures,
+        )
 
     def _as_column(self, text: str) -> dict[str, Any]:
         if self.task["messages_column"] is not None:
@@ -230,5 +252,7 @@ def _naming(fields: Mapping[str, Any], column: str) -> frozenset[str]:
     return frozenset(
         name
         for name, value in _named(fields).items()
-        if isinstance(value, str) and (value == column or ("{" in value and column in value))
+        if name != IMAGES
+        and isinstance(value, str)
+        and (value == column or ("{" in value and column in value))
     )

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from llmood.detector.form import Read
 from llmood.engines.base import Engine, Tokenizer, prompt_role, prompted_roles
-from llmood.engines.prompts import encode_texts, prompt_text
-from llmood.engines.requests import Prompt
+from llmood.engines.pictures import Placed
+from llmood.engines.prompts import ids_of, prompt_text, read_prompts
+from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
-from llmood.records import EVALUATED
+from llmood.records import EVALUATED, CaptureSpec
 from llmood.tables import SAMPLES
 from llmood.tokenise import sample_row
 
@@ -33,38 +34,63 @@ class Made:
     faults: Mapping[int, str]
 
 
-def make_prompts(reads: Sequence[Read], engine: Engine) -> Made:
-    """The prompts of records that are all different questions."""
+def make_prompts(reads: Sequence[Read], engine: Engine, captures: Sequence[CaptureSpec] = ()) -> Made:
+    """The prompts of records that are all different questions.
+
+    Args:
+        captures: what is asked of each; one that can't be of a picture would give a number without it.
+    """
     role = prompt_role(engine)
     tokenizer = engine.tokenizer(role)
-    texts, faults = _texts(reads, tokenizer, role)
+    faults = _unseen(reads, engine, captures)
+    texts, unrendered = _texts([read for read in reads if read.row not in faults], tokenizer, role)
+    faults |= unrendered
     reads = [read for read in reads if read.row not in faults]
     rendered = [read.sample.chat for read in reads]  # to the letter too: the template is in it
-    ids = encode_texts(tokenizer, [texts[read.row] for read in reads], rendered)
-    faults |= _unlike(reads, ids, [texts[read.row] for read in reads], rendered, engine)
+    placed = read_prompts(
+        tokenizer, [read.sample for read in reads], [texts[read.row] for read in reads], rendered
+    )
+    faults |= _unlike(reads, placed, [texts[read.row] for read in reads], rendered, engine)
     kept = [
-        (read, texts[read.row], row) for read, row in zip(reads, ids, strict=True) if read.row not in faults
+        (read, texts[read.row], each)
+        for read, each in zip(reads, placed, strict=True)
+        if read.row not in faults
     ]
     return Made(
         tuple(
             Prompt(
                 read.sample.sample_id,
-                row,
+                ids_of(each),
                 EVALUATED,
                 read.sample.messages,
                 read.sample.chat,
                 read.sample.references,
+                read.sample.pictures,
+                each.places if isinstance(each, Placed) else (),
+                each if isinstance(each, Unmade) else None,
             )
-            for read, _, row in kept
+            for read, _, each in kept
         ),
         # As ID rows: that is what they are held against.
         pa.Table.from_pylist(
-            [sample_row(read.sample, text, len(row), part=EVALUATED) for read, text, row in kept],
+            [sample_row(read.sample, text, len(ids_of(each)), part=EVALUATED) for read, text, each in kept],
             schema=SAMPLES,
         ),
         {read.sample.sample_id: read.response for read, _, _ in kept if read.response is not None},
         faults,
     )
+
+
+def _unseen(reads: Sequence[Read], engine: Engine, captures: Sequence[CaptureSpec]) -> dict[int, str]:
+    """The records with a picture that the detector's models can't be shown, by row."""
+    shown = [read.row for read in reads if read.sample.pictures]
+    if not shown:
+        return {}
+    reason = engine.refuses_pictures()
+    if reason is None:
+        lacking = ((spec, engine.lacks_of_pictures(spec)) for spec in captures)
+        reason = next((f"{spec.id}: {why}" for spec, why in lacking if why is not None), None)
+    return {} if reason is None else dict.fromkeys(shown, f"has a picture, and {reason}")
 
 
 def _texts(reads: Sequence[Read], tokenizer: Tokenizer, role: str) -> tuple[dict[int, str], dict[int, str]]:
@@ -84,7 +110,7 @@ def _texts(reads: Sequence[Read], tokenizer: Tokenizer, role: str) -> tuple[dict
 
 def _unlike(
     reads: Sequence[Read],
-    ids: Sequence[tuple[int, ...]],
+    placed: Sequence[Placed | Unmade],
     texts: Sequence[str],
     rendered: Sequence[bool],
     engine: Engine,
@@ -93,11 +119,16 @@ def _unlike(
     faults: dict[int, str] = {}
     own = engine.tokenizer(prompt_role(engine))
     other = engine.tokenizer("base") if "base" in engine.roles else own
-    theirs = ids if other.identity == own.identity else encode_texts(other, texts, rendered)
+    theirs = (
+        placed
+        if other.identity == own.identity
+        else read_prompts(other, [read.sample for read in reads], texts, rendered)
+    )
     sizes = [engine.vocabulary_size(role) for role in prompted_roles(engine)]
     largest = min((size for size in sizes if size is not None), default=None)
-    for read, row, of_base in zip(reads, ids, theirs, strict=True):
-        if row != of_base:
+    for read, each, of_base in zip(reads, placed, theirs, strict=True):
+        row = ids_of(each)
+        if row != ids_of(of_base):
             faults[read.row] = "base and tuned read it as different tokens"
         elif largest is not None and row and max(row) >= largest:
             faults[read.row] = f"its token id {max(row)} is none of the model's {largest}"

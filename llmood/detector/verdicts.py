@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,12 +31,16 @@ class Verdicts:
 
     Args:
         store: where observations are kept; by default nowhere, once a chunk is scored.
+        folder: where paths of pictures start; None: records may name no files.
     """
 
-    def __init__(self, content: Content, watch: Watch, store: Store | None = None) -> None:
+    def __init__(
+        self, content: Content, watch: Watch, store: Store | None = None, folder: Path | None = None
+    ) -> None:
         self._content = content
         self._watch = watch
         self._store = store
+        self._folder = folder
 
     def score(self, records: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
         """A row for each record, in their order: see `Detector.score`."""
@@ -81,7 +86,7 @@ class Verdicts:
         reads, faults = [], {}
         for row, record in enumerate(records):
             try:
-                reads.append(self._content.form.read(record, row))
+                reads.append(self._content.form.read(record, row, self._folder))
             except RowError as error:
                 faults[row] = str(error)
         return reads, faults
@@ -89,12 +94,14 @@ class Verdicts:
     def _score(self, own: Mapping[str, list[Read]], columns: Sequence[_Filling]) -> dict[int, str]:
         """Score questions that are all different; say which of them, and of their like, became no prompt."""
         firsts = {reads[0].row: reads for reads in own.values()}
-        made = make_prompts([reads[0] for reads in own.values()], self._watch.engine)
-        with self._watch.observe(made, self._store) as observations:
-            scored = score_all(observations, self._content.scorers)
-        rows = [[read.row for read in own[prompt.sample_id]] for prompt in made.prompts]
-        for filling, column in zip(columns, scored, strict=True):
-            filling.fill(rows, column)
+        watch = self._watch
+        made = make_prompts([reads[0] for reads in own.values()], watch.engine, watch.captures)
+        if made.prompts:
+            with watch.observe(made, self._store) as observations:
+                scored = score_all(observations, self._content.scorers)
+            rows = [[read.row for read in own[prompt.sample_id]] for prompt in made.prompts]
+            for filling, column in zip(columns, scored, strict=True):
+                filling.fill(rows, column)
         return {read.row: reason for row, reason in made.faults.items() for read in firsts[row]}
 
 

@@ -14,6 +14,8 @@ from llmood.displays.risk_coverage import RiskCoverage
 from llmood.displays.roc import RocCurves
 from llmood.displays.score_distribution import ScoreDistribution
 from llmood.displays.severity_curve import SeverityCurve
+from llmood.displays.shift_heat_map import ShiftHeatMap
+from llmood.displays.sides import Sides
 
 __all__ = [
     "AurocIntervals",
@@ -30,4 +32,6 @@ __all__ = [
     "RocCurves",
     "ScoreDistribution",
     "SeverityCurve",
+    "ShiftHeatMap",
+    "Sides",
 ]

@@ -49,7 +49,7 @@ class EmidAgainstBound:
             name: record["value"]
             for name, metric in WITH_BOUND.items()
             for record in own
-            if record["metric"] == metric
+            if record["metric"] == metric and record["slice"] is None
         }
 
     def frame(self) -> pd.DataFrame:

@@ -35,7 +35,7 @@ ID_COLOUR, OOD_COLOUR = BLUE, VERMILION
 SHORT_LABEL = 20  # characters: two such stand side by side in a legend
 LEGEND_ROW = 0.17  # inches
 
-INK, MUTED, RULE = "#1d2229", "#5b6470", "#d9dce1"
+INK, MUTED, RULE, PAPER = "#1d2229", "#5b6470", "#d9dce1", "#ffffff"
 
 STYLE: Mapping[str, Any] = {
     "axes.edgecolor": MUTED,
@@ -60,7 +60,7 @@ STYLE: Mapping[str, Any] = {
     "grid.linewidth": 0.6,
     "legend.borderpad": 0.3,
     "legend.edgecolor": "none",
-    "legend.facecolor": "#ffffff",  # the page's paper
+    "legend.facecolor": PAPER,
     "legend.fontsize": 9,
     "legend.framealpha": 0.8,
     "lines.linewidth": 1.5,

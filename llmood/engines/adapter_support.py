@@ -25,6 +25,7 @@ OTHER_COMPUTATIONS = (
     "trainable_token_indices",
 )
 _TENSOR = re.compile(r"^(?P<module>.+)\.lora_[AB]\.weight$")
+_OF_TEXT = re.compile(r"\.(text_model|language_model)\.")  # where a model that sees keeps its language model
 _IN_LAYER = re.compile(r"\.\d+\.")
 
 
@@ -32,7 +33,8 @@ def why_merged(adapter: ModelFolder, base: ModelFolder) -> str | None:
     """Why vLLM can't apply this adapter to the base faithfully; None where it can.
 
     It applies low-rank changes of linear maps within the layers. Those of the head it loses for prompt tokens, whole
-    tensors saved beside an adapter it passes over, and tensors that find no place too.
+    tensors saved beside an adapter it passes over, and tensors that find no place too; and so it does with those of a
+    model's eye.
     """
     config = adapter.read_json("adapter_config.json")
     return _other_computation(config) or _rank(config) or _astray(adapter, base)
@@ -88,4 +90,6 @@ def _astray(adapter: ModelFolder, base: ModelFolder) -> str | None:
             return f"{name} is no low-rank change of a layer"
         if not _IN_LAYER.search(f".{module}."):
             return f"it changes {module}, outside the layers"
+        if "vision_config" in base.config and not _OF_TEXT.search(f".{module}."):
+            return f"it changes {module}, which is none of the words' side"
     return None

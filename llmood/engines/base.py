@@ -39,6 +39,7 @@ class Request:
         text: for an encoder, the words themselves: it makes its own ids of them, and may cut them.
         note: what is worth saying of how it was made; it decides nothing.
         pictures: what is shown; the ids hold their places already.
+        messages: with pictures, the turns that the ids were made of, for a server that takes no ids beside them.
     """
 
     token_ids: tuple[int, ...]
@@ -47,6 +48,7 @@ class Request:
     text: str | None = None
     note: str | None = None
     pictures: Pictures = ()
+    messages: tuple[Message, ...] = ()
 
     @property
     def content(self) -> str:
@@ -201,6 +203,10 @@ class Engine(ABC):
     def refuses_pictures(self) -> str | None:
         """Why this run's models can't be shown pictures, as a message begins; None where they can."""
         return f"engine.kind: '{self.kind}' takes no pictures yet"
+
+    def lacks_of_pictures(self, spec: CaptureSpec) -> str | None:
+        """Why it can't capture this of a prompt with a picture, in words that follow a colon; None where it can."""
+        return None
 
     def supports(self, spec: CaptureSpec) -> bool:
         return self.lacks(spec) is None

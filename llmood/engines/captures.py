@@ -37,7 +37,7 @@ def all_needs(scorers: Iterable[Needs]) -> list[CaptureSpec]:
 
 def required_response(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
     """The response that has to be there before `spec` can be captured."""
-    return CaptureSpec.of("response", spec.responder, **response_params)
+    return CaptureSpec.of("response", spec.responder, **response_params).under(spec.control)
 
 
 RESPONSE = "response"
@@ -73,6 +73,8 @@ def serves(recorded: CaptureSpec, wanted: CaptureSpec) -> bool:
         recorded: of an id, with its parameters as texts.
     """
     if (recorded.kind, recorded.model, recorded.target) != (RESPONSE, wanted.model, wanted.target):
+        return False
+    if recorded.control != wanted.control:
         return False
     known, asked = dict(recorded.params), dict(wanted.params)
     top = int(asked.pop("top", 0))
@@ -253,7 +255,8 @@ def capture_splits(
 
 
 def _in_the_run(spec: CaptureSpec, response_params: Mapping[str, Any]) -> CaptureSpec:
-    return CaptureSpec.of(RESPONSE, spec.model, **response_params) if _is_response(spec) else spec
+    own = CaptureSpec.of(RESPONSE, spec.model, **response_params).under(spec.control)
+    return own if _is_response(spec) else spec
 
 
 def _is_response(spec: CaptureSpec) -> bool:

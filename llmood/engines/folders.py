@@ -95,6 +95,15 @@ class ModelFolder:
         return {name: shape for path in self.weights for name, shape in _shapes(self.place, path).items()}
 
 
+def sees(folder: Path) -> bool:
+    """Whether a folder's configuration names an eye, and its processor is there."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "vision_config" in config and bool(processor_files(folder))
+
+
 def processor_files(folder: Path) -> list[Path]:
     """The files of a folder that decide what is made of a picture."""
     return [folder / name for name in PROCESSOR if (folder / name).is_file()]

@@ -27,6 +27,8 @@ from llmood.progress import Advance, Progress
 from llmood.records import BACKGROUND, FAILED, OK, CaptureSpec, Part
 from llmood.tables import INDEX
 
+_Asked = tuple[str, str | None, str, str]
+
 SHARD_ROWS = 4096
 SHARD_SECONDS = 5.0
 SHARD_BYTES = 32 << 20  # of hidden states, all that weighs much; while they are written they exist thrice
@@ -64,8 +66,8 @@ class Observer:
         self.judge = judge
         self.progress = progress or Progress()
         self.shown: dict[str, list[str]] = {}
-        # By target, role and sample id: what was answered to the prompt, and to those derived from it.
-        self._responses: dict[tuple[str, str, str], Mapping[str, Any] | Unmade] = {}
+        # By target, control, role and sample id: what was answered to the prompt, and to those derived from it.
+        self._responses: dict[_Asked, Mapping[str, Any] | Unmade] = {}
         self._decoded: dict[str, Mapping[str, Any]] = {}  # by key, of the capture that just ran
         self._rows: list[dict[str, Any]] = []
         self.watched: list[Watched] = []
@@ -74,16 +76,20 @@ class Observer:
         self._watched = set(heapq.nsmallest(watch, names, key=lambda name: digest_bytes(name.encode())))
 
     def prompts_of(self, spec: CaptureSpec) -> list[Prompt]:
-        """The prompts that a capture is made of: all of them, unless its splits were named."""
-        wanted = self.splits.get(spec)
-        return [prompt for prompt in self.prompts if wanted is None or prompt.split in wanted]
+        """The prompts that a capture is made of: all of them, unless its splits were named; as its control has them."""
+        wanted, control = self.splits.get(spec), spec.control
+        own = [prompt for prompt in self.prompts if wanted is None or prompt.split in wanted]
+        return own if control is None else [prompt.under[control] for prompt in own]
 
     def context(self, spec: CaptureSpec) -> Context:
-        """The store's context of a capture: all that decides its numbers, but for the token ids."""
+        """The store's context of a capture: all that decides its numbers, but for the token ids and pictures.
+
+        A control is not in it: it decides what is sent, and that is in the key.
+        """
         identity: dict[str, Any] = {
             "engine": self.engine.identity(spec.model),
             "target": spec.target,
-            "params": dict(spec.params),
+            "params": dict(spec.plain.params),
             "private": self.private,
         }
         tokenizer = self.engine.tokenizer(spec.model)
@@ -105,7 +111,7 @@ class Observer:
         chosen = self._shots(spec)
         shots = chosen.shots if isinstance(chosen, Shots) else chosen
         for prompt in self.prompts_of(spec):
-            response = self._responses.get(("prompt", spec.responder, prompt.sample_id))
+            response = self._responses.get(("prompt", spec.control, spec.responder, prompt.sample_id))
             others = drawn.get(prompt.sample_id, ())
             request = request_of(self.engine, spec, prompt, response, others, shots)
             if isinstance(request, Unmade):
@@ -123,8 +129,8 @@ class Observer:
             return NO_SHOTS
         responses = {
             name: found
-            for (target, role, name), found in self._responses.items()
-            if (target, role) == ("prompt", spec.responder)
+            for (target, control, role, name), found in self._responses.items()
+            if (target, control, role) == ("prompt", spec.control, spec.responder)
         }
         chosen = choose_shots(judged_answers(self.prompts, responses, self.judge), *wanted)
         self.shown[spec.id] = list(chosen.sample_ids) if isinstance(chosen, Shots) else []
@@ -149,10 +155,11 @@ class Observer:
             self._rows += [known | placed(name, draw, located, spec) for draw, name in enumerate(kept)]
             # A judge's tokens are not the base's, and a second path has no early exits.
             watched = spec.kind in KINDS and spec.model != "judge" and exit_of(spec) is None
+            watched = watched and spec.control is None
             if key and key in located and sample_id in self._watched and watched:
                 self.watched.append(Watched(sample_id, spec, wanted.requests[key], located[key]))
             if spec.kind == "response" and unmade:
-                self._responses[spec.target, spec.model, sample_id] = unmade
+                self._responses[spec.target, spec.control, spec.model, sample_id] = unmade
         if spec.kind == "response":
             self._load_responses(wanted, located)
 
@@ -160,8 +167,8 @@ class Observer:
         """What a model responded to each sample that has a response, also where the store keeps no text."""
         return {
             sample_id: response["text"]
-            for (fed, model, sample_id), response in self._responses.items()
-            if (fed, model) == (target, role)
+            for (fed, control, model, sample_id), response in self._responses.items()
+            if (fed, control, model) == (target, None, role)
             and not isinstance(response, Unmade)
             and response["text"] is not None
         }
@@ -204,7 +211,7 @@ class Observer:
         pace = Pace(room=answer_room(wanted.spec))
         requests = list(wanted.requests.values())
         try:
-            for finished in self.engine.run(wanted.spec, requests, done=done):
+            for finished in self.engine.run(wanted.spec.plain, requests, done=done):
                 for index, captured in finished:
                     key = keys[index]
                     if captured.status == FAILED:
@@ -244,7 +251,7 @@ class Observer:
             table = self.store.read(shard, ["text", "token_ids"]).take(pa.array([row for _, row in rows]))
             self._decoded |= {key: value for (key, _), value in zip(rows, table.to_pylist(), strict=True)}
         self._responses |= {
-            (wanted.spec.target, wanted.spec.model, name): self._decoded[key]
+            (wanted.spec.target, wanted.spec.control, wanted.spec.model, name): self._decoded[key]
             for name, key in wanted.keys.items()
             if key in self._decoded
         }

@@ -9,18 +9,19 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from llmood.config import Adapter, FullModel
-from llmood.engines.base import Captured, Engine, Request, Tokenizer, engines
+from llmood.engines.base import Captured, Engine, Request, Tokenizer, engines, prompted_roles
 from llmood.engines.decoding import needs_logits
-from llmood.engines.folders import resolve_tokenizer
+from llmood.engines.folders import resolve_tokenizer, sees
 from llmood.engines.local import need
 from llmood.engines.server.asking import Asker
 from llmood.engines.server.budget import Budget
 from llmood.engines.server.client import key_of
 from llmood.engines.server.fingerprint import Known, Register
+from llmood.engines.server.pictures import NO_IDS_BESIDE, NOT_DERIVED, ServedPictureTokenizer, Sight
 from llmood.engines.server.probe import Abilities
 from llmood.engines.server.session import Session
 from llmood.engines.server.stream import stream
-from llmood.engines.server.survey import Served, look_again, survey
+from llmood.engines.server.survey import Served, look_again, look_at_pictures, survey
 from llmood.engines.server.wire import WireTokenizer
 from llmood.engines.tokenizer import FolderTokenizer
 from llmood.errors import ConfigError, EngineError
@@ -57,6 +58,7 @@ class OpenAIEngine(Engine):
         self._budget = Budget(self.server.max_requests, self.server.max_tokens)
         self._ends: float | None = None
         self._running: Iterator[list[tuple[int, Captured]]] | None = None
+        self._sights: dict[str, Sight] = {}
         key_of(self.server)
 
     def _section(self) -> ServerConfig:
@@ -120,7 +122,8 @@ class OpenAIEngine(Engine):
         need("transformers", extra="api")
         place = "engine.server.tokenizer"
         folder = resolve_tokenizer(name, place=place, relative_to=self.folder)
-        return FolderTokenizer(folder, folder, place=place, trust_remote_code=self.config.trust_remote_code)
+        kind = ServedPictureTokenizer if sees(folder) else FolderTokenizer
+        return kind(folder, folder, place=place, trust_remote_code=self.config.trust_remote_code)
 
     def context_length(self, role: str) -> int:
         limits = (self._context(role), self.config.max_length)
@@ -151,6 +154,31 @@ class OpenAIEngine(Engine):
             return abilities.no_scoring or no_ids
         return abilities.no_scoring
 
+    def refuses_pictures(self) -> str | None:
+        for role in prompted_roles(self):
+            refused = self._sight(role).refused
+            if refused is not None:
+                return (
+                    f"models.{role}: '{self._name(role)}' takes no pictures at {self.server.url}: {refused}"
+                )
+        return None
+
+    def lacks_of_pictures(self, spec: CaptureSpec) -> str | None:
+        if spec.is_derived:
+            return NOT_DERIVED
+        if (
+            spec.kind == "response" or spec.target == "response"
+        ):  # an answer alone is scored without the picture
+            return None
+        return NO_IDS_BESIDE if spec.target == "prompt_response" else self._sight(spec.model).no_scoring
+
+    def _sight(self, role: str) -> Sight:
+        """What the server can do with pictures for a role's model; the first call asks it."""
+        name = self._name(role)
+        if name not in self._sights:
+            self._sights[name] = look_at_pictures(self.server, self.abilities(role), self._tokenizer)
+        return self._sights[name]
+
     @cached_property
     def _served(self) -> Served:
         return survey(self.server, self._names, self._tokenizer)
@@ -170,7 +198,8 @@ class OpenAIEngine(Engine):
     ) -> Iterator[list[tuple[int, Captured]]]:
         tokenizer = self._tokenizer if self.server.tokenizer is not None else None
         context = self.context_length(spec.model) if tokenizer is not None else None
-        asker = Asker(spec, self.abilities(spec.model), tokenizer, context)
+        sight = self._sight(spec.model) if any(request.pictures for _, request in missing) else None
+        asker = Asker(spec, self.abilities(spec.model), tokenizer, context, sight)
         known = self._known(spec.model)
         session = Session(self.server, self._budget, asker, seconds=self._seconds_left())
         yield from stream(partial(session.run, iter(missing)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from PIL import Image
 
@@ -78,6 +78,10 @@ class PictureTokenizer(FolderTokenizer):
         """What stands for a picture in a text."""
         return str(self._processor.image_token)
 
+    @property
+    def image_token_id(self) -> int:
+        return int(self._processor.image_token_id)
+
     def render(self, messages: Sequence[Message], pictures: int = 0) -> str:
         """As any tokenizer; the pictures stand before the words of the user's first turn.
 
@@ -97,7 +101,7 @@ class PictureTokenizer(FolderTokenizer):
         Raises:
             RowError: the text holds another number of them, or the processor refuses a picture.
         """
-        plain = self._plain(text, len(images), rendered=rendered)
+        plain = self.plain(text, len(images), rendered=rendered)
         return self._placed(text, plain, images, rendered=rendered)[0]
 
     def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed:
@@ -109,7 +113,7 @@ class PictureTokenizer(FolderTokenizer):
         Raises:
             UnreadableError: a file is gone or another.
         """
-        plain = self._plain(text, len(pictures), rendered=rendered)
+        plain = self.plain(text, len(pictures), rendered=rendered)
         digests = tuple(picture.digest for picture in pictures)
         first = self._marks(plain)[0]
         beside = (plain[first - 1] if first else None, *plain[first + 1 : first + 2])
@@ -125,7 +129,7 @@ class PictureTokenizer(FolderTokenizer):
             self._beside.add(beside)
         return placed
 
-    def _plain(self, text: str, pictures: int, *, rendered: bool) -> tuple[int, ...]:
+    def plain(self, text: str, pictures: int, *, rendered: bool) -> tuple[int, ...]:
         """The ids of a text in which one token stands for each picture."""
         if text.count(self.image_token) != pictures:
             raise RowError(f"the text itself holds {self.image_token}, which stands for a picture")
@@ -133,7 +137,7 @@ class PictureTokenizer(FolderTokenizer):
 
     def _marks(self, plain: Sequence[int]) -> list[int]:
         """Where image tokens stand."""
-        return [mark for mark, each in enumerate(plain) if each == self._processor.image_token_id]
+        return [mark for mark, each in enumerate(plain) if each == self.image_token_id]
 
     def _placed(
         self, text: str, plain: tuple[int, ...], images: Sequence[Image.Image], *, rendered: bool
@@ -155,7 +159,7 @@ class PictureTokenizer(FolderTokenizer):
 
     def _length_of(self, image: Image.Image) -> int:
         """How many tokens stand for a picture."""
-        plain = self._plain(self.image_token, 1, rendered=True)
+        plain = self.plain(self.image_token, 1, rendered=True)
         ids, _ = self._expanded(self.image_token, [image], rendered=True)
         return len(ids) - len(plain) + 1
 
@@ -231,8 +235,28 @@ def _of_pixels(found: Mapping[str, Any]) -> Pixels:
     return {name: value for name, value in found.items() if name in OF_PIXELS}
 
 
+class SeeingTokenizer(Protocol):
+    """What prompts with pictures are made by."""
+
+    @property
+    def image_token(self) -> str: ...
+
+    def render(self, messages: Sequence[Message], pictures: int = 0) -> str: ...
+
+    def refuses(self, pictures: int) -> str | None: ...
+
+    def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed: ...
+
+
+def placing(tokenizer: Tokenizer) -> SeeingTokenizer:
+    """The same, where pictures were let through because it can place them."""
+    if not hasattr(tokenizer, "place_shown"):
+        raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
+    return cast("SeeingTokenizer", tokenizer)
+
+
 def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
-    """The same, where pictures were let through because it can take them."""
+    """The same, where pictures were let through because it has their pixels."""
     if not isinstance(tokenizer, PictureTokenizer):
         raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
     return tokenizer
@@ -254,7 +278,7 @@ def picture_text(
     """
     if not pictures:
         return tokenizer.render(messages) if chat else text
-    reader = seeing(tokenizer)
+    reader = placing(tokenizer)
     return reader.render(messages, pictures) if chat else reader.image_token * pictures + text
 
 

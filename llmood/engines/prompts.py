@@ -59,6 +59,11 @@ def read_prompts(
     return [found[index] for index in range(len(samples))]
 
 
+def ids_of(read: Placed | Unmade) -> tuple[int, ...]:
+    """The ids of what became a prompt; none of what didn't."""
+    return read.token_ids if isinstance(read, Placed) else ()
+
+
 def _of_words(tokenizer: Tokenizer, text: str, ids: tuple[int, ...]) -> Placed | Unmade:
     if isinstance(tokenizer, PictureTokenizer) and tokenizer.image_token in text:
         return Unmade(UNSCORED, f"the text holds {tokenizer.image_token}, and there is no picture")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, Tokenizer, prompt_role
-from llmood.engines.pictures import Placed, UnreadableError, picture_text, seeing
+from llmood.engines.pictures import Placed, UnreadableError, picture_text, placing, seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
-from llmood.prompting.base import Material, Shot, Turns, template_of
+from llmood.prompting.base import Material, Shot, template_of
 from llmood.records import EMPTY_ANSWER, FAILED, NO_REFERENCE, UNSCORED, CaptureSpec, Message, Part, Status
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
@@ -36,6 +36,7 @@ class Prompt:
         chat: whether its messages went through the chat template.
         pictures: what is shown with it; `places` are their tokens, as (start, end).
         unmade: why it can't be sent to a model.
+        under: the same under each control that a capture may name.
     """
 
     sample_id: str
@@ -47,6 +48,7 @@ class Prompt:
     pictures: Pictures = ()
     places: tuple[tuple[int, int], ...] = ()
     unmade: Unmade | None = None
+    under: Mapping[str, Prompt] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -69,7 +71,7 @@ def request_of(
         draws: the words of further answers, for a derived prompt that asks for them.
         shots: judged answers, for one that shows them: as many pairs from the front as the context has room for.
     """
-    if spec.model == ENCODER:
+    if spec.model == ENCODER or is_bare(spec):
         return _words(engine, spec, prompt, response)
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
@@ -99,7 +101,7 @@ def request_of(
         ids = (*before, *answer)
         name = "prompt" if spec.target == "prompt_response" else "prefix"
         spans = ((name, 0, len(before)), ("response", len(before), len(ids)))
-    shows = bool(places) and spec.target != "response"  # an answer alone shows nothing
+    shows = bool(prompt.pictures) and spec.target != "response"  # an answer alone shows nothing
     if shows:
         spans += _spans_of(engine, spec, ids, places)
     if spec.kind == HIDDEN_STATES and (reason := lacking(spec, spans)) is not None:
@@ -107,17 +109,19 @@ def request_of(
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
         return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
-    pictures = prompt.pictures if shows else ()
-    return Request(ids, spans, _seed(spec, prompt.sample_id), note=note, pictures=pictures)
+    pictures, turns = (prompt.pictures, prompt.messages) if shows else ((), ())
+    seed = _seed(spec, prompt.sample_id)
+    return Request(ids, spans, seed, note=note, pictures=pictures, messages=turns)
 
 
 def place_pictures(tokenizer: Tokenizer, text: str, pictures: Pictures, *, rendered: bool) -> Placed | Unmade:
     """The ids of a text that holds an image token for each of its pictures; or why it can't be sent."""
-    refused = seeing(tokenizer).refuses(len(pictures))
+    reader = placing(tokenizer)
+    refused = reader.refuses(len(pictures))
     if refused is not None:
         return Unmade(UNSCORED, refused)
     try:
-        return seeing(tokenizer).place_shown(text, pictures, rendered=rendered)
+        return reader.place_shown(text, pictures, rendered=rendered)
     except RowError as error:
         return Unmade(FAILED if isinstance(error, UnreadableError) else UNSCORED, str(error))
 
@@ -133,24 +137,56 @@ def _spans_of(
     return spans + tuple((FEATURES, start, end) for start, end in features)
 
 
+def is_bare(spec: CaptureSpec) -> bool:
+    """Whether what is fed are the words of an answer and nothing else: no question, and no picture."""
+    return spec.is_derived and template_of(spec.target).bare
+
+
 def _words(
     engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
 ) -> Request | Unmade:
-    """Words without any chat template, for an encoder: a sample's own, or those that a template makes of it.
-
-    The ids say how long they are to it.
-    """
-    text = prompt.text
-    if spec.is_derived:
-        made = _turns(spec, prompt, response)
-        if isinstance(made, Unmade):
-            return made
-        text = made.messages[0].content
+    """Words without any chat template: for an encoder a sample's own or an answer's, for others an answer's."""
+    text = _bare_text(spec, prompt, response) if is_bare(spec) else prompt.text
+    if isinstance(text, Unmade):
+        return text
+    if spec.model != ENCODER:
+        return _bare(engine, spec, text)
     if not text.strip():
         return Unmade(UNSCORED, NO_WORDS)
-    own = prompt_role(engine) == ENCODER and not spec.is_derived
+    own = prompt_role(engine) == ENCODER and not is_bare(spec)
+    # They say how long it is to an encoder.
     ids = prompt.token_ids if own else engine.tokenizer(ENCODER).encode([text], rendered=False)[0]
     return Request(ids, text=text)
+
+
+def _bare(engine: Engine, spec: CaptureSpec, text: str) -> Request | Unmade:
+    """The ids of words alone."""
+    # As if a template had rendered them: with no special token around.
+    ids = engine.tokenizer(prompt_role(engine)).encode([text], rendered=True)[0]
+    if not ids:
+        return Unmade(UNSCORED, NO_WORDS)
+    limit = engine.context_length(spec.model)
+    if len(ids) > limit:
+        return Unmade(UNSCORED, f"{len(ids)} tokens are over the context of {limit}")
+    return Request(ids, (("prompt", 0, len(ids)),))
+
+
+def _bare_text(
+    spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+) -> str | Unmade:
+    template = template_of(spec.target)
+    said = ""
+    if "response" in template.reads:
+        if isinstance(response, Unmade):
+            return response
+        if response is None:
+            raise ValueError(f"{spec.id} was asked for before the response it needs")
+        said = response["text"]
+        if not said.strip():
+            return Unmade(UNSCORED, EMPTY_ANSWER)
+    if "references" in template.reads and not prompt.references:
+        return Unmade(UNSCORED, NO_REFERENCE)
+    return template.make(Material(prompt.messages, said, references=prompt.references)).messages[0].content
 
 
 def _fitting(
@@ -182,32 +218,6 @@ def _derived(
     shots: Sequence[Shot] | Unmade,
 ) -> Placed | Unmade:
     """The ids of the prompt that a template makes; it shows the pictures that its sample's own does."""
-    turns = _turns(spec, prompt, response, draws, shots)
-    if isinstance(turns, Unmade):
-        return turns
-    if template_of(spec.target).bare:
-        # As if a template had rendered it: no special token is put around the words, and no picture is shown.
-        own = engine.tokenizer(prompt_role(engine))
-        ids = own.encode([turns.messages[0].content], rendered=True)[0]
-        return Placed(ids, ()) if ids else Unmade(UNSCORED, NO_WORDS)
-    judge = spec.model == "judge"
-    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
-    # A judge is addressed as it is used to be, whatever the task is.
-    chat = tokenizer.has_chat_template if judge else prompt.chat
-    text = picture_text(tokenizer, turns.messages, turns.text, len(prompt.pictures), chat=chat)
-    if prompt.pictures:
-        return place_pictures(tokenizer, text, prompt.pictures, rendered=chat)
-    return Placed(tokenizer.encode([text], rendered=chat)[0], ())
-
-
-def _turns(
-    spec: CaptureSpec,
-    prompt: Prompt,
-    response: Mapping[str, Any] | Unmade | None,
-    draws: Sequence[str] | Unmade = (),
-    shots: Sequence[Shot] | Unmade = (),
-) -> Turns | Unmade:
-    """What a template makes of a sample, before any tokenizer."""
     template = template_of(spec.target)
     said = ""
     if "response" in template.reads:
@@ -225,7 +235,15 @@ def _turns(
     if "references" in template.reads and not prompt.references:
         return Unmade(UNSCORED, NO_REFERENCE)
     others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
-    return template.make(Material(prompt.messages, said, others, prompt.references, shots))
+    turns = template.make(Material(prompt.messages, said, others, prompt.references, shots))
+    judge = spec.model == "judge"
+    tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
+    # A judge is addressed as it is used to be, whatever the task is.
+    chat = tokenizer.has_chat_template if judge else prompt.chat
+    text = picture_text(tokenizer, turns.messages, turns.text, len(prompt.pictures), chat=chat)
+    if prompt.pictures:
+        return place_pictures(tokenizer, text, prompt.pictures, rendered=chat)
+    return Placed(tokenizer.encode([text], rendered=chat)[0], ())
 
 
 def draw_key(key: str, draw: int) -> str:

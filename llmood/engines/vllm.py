@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.adapter_support import modules_of, rank_of, why_merged
 from llmood.engines.base import Captured, Request, engines
-from llmood.engines.columns import logprobs_of
+from llmood.engines.columns import logprobs_of, without_pictures
 from llmood.engines.decoding import needs_logits
 from llmood.engines.local import DEFAULT_CONTEXT, LocalEngine
 from llmood.engines.requests import ANSWERS
 from llmood.engines.scratch import scratch_folder
 from llmood.engines.states import HIDDEN_STATES
 from llmood.engines.vllm_answers import after_prompts, answered
-from llmood.engines.vllm_build import NO_LOGITS, check_build, installed_build, is_out_of_memory, shows_logits
-from llmood.engines.vllm_memory import kv_cache_bytes, request_room, step_tokens, windows
+from llmood.engines.vllm_build import (
+    NO_LOGITS,
+    check_build,
+    check_importable,
+    installed_build,
+    is_out_of_memory,
+    shows_logits,
+)
+from llmood.engines.vllm_memory import WINDOW_REQUESTS, kv_cache_bytes, request_room, step_tokens, windows
+from llmood.engines.vllm_pictures import SEEING_ROOM, WINDOW_PICTURES, check_causal, shown_rows
 from llmood.engines.vllm_states import capture_states
 from llmood.errors import EngineError
 from llmood.paths import cache_root
@@ -55,6 +63,8 @@ class VllmEngine(LocalEngine):
         package, self._vllm = installed_build()
         super().__init__(*args, **kwargs)
         check_build(package, self.device)
+        for role in self.roles:
+            check_importable(self.weights(role))
         self.shows_logits = shows_logits(self.device)
         self.merged = {
             role: reason
@@ -67,6 +77,7 @@ class VllmEngine(LocalEngine):
         self._window: int | None = None  # the most requests at once, after memory ran out
         self._restarted = False
         self._eager = False  # from the first hidden states on
+        self._causal: set[str] = set()  # the holders that were seen not to look ahead
 
     @property
     def version(self) -> dict[str, str | int]:
@@ -94,12 +105,16 @@ class VllmEngine(LocalEngine):
         hidden = needs_logits(spec) and not self.shows_logits
         return super().lacks(spec) or (NO_LOGITS if hidden else None)
 
+    def refuses_pictures(self) -> str | None:
+        return self.why_blind()
+
     def run(
         self, spec: CaptureSpec, requests: Sequence[Request], *, done: Collection[int] = ()
     ) -> Iterator[list[tuple[int, Captured]]]:
         wanted = [index for index in range(len(requests)) if index not in done]
         lengths = [len(request.token_ids) for request in requests]
-        for window in windows(lengths, wanted):
+        shown = any(requests[index].pictures for index in wanted)
+        for window in windows(lengths, wanted, WINDOW_PICTURES if shown else WINDOW_REQUESTS):
             yield from self._attempt(spec, requests, window)
 
     def _attempt(
@@ -125,7 +140,16 @@ class VllmEngine(LocalEngine):
             window = window[len(part) :]
 
     def _capture(self, spec: CaptureSpec, requests: Sequence[Request]) -> list[Captured]:
-        rows = [request.token_ids for request in requests]
+        rows = shown_rows(requests, self.tokenizer(spec.model))
+        ready = {index: row for index, row in enumerate(rows) if not isinstance(row, Captured)}
+        found = iter(
+            self._capture_rows(spec, [requests[i] for i in ready], list(ready.values())) if ready else ()
+        )
+        return [row if isinstance(row, Captured) else next(found) for row in rows]
+
+    def _capture_rows(
+        self, spec: CaptureSpec, requests: Sequence[Request], rows: Sequence[Sequence[int]]
+    ) -> list[Captured]:
         new = int(
             dict(spec.params).get("max_new_tokens", 1)
         )  # a prompt that is only scored makes one token too
@@ -134,17 +158,22 @@ class VllmEngine(LocalEngine):
             if self.device != "cpu":  # where it is eager anyway
                 self._unload()
         model = self._model(spec.model, max(len(row) for row in rows) + new)
+        if self.holder(spec.model) not in self._causal and check_causal(model, rows):
+            self._causal.add(self.holder(spec.model))
         adapters = [spec.model if spec.model in model.loading.adapters else None] * len(rows)
         if spec.kind == HIDDEN_STATES:
-            return capture_states(model, self.states(spec), requests, adapters)
+            return capture_states(model, self.states(spec), requests, rows, adapters)
         tokenizer = self.tokenizer(spec.model)
         if spec.kind in ANSWERS:
-            return answered(spec, model, requests, adapters, tokenizer, self.context_length(spec.model))
+            context = self.context_length(spec.model)
+            return answered(spec, model, requests, rows, adapters, tokenizer, context=context)
         if spec.kind == "next_token":
             return after_prompts(spec, model, rows, adapters, tokenizer, self.shows_logits)
         return [
-            Captured(status=FAILED, reason=values) if isinstance(values, str) else logprobs_of(values)
-            for values in model.token_logprobs(rows, adapters)
+            Captured(status=FAILED, reason=values)
+            if isinstance(values, str)
+            else without_pictures(logprobs_of(values), request.spans)
+            for values, request in zip(model.token_logprobs(rows, adapters), requests, strict=True)
         ]
 
     def _model(self, role: str, tokens: int) -> VllmModel:
@@ -157,7 +186,8 @@ class VllmEngine(LocalEngine):
             if served == holder:
                 tokens = max(tokens, room)
         self._unload()
-        room = request_room(tokens, self.weights(role).context_length)
+        weights = self.weights(role)
+        room = request_room(max(tokens, SEEING_ROOM) if weights.sees else tokens, weights.context_length)
         self._loaded = self._load(role, holder, room)
         self._serves = (holder, room)
         refused = self._loaded.add_adapters()
@@ -195,6 +225,7 @@ class VllmEngine(LocalEngine):
             memory_share=self.config.gpu_memory_share,
             trust_remote_code=self.config.trust_remote_code,
             eager=self._eager,
+            sees=weights.sees,
         )
         return VllmModel(loading)
 

@@ -60,7 +60,9 @@ def kv_cache_bytes(config: Mapping[str, Any], room: int, dtype: str) -> int:
     return max(LEAST_KV_CACHE, 2 * room * a_token)
 
 
-def windows(lengths: Sequence[int], wanted: Sequence[int]) -> Iterator[list[int]]:
+def windows(
+    lengths: Sequence[int], wanted: Sequence[int], most: int = WINDOW_REQUESTS
+) -> Iterator[list[int]]:
     """Indices in the order to send them, longest first, as many at once as their answers may stay in memory.
 
     >>> list(windows([2, 9, 5], [0, 1, 2]))
@@ -69,7 +71,7 @@ def windows(lengths: Sequence[int], wanted: Sequence[int]) -> Iterator[list[int]
     window: list[int] = []
     tokens = 0
     for index in sorted(wanted, key=lambda index: (-lengths[index], index)):
-        if window and (len(window) == WINDOW_REQUESTS or tokens + lengths[index] > WINDOW_TOKENS):
+        if window and (len(window) == most or tokens + lengths[index] > WINDOW_TOKENS):
             yield window
             window, tokens = [], 0
         window.append(index)

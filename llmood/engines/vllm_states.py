@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 
 def capture_states(
-    model: VllmModel, states: States, requests: Sequence[Request], adapters: Sequence[str | None]
+    model: VllmModel,
+    states: States,
+    requests: Sequence[Request],
+    rows: Sequence[Sequence[int]],
+    adapters: Sequence[str | None],
 ) -> list[Captured]:
-    """Run a window of requests; results in their order."""
+    """Run a window of requests, sent as `rows`; results in their order."""
     from llmood.engines.models.vllm_states import states_of_rows
 
     found = states_of_rows(
         model,
-        [request.token_ids for request in requests],
+        rows,
         adapters,
         states.layers,
         [states.ranges(request.spans) for request in requests],

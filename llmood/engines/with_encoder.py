@@ -71,6 +71,9 @@ class WithEncoder(Engine):
     def refuses_pictures(self) -> str | None:
         return self.spoken.refuses_pictures()
 
+    def lacks_of_pictures(self, spec: CaptureSpec) -> str | None:
+        return self._of(spec.model).lacks_of_pictures(spec)
+
     def close(self) -> None:
         self.spoken.close()
         self._encoder.close()

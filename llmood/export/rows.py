@@ -71,7 +71,8 @@ def export_rows(run: str | Path, path: Path) -> tuple[int, list[str]]:
 def _is_carried(spec: CaptureSpec) -> bool:
     if spec.kind == "prompt_logprobs":
         return not spec.params
-    return spec.kind in CARRIED and spec.model == "tuned" and spec.target == "prompt"
+    own = (spec.model, spec.target, spec.control) == ("tuned", "prompt", None)
+    return spec.kind in CARRIED and own
 
 
 def _parts(

@@ -32,8 +32,8 @@ from llmood.runs import Run
 from llmood.tables import SAMPLES, write_table
 from llmood.tokenise import without_text, without_values
 
-# An import has no states of answers and references for `emi` to read.
-SETTABLE = (*(key for key in RESCORABLE if key != "emi"), "equivalence")
+# An import has no states of answers and references for `emi` to read, nor is a model shown a part of its input.
+SETTABLE = (*(key for key in RESCORABLE if key not in ("emi", "modality")), "equivalence")
 WITHOUT_MODEL = ("exact", "numeric")
 KEPT_IN_META = ("confidence", "correct")  # numbers of the model's, no words of anybody's
 

@@ -92,8 +92,9 @@ def replies_spec(observations: Observations) -> CaptureSpec | None:
 def _response_to(target: str, roles: Sequence[str], observations: Observations) -> CaptureSpec | None:
     found = [CaptureSpec.from_id(capture) for capture in observations.captures]
     wanted = (("response", role, target) for role in roles)
+    own = [spec for spec in found if spec.control is None]
     return next(
-        (spec for each in wanted for spec in found if (spec.kind, spec.model, spec.target) == each), None
+        (spec for each in wanted for spec in own if (spec.kind, spec.model, spec.target) == each), None
     )
 
 

@@ -51,7 +51,7 @@ def loss_correlations(
     if len(population) != len(array) or len(sizes) != len(fixed) + 1 or not sizes.all():
         raise ValueError("population must name, a row, ID or one of the shifts, and each of them somewhere")
     if len(fixed) < LEAST_SHIFTS:
-        raise UndefinedMetric(f"{len(fixed)} shifts, and a correlation takes {LEAST_SHIFTS} or more")
+        raise UndefinedMetric(f"a correlation takes {LEAST_SHIFTS} shifts or more, not {len(fixed)}")
     means = np.bincount(population, weights=array) / sizes
     points = {name: of(fixed, means[0] - means[1:]) for name, of in CORRELATIONS.items()}
     resamples = UnlabelledResamples(len(array), groups, draws=draws, seed=seed)

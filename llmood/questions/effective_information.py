@@ -18,19 +18,20 @@ from llmood.measures.emi import emid
 from llmood.measures.emid_bound import emid_bound
 from llmood.measures.representation_jsd import representation_jsd
 from llmood.metrics import UndefinedMetric, bootstrap_interval, loss_correlations, mean_bootstrap
-from llmood.metrics.loss_correlation import CORRELATIONS
+from llmood.metrics.loss_correlation import CORRELATIONS, LEAST_SHIFTS
 from llmood.questions.emi_populations import EmiRows, compared_rows, emi_rows
 from llmood.questions.emi_states import EmiCaptures
 from llmood.questions.errors import interval_entries
 from llmood.questions.ood_detection import resample_seed
 from llmood.questions.populations import Population, ScoredBenchmark
-from llmood.records import MetricRecord
+from llmood.records import SHIFTS, MetricRecord
 from llmood.seeds import derive_seed
 
 QUESTION = "effective_mutual_information"
 EMI, EMID, BOUND, FULL_BOUND = "emi", "emid", "emid_bound", "emid_full_bound"
 WITH_BOUND: Mapping[str, str] = {name: f"emid_bound_{name}" for name in CORRELATIONS}
 METRICS = (EMI, EMID, BOUND, FULL_BOUND, *WITH_BOUND.values())
+SLICED = "shift:"
 NO_INTERVAL = "rows that are drawn twice fill fewer directions: resamples would be farther apart"
 
 
@@ -141,9 +142,20 @@ def _bounds(asked: _Asked, ood: Population, entropy: float | None) -> Iterator[M
 
 
 def _correlations(asked: _Asked, bounds: Mapping[str, float]) -> Iterator[MetricRecord]:
-    """Over all OOD populations that have both; in the intervals channels and bounds are as they are."""
+    """Over all OOD populations that have both, and over those of one kind of shift where there are enough."""
+    known = [place for place, one in enumerate(asked.found.populations) if one.task in bounds]
+    yield from _correlated(asked, bounds, known, {})
+    for shift in SHIFTS:
+        own = [place for place in known if asked.found.populations[place].shift == shift]
+        if LEAST_SHIFTS <= len(own) < len(known):
+            yield from _correlated(asked, bounds, own, {"shift": shift, "slice": f"{SLICED}{shift}"})
+
+
+def _correlated(
+    asked: _Asked, bounds: Mapping[str, float], shifts: list[int], about: Mapping[str, Any]
+) -> Iterator[MetricRecord]:
+    """In the intervals channels and bounds are as they are."""
     found, home = asked.found, asked.found.place(asked.scored.id)
-    shifts = [place for place, one in enumerate(found.populations) if one.task in bounds]
     terms, member, groups = found.of(*([] if home is None else [home]), *shifts)
     entries: Mapping[str, dict[str, Any]]
     try:
@@ -170,6 +182,7 @@ def _correlations(asked: _Asked, bounds: Mapping[str, float]) -> Iterator[Metric
             metric=metric,
             params={**asked.told, "populations": [found.populations[place].task for place in shifts]},
             n=len(member),
+            **about,
             **entries[name],
         )
 

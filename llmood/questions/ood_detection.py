@@ -138,7 +138,7 @@ def _comparison(
     if len(asked) < 2:
         return
     contrasts = {name: scored.contrast(ood, name) for name in asked}
-    compared = [name for name in asked if _scored_nearly_all(contrasts[name], scored, ood)]
+    compared = [name for name in asked if scored_nearly_all(contrasts[name], scored, ood)]
     contrasts |= {name: scored.contrast(ood, name, also=compared) for name in compared}
     places, reason = _ranked({name: contrasts[name] for name in compared}, scored, ood, bootstrap, seed)
     leader = next((name for name, place in places.items() if place.leads), "")
@@ -159,7 +159,8 @@ def _comparison(
         )
 
 
-def _scored_nearly_all(contrast: Contrast, scored: ScoredBenchmark, ood: Population) -> bool:
+def scored_nearly_all(contrast: Contrast, scored: ScoredBenchmark, ood: Population) -> bool:
+    """Whether a contrast has nearly all of both populations."""
     # Of each population: what a scorer leaves out, it leaves out for all that it is compared with.
     pairs = ((contrast.n_negative, scored.id), (contrast.n_positive, ood))
     return all(n >= LEAST_SCORED * len(population.rows) for n, population in pairs)

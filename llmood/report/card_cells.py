@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from llmood.markdown import code, plain, table
 from llmood.questions.ood_detection import HEADLINE
 from llmood.report.adapters import adapter_count
 from llmood.report.read import RunFiles
+from llmood.report.shift_grids import crossed_grids, detected_table
 from llmood.report.tables import Cell, Column, Row, column_of, metric_table
 from llmood.report.text import count
 
@@ -44,6 +46,16 @@ def graded_sets(run: RunFiles) -> str:
     return (
         f"{words}\n\n{table(['Shift, scorer', *(f'Grade {grade}' for grade in grades)], rows, numbers=True)}"
     )
+
+
+def crossed_sets(run: RunFiles) -> Iterator[str]:
+    """A table for each grid of pictures by words: AUROC of the first scorer."""
+    for name, grid in crossed_grids(run).items():
+        for scorer in run.scorers[:1]:
+            shown = detected_table(run, grid, scorer)
+            rows = [[row, *map(_alone, cells)] for row, cells in shown.rows]
+            words = f"{code(name)} with corrupted pictures (rows), words (columns), and both: AUROC of {code(scorer)}."
+            yield f"{words}\n\n{table([shown.corner, *shown.columns], rows, numbers=True)}"
 
 
 def _alone(shown: Cell | None) -> str:

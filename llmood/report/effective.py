@@ -50,14 +50,19 @@ def effective_part(run: RunFiles, prefix: str) -> EmiPart | None:
     own = [record for record in run.records if record["question"] == QUESTION]
     if not own or run.id_task is None:
         return None
-    index = {(record["metric"], record["ood_task"]): record for record in own}
+    whole = [record for record in own if record["slice"] is None]
+    index = {(record["metric"], record["ood_task"]): record for record in whole}
     parts = own[0]["params"]["parts"]
     tasks = [run.id_task, *run.ood_tasks]
     rows = tuple(_row(run, task, index, parts) for task in tasks)
     pictures = (Picture(inline_svg(EmidAgainstBound(own), f"{prefix}-emi"), "Lines are intervals of EMID."),)
     heads = (*(f"{PARTS[name]} moved" for name in parts), "answers from references")
     return EmiPart(
-        list(_summary(run, index)), heads, rows, pictures if run.ood_tasks else (), own[0]["params"]["states"]
+        [*_summary(run, index), *_sliced(own)],
+        heads,
+        rows,
+        pictures if run.ood_tasks else (),
+        own[0]["params"]["states"],
     )
 
 
@@ -126,13 +131,22 @@ def _summary(run: RunFiles, index: Mapping[tuple[str, str | None], Record]) -> I
             yield _correlation(CORRELATION[name], correlation)
 
 
+def _sliced(own: list[Record]) -> Iterator[Sentence]:
+    """The correlations over sets of one kind of shift, the same for all kinds alike."""
+    names = {metric: CORRELATION[name] for name, metric in WITH_BOUND.items()}
+    for record in own:
+        if record["slice"] is not None and record["metric"] in names:
+            yield _correlation(names[record["metric"]], record)
+
+
 def _correlation(name: str, record: Record) -> Sentence:
+    kind = "" if record["slice"] is None else f"{record['shift']} "
+    sets = f"{len(record['params']['populations'])} {kind}sets"
     if record["value"] is None:
-        return Sentence.of(f"{name} of EMID and bound can't be told: {record['reason']}.")
+        return Sentence.of(f"{name} of EMID and bound over {sets} can't be told: {record['reason']}.")
     shown = interval(record)
     beside = f" ({shown})" if shown else ""
-    sets = len(record["params"]["populations"])
-    return Sentence.of(f"{name} of EMID and bound over {sets} sets: {number(record['value'])}{beside}.")
+    return Sentence.of(f"{name} of EMID and bound over {sets}: {number(record['value'])}{beside}.")
 
 
 def _known(index: Mapping[tuple[str, str | None], Record], metric: str, task: str) -> float | None:

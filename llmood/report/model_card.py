@@ -13,7 +13,7 @@ from llmood.metrics import metrics_registry
 from llmood.questions.ood_detection import HEADLINE
 from llmood.report.adapters import adapter_count, adapters_table
 from llmood.report.card_calibration import calibration_words
-from llmood.report.card_cells import BASELINE, graded_sets, scorer_row
+from llmood.report.card_cells import BASELINE, crossed_sets, graded_sets, scorer_row
 from llmood.report.card_population import population_words
 from llmood.report.provenance import config_yaml
 from llmood.report.read import Record, RunFiles, read_run
@@ -140,6 +140,7 @@ def _results(run: RunFiles, id_task: Record) -> Iterator[str]:
         yield _single_sets(run)
     if run.families:
         yield graded_sets(run)
+    yield from crossed_sets(run)
     yield "A score that doesn't beat the baselines found nothing. Sets of different shift are never averaged."
 
 
@@ -193,12 +194,13 @@ def _origin(run: RunFiles) -> Iterator[str]:
 
 def _data(run: RunFiles) -> list[list[str]]:
     """A row a data set; the grades of a family share one where they were made of the same rows."""
-    names = [task["name"] for tasks in run.families.values() for task in tasks]
+    graded = {**run.families, **run.crossed}
+    names = [task["name"] for tasks in graded.values() for task in tasks]
     rows = [[code(task["name"]), *_about(task)] for task in run.tasks if task["name"] not in names]
-    for family, tasks in run.families.items():
-        alike: dict[tuple[str, ...], list[str]] = {}
+    for family, tasks in graded.items():
+        alike: dict[tuple[str, ...], dict[str, None]] = {}
         for task in tasks:
-            alike.setdefault(_about(task), []).append(str(task["severity"]))
+            alike.setdefault(_about(task), {})[str(task["severity"])] = None
         for about, grades in alike.items():
             rows.append(
                 [f"{code(family)}, grade{'s' if len(grades) > 1 else ''} {', '.join(grades)}", *about]

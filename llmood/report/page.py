@@ -24,11 +24,12 @@ from llmood.report.errors import errors_part
 from llmood.report.examples import Example, confident_errors, false_alarms, misses
 from llmood.report.familiarity import familiarity_part
 from llmood.report.figures import Picture, figures_of, overview
+from llmood.report.modality import modality_part
 from llmood.report.population import population_part
 from llmood.report.provenance import config_yaml, model_rows, run_rows, task_rows
 from llmood.report.raters import raters_part
 from llmood.report.read import RunFiles, read_run
-from llmood.report.severity import severity_parts
+from llmood.report.severity import severity_part
 from llmood.report.summary import findings, status_lines
 from llmood.report.tables import (
     Table,
@@ -117,7 +118,8 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "status": manifest["status"],
         "status_lines": status_lines(run),
         "id_task": run.id_task,
-        "ood_tasks": run.ood_tasks,
+        "ood_tasks": [task for task in run.ood_tasks if task.get("family") not in run.crossed],
+        "crossed": {name: len(tasks) for name, tasks in run.crossed.items()},
         "models": manifest.get("models") or {},
         "scorers": run.scorers,
         "findings": findings(run),
@@ -126,11 +128,12 @@ def _section(run: RunFiles, number: int) -> dict[str, Any]:
         "overview": overview(run, prefix),
         "adapters": adapters_table(run),
         "adapter_count": adapter_count(run),
-        "severity": severity_parts(run, prefix),
+        "severity": severity_part(run, prefix),
         "familiarity": familiarity_part(run, prefix),
         "population": population_part(run),
         "effective": effective_part(run, prefix),
         "raters": raters_part(run, prefix),
+        "modality": modality_part(run, prefix),
         "concepts": concepts_part(run, prefix),
         "errors": errors_part(run, prefix),
         "confident_errors": confident_errors(run),

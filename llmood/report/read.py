@@ -19,7 +19,7 @@ from llmood.manifest import check_planned, read_manifest, read_records
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.mistakes import asked_for
-from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
+from llmood.records import EVALUATED, SHIFTS, Check, Corruptions, Explanation, MetricRecord
 from llmood.report.check_lines import gathered
 from llmood.report.gallery import Gallery
 from llmood.report.kept_pictures import FILE as PICTURES
@@ -87,7 +87,16 @@ class RunFiles:
 
     @property
     def families(self) -> dict[str, list[Record]]:
-        """The grades of each shift that has some, mildest first."""
+        """The grades of each shift that has some, mildest first; those of a grid's cells not among them."""
+        return {name: tasks for name, tasks in self._graded.items() if not _is_joint(tasks[0])}
+
+    @property
+    def crossed(self) -> dict[str, list[Record]]:
+        """The cells of grids, where both the pictures and the words are corrupted, by what is done to each."""
+        return {name: tasks for name, tasks in self._graded.items() if _is_joint(tasks[0])}
+
+    @property
+    def _graded(self) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {}
         for task in self.ood_tasks:
             if _is_grade(task):
@@ -136,6 +145,11 @@ class RunFiles:
 def _is_grade(task: Record) -> bool:
     # Runs of an older llmood have no families.
     return task.get("family") is not None and task["severity"] is not None
+
+
+def _is_joint(task: Record) -> bool:
+    made = Corruptions.from_json(task.get("corruptions"))
+    return made is not None and made.is_joint
 
 
 def read_run(folder: Path, status: str | None = None) -> RunFiles:

@@ -9,9 +9,19 @@ from llmood.displays import SeverityCurve
 from llmood.questions.severity import CORRELATION, SHIFT
 from llmood.report.figures import Picture
 from llmood.report.read import RunFiles
+from llmood.report.shift_grids import GridPart, families_part, grid_parts
 from llmood.report.svg import inline_svg
 from llmood.report.tables import Column, Row, Table, cell_of, column_of, groups_of, metric_table
 from llmood.scorers.baselines import BASELINES
+
+
+@dataclass(frozen=True)
+class SeverityPart:
+    """The section: all families in one grid, each of them, and the grids of pictures by words."""
+
+    overview: GridPart | None
+    families: list[FamilyPart]
+    grids: list[GridPart]
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,14 @@ class FamilyPart:
     shifts: Table
 
 
-def severity_parts(run: RunFiles, prefix: str) -> list[FamilyPart]:
-    """One for each shift that comes in grades; none where no metric was computed."""
-    if not run.records:
-        return []
+def severity_part(run: RunFiles, prefix: str) -> SeverityPart | None:
+    """None where no shift comes in grades, or no metric was computed."""
+    if not run.records or not (run.families or run.crossed):
+        return None
+    return SeverityPart(families_part(run, prefix), _families(run, prefix), grid_parts(run, prefix))
+
+
+def _families(run: RunFiles, prefix: str) -> list[FamilyPart]:
     found = []
     for position, (family, tasks) in enumerate(run.families.items()):
         columns = tuple(column_of(run, task) for task in tasks)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from llmood.clean import clean
 from llmood.displays.base import Display
-from llmood.displays.style import INK, LINES, MUTED, RULE, styled
+from llmood.displays.style import INK, LINES, MUTED, PAPER, RULE, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     RULE: "var(--rule)",
-    "#ffffff": "var(--paper)",
+    PAPER: "var(--paper)",
     **{colour: f"var(--line-{number})" for number, colour in enumerate(LINES, start=1)},
 }
 _COLOUR = re.compile("|".join(VARIABLES))

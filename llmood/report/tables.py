@@ -16,6 +16,7 @@ from llmood.questions.concepts import QUESTION as CONCEPTS
 from llmood.questions.effective_information import QUESTION as EFFECTIVE
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.familiarity import QUESTION as FAMILIARITY
+from llmood.questions.modality import QUESTION as MODALITY
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.questions.population_shift import QUESTION as POPULATION
 from llmood.questions.promise import QUESTION as PROMISE
@@ -137,7 +138,17 @@ def _place(metric: str) -> int:
 def other_records(run: RunFiles) -> list[Record]:
     """What no table of the page shows: other questions, and slices."""
     shown_questions = ("ood_detection", "length_confound", "severity")
-    own_sections = (ERRORS, FAMILIARITY, CONCEPTS, CALIBRATION, PROMISE, POPULATION, EFFECTIVE, RATERS)
+    own_sections = (
+        ERRORS,
+        FAMILIARITY,
+        CONCEPTS,
+        CALIBRATION,
+        PROMISE,
+        POPULATION,
+        EFFECTIVE,
+        RATERS,
+        MODALITY,
+    )
     return [
         r
         for r in run.records

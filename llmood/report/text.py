@@ -17,6 +17,7 @@ from llmood.questions.error_quality import SPEARMAN as SPEARMAN_QUALITY
 from llmood.questions.errors import ACCURACY
 from llmood.questions.familiarity import GAP, IN_SLICE
 from llmood.questions.length_confound import METRIC as SPEARMAN
+from llmood.questions.modality import CHANGE, NEW_SIDES, ON_PART
 from llmood.questions.ood_detection import BEHIND_BEST
 from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD
 from llmood.questions.rater_disagreement import CORRELATION as WITH_VOTES
@@ -36,6 +37,9 @@ OTHER_TITLES = {
     GAP: "AUROC on unfamiliar OOD minus that on familiar OOD",
     COMPLETENESS: "Completeness of concepts",
     SEPARABILITY: "Separability of concepts",
+    ON_PART: "AUROC of one side of the input",
+    NEW_SIDES: "Sides of the input that are new",
+    CHANGE: "Change of the score with another picture",
     MMD: "MMD² of states",
     MISMATCH: "Mismatch of activations",
     MISTAKEN: "Share taken for rows of train",

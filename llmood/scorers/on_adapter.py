@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from copy import copy
-from typing import Any
-
-from llmood.engines.observations import Block, Observations
-from llmood.records import CaptureSpec, Scores, Split
 from llmood.scorers.base import Scorer
+from llmood.scorers.elsewhere import Elsewhere
 
 BETWEEN = "@"
 
@@ -32,7 +28,7 @@ def reads_adapter(scorer: Scorer) -> bool:
     )
 
 
-class OnAdapter(Scorer):
+class OnAdapter(Elsewhere):
     """Another scorer, with `role` for `tuned`.
 
     Args:
@@ -41,72 +37,5 @@ class OnAdapter(Scorer):
     """
 
     def __init__(self, *, scorer: Scorer, role: str) -> None:
-        self.scorer = copy(scorer)
+        super().__init__(scorer, lambda spec: spec.on_adapter(role))
         self.role = role
-        self.columns = scorer.columns  # type: ignore[misc]  # each scorer's own
-        self.reads_text = scorer.reads_text  # type: ignore[misc]
-        self.reads_answers = scorer.reads_answers  # type: ignore[misc]
-        self.background = scorer.background
-        self.probability = scorer.probability  # type: ignore[misc]
-        self.fitted_on: Split | None = scorer.fitted_on  # type: ignore[misc]
-        self.chosen_on: Split | None = scorer.chosen_on  # type: ignore[misc]
-
-    @property
-    def definition(self) -> str | None:
-        return self.scorer.definition
-
-    @property
-    def needs(self) -> tuple[CaptureSpec, ...]:
-        return tuple(spec.on_adapter(self.role) for spec in self.scorer.needs)
-
-    @property
-    def fit_needs(self) -> tuple[CaptureSpec, ...]:
-        return tuple(spec.on_adapter(self.role) for spec in self.scorer.fit_needs)
-
-    @property
-    def layers_read(self) -> tuple[tuple[CaptureSpec, float | str], ...]:
-        return tuple((spec.on_adapter(self.role), layer) for spec, layer in self.scorer.layers_read)
-
-    @property
-    def background_needs(self) -> tuple[CaptureSpec, ...]:
-        return tuple(spec.on_adapter(self.role) for spec in self.scorer.background_needs)
-
-    def fit(self, train: Observations, validation: Observations | None = None) -> OnAdapter:
-        self.scorer.fit(_Seen(train, self.role), _Seen(validation, self.role) if validation else None)
-        return self
-
-    def score(self, block: Block) -> Scores:
-        return self.scorer.score(_seen(block, self.scorer.needs, self.role))
-
-
-class _Seen(Observations):
-    """Observations in which an adapter stands where the first one is looked for."""
-
-    def __init__(self, observations: Observations, role: str) -> None:
-        self.__dict__.update(observations.__dict__)
-        self._shared = {}  # of the first adapter
-        self._role = role
-
-    def has(self, spec: CaptureSpec) -> bool:
-        return super().has(spec.on_adapter(self._role))
-
-    def of(self, split: Split) -> Observations:
-        return _Seen(super().of(split), self._role)
-
-    @property
-    def background(self) -> Observations:
-        return _Seen(super().background, self._role)
-
-    def blocks(self, captures: Any, *args: Any, **keys: Any) -> Any:
-        others = [spec.on_adapter(self._role) for spec in captures]
-        return (_seen(block, captures, self._role) for block in super().blocks(others, *args, **keys))
-
-
-def _seen(block: Block, captures: Any, role: str) -> Block:
-    tables = {spec: block[spec.on_adapter(role)] for spec in captures}
-    readers = {
-        spec: block.readers[spec.on_adapter(role)]
-        for spec in captures
-        if spec.on_adapter(role) in block.readers
-    }
-    return Block(block.positions, block.samples, tables, readers)

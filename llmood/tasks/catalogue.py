@@ -155,7 +155,8 @@ def _kind(path: Path, data: Any) -> Kind | None:
         return None
     if not {"sources", "prompt", "messages"}.isdisjoint(data):
         return "task"
-    return "benchmark" if "id" in data and ("ood" in data or path.parent.name == "benchmarks") else None
+    shifted = not {"ood", "grid"}.isdisjoint(data)
+    return "benchmark" if "id" in data and (shifted or path.parent.name == "benchmarks") else None
 
 
 def _read(path: Path) -> Any:

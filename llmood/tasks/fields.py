@@ -12,7 +12,7 @@ from llmood.errors import ConfigError, kind_of
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
 from llmood.tasks.chat import ChatColumn
-from llmood.tasks.images.cells import pictures_of
+from llmood.tasks.images.cells import files_named, pictures_of
 from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.sandbox import MAX_TEXT
@@ -120,6 +120,19 @@ class RowReader:
             **{name: value for name, value in given.items() if not name.startswith("meta.")},
         )
 
+    def files(self, row: Row) -> list[str]:
+        """The files that a row names as its pictures.
+
+        Raises:
+            RowError: it lacks such a column.
+        """
+        return files_named([field.read(row) for field in self._images])
+
+    @property
+    def sees(self) -> bool:
+        """Whether its rows have pictures."""
+        return bool(self._images)
+
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The row's prompt.
 
@@ -133,6 +146,13 @@ class RowReader:
         if not all(message.content.strip() for message in messages):
             raise RowError("no text: the prompt is blank")
         return messages
+
+    @property
+    def bare_messages(self) -> tuple[Message, ...]:
+        """What is left of any row's prompt when all that the row puts in is taken out; maybe no word at all."""
+        if self._chat:
+            return (Message("user", ""),)
+        return tuple(Message(role, template.own_words) for role, template in self._turns)
 
     @property
     def prompt_columns(self) -> frozenset[str]:

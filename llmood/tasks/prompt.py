@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmood.errors import ConfigError
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.sandbox import one_row, refuse_long, sandbox
 
+if TYPE_CHECKING:
+    from jinja2 import nodes
+
 
 class Template:
-    """One compiled template; `columns` are the row's columns that it uses.
+    """One compiled template; `columns` are the row's columns that it uses, `own_words` what it says of any row.
 
     Args:
         source: the Jinja text. Undefined columns are errors, a trailing newline stays, nothing is escaped.
@@ -26,6 +29,7 @@ class Template:
         from jinja2 import TemplateSyntaxError, meta, nodes
 
         self._place = place
+        self.own_words = ""
         self._lenient = lenient
         environment = sandbox(lenient=lenient)
         try:
@@ -35,6 +39,7 @@ class Template:
                 tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
             ]
             self.columns = frozenset(meta.find_undeclared_variables(tree))
+            self.own_words = _own_words(tree)
         except TemplateSyntaxError as error:
             raise ConfigError(f"{place}: line {error.lineno} of the template: {error.message}") from None
         except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
@@ -87,3 +92,12 @@ class Template:
         texts = {name: row[name] for name in sorted(self.columns) if isinstance(row.get(name), str)}
         if texts and not any(text.strip() for text in texts.values()):
             raise RowError(f"no text: {', '.join(texts)} is empty")
+
+
+def _own_words(tree: nodes.Template) -> str:
+    """The text that stands in a template outside all blocks: what is within one depends on the row."""
+    from jinja2 import nodes
+
+    outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
+    pieces = [piece for node in outputs for piece in node.nodes if isinstance(piece, nodes.TemplateData)]
+    return "".join(piece.data for piece in pieces)

@@ -13,6 +13,9 @@ import yaml
 from PIL.PngImagePlugin import PngInfo
 
 from llmood.report import render_report
+from llmood.report.model_card import render_model_card
+from llmood.report.read import read_run
+from llmood.report.shift_grids import crossed_grids
 from tests import tiny_models
 from tests.pictures import demo_module, demo_pictures, saved
 from tests.task_files import write_task
@@ -73,7 +76,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs.append({"text": "which?", "image": ["4.png"]})
     write_task(folder / "pairs", {"test": pairs}, name="pairs", fields={"images": "image"})
     write_inline(folder / "inline")
-    save_picture_adapter(folder / "adapter", save_pictured(folder / "base", context=1024))
+    save_picture_adapter(folder / "adapter", save_pictured(folder / "base", max_position_embeddings=1024))
     return folder
 
 
@@ -185,6 +188,37 @@ def test_answers_about_pictures(home: Path, tmp_path: Path) -> None:
     assert [row for row in scores if row["status"] == "ok"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("vllm")
+def test_a_run_through_vllm(home: Path, tmp_path: Path) -> None:
+    base = save_pictured(tmp_path / "base", head_dim=32)  # what its attention has on a CPU
+    adapter = save_picture_adapter(tmp_path / "adapter", base, eye=False)
+    names = ["likelihood_ratio", "likelihood.base", "likelihood.response", "knn"]
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for kind in ("vllm", "transformers"):
+        chosen = names if kind == "vllm" else names[:3]
+        outcome = run(
+            home,
+            "-o",
+            tmp_path / kind,
+            engine={"kind": kind, "device": "cpu"},
+            models={"base": str(base), "tuned": {"adapter": str(adapter)}},
+            scorers=chosen,
+            response={"max_new_tokens": 4},
+        )
+        assert outcome.code == 0, outcome
+        rows = pq.read_table(tmp_path / kind / "scores.parquet").to_pylist()
+        found[kind] = {
+            (row["sample_id"], row["scorer"]): row["score"] for row in rows if row["status"] == "ok"
+        }
+        assert {row["status"] for row in rows} <= {"ok", "unscored"}
+        canary = json.loads((tmp_path / kind / "run.json").read_text())["canary"]
+        assert all(each["largest"] < 1e-4 for each in canary["differences"].values())
+    assert {scorer for _, scorer in found["vllm"]} >= set(names)
+    for key, value in found["transformers"].items():
+        assert found["vllm"][key] == pytest.approx(value, abs=1e-3)  # sums over some twenty tokens
+
+
 def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
     names = {
         "knn": {"k": 3},
@@ -270,6 +304,22 @@ def test_a_grid_of_corrupted_pictures_and_words(home: Path, tmp_path: Path) -> N
         "prompt_logprobs" not in again.err
     )  # the same pixels under the same names: nothing is captured twice
     assert not list((tmp_path / "run").rglob("*.png"))
+
+    grid = crossed_grids(read_run(tmp_path / "run"))["shapes"]
+    assert grid.rows == ("as it was", "noise 1", "noise 4", "blur 1", "blur 4")
+    assert grid.columns == ("as it was", "typos 1", "typos 4")
+    assert grid.tasks["blur 4", "typos 1"]["name"] == "shapes.blur.4.typos.1"
+    assert len(grid.tasks) == 15
+    page = render_report([tmp_path / "run"])
+    section = page.partition(">As the shift grows<")[2].partition("</section>")[0]
+    assert "shapes: pictures by words" in section
+    assert section.count("<svg") == 1 + 1 + 3  # all grades, the grid, a curve for each side's corruptions
+    shown = section.partition("<caption>AUROC of likelihood</caption>")[2].partition("</table>")[0]
+    assert shown.count("<td") == len(grid.tasks)
+    assert read_run(tmp_path / "run").single_ood_tasks == []
+    card = render_model_card(tmp_path / "run")
+    assert "`shapes` with corrupted pictures (rows), words (columns), and both" in card
+    assert "`shapes.noise.typos`, grades 1, 4" in card
 
 
 def test_what_a_grid_would_run(home: Path) -> None:
@@ -378,7 +428,6 @@ def test_a_model_of_words_is_refused(home: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_made_that_leaves_pictures_out(home: Path, tmp_path: Path) -> None:
     config = configured(home)
-    refused(llmood("fit", config, "-o", tmp_path / "fit"), "shapes: has pictures", "no detector")
     refused(llmood("finetune", config, "-o", tmp_path / "tuned"), "shapes: has pictures", "text alone")
 
 

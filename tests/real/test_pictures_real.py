@@ -106,6 +106,7 @@ def test_nlvr_is_measured_by_a_model_that_sees(real_data: Path, tmp_path: Path) 
         engine=EngineConfig(kind="transformers", device="cpu"),
         scorers=("likelihood_ratio", "length"),
         limit=12,
+        correctness="task",
     )
     run = evaluate(config, output_dir=tmp_path / "run")
     samples = run.samples()
@@ -126,3 +127,8 @@ def test_nlvr_is_measured_by_a_model_that_sees(real_data: Path, tmp_path: Path) 
     assert set(rated["metric"]) == {"spearman_disagreement", "auroc_split_votes"}
     assert rated["ood_task"].isna().all()
     assert (rated["value"].notna() | rated["reason"].notna()).all()
+    says = metrics[metrics["metric"].isin(["yes_rate", "f1_yes"])]
+    assert set(says["id_task"]) == {"nlvr"}
+    assert says["ood_task"].isna().all()  # the others are judged by other rules
+    assert len(says) == 2
+    assert "say yes, where" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

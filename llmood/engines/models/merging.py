@@ -7,6 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from llmood.engines.folders import processor_files
 from llmood.engines.models.loading import attach, load_model
 from llmood.engines.tokenizer import tokenizer_files
 from llmood.errors import StoreError
@@ -27,7 +28,7 @@ def merge(base: Path, adapter: Path, into: Path, *, dtype: str, trust_remote_cod
     merged = switch.merge_and_unload(safe_merge=True)
     try:
         merged.save_pretrained(into, safe_serialization=True)
-        for path in tokenizer_files(base):
+        for path in [*tokenizer_files(base), *processor_files(base)]:
             shutil.copy(path, into)
     except (OSError, SafetensorError) as error:
         raise StoreError(

@@ -26,8 +26,8 @@ def decode(
     *,
     max_new_tokens: Sequence[int],
     seeds: Sequence[int | None],
-) -> list[list[Answer]]:
-    """Each row's answers; all of a row's draws are one request. Draw i takes the row's seed and i."""
+) -> list[list[Answer] | str]:
+    """Each row's answers, or why it has none. All of its draws are one request; draw i takes the row's seed and i."""
     draws = 1 if decoding.greedy else decoding.draws  # vLLM refuses several that would be one
     settings = [
         SamplingParams(
@@ -46,8 +46,11 @@ def decode(
     read = _distribution if decoding.statistics else _entropy
     with watched(model.llm, read) if decoding.entropy or decoding.statistics else nullcontext() as seen:
         outputs = model.generate(rows, settings, adapters)
-    found = []
+    found: list[list[Answer] | str] = []
     for output, seed in zip(outputs, seeds, strict=True):
+        if isinstance(output, str):
+            found.append(output)
+            continue
         answers = [_answer(each) for each in output.outputs]
         if seen is not None:
             answers = [
@@ -72,8 +75,8 @@ def next_tokens(
     alternatives: int,
     label_ids: Sequence[int],
     shows_logits: bool,
-) -> list[NextToken]:
-    """The distribution after each row; where vLLM doesn't show its logits, only its likeliest tokens."""
+) -> list[NextToken | str]:
+    """The distribution after each row, or why there is none; without logits, only its likeliest tokens."""
     settings = SamplingParams(
         max_tokens=1, temperature=0, logprobs=alternatives, flat_logprobs=True, detokenize=False
     )
@@ -83,8 +86,11 @@ def next_tokens(
 
     with watched(model.llm, read) if shows_logits else nullcontext() as seen:
         outputs = model.generate(rows, settings, adapters)
-    found = []
+    found: list[NextToken | str] = []
     for output in outputs:
+        if isinstance(output, str):
+            found.append(output)
+            continue
         answer = _answer(output.outputs[0])
         entropy, *labels = seen.of(output.request_id, 0, 1)[0] if seen is not None else (None,)
         found.append(NextToken(answer.top_ids[0], answer.top_logprobs[0], entropy, labels))

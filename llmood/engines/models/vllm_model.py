@@ -9,6 +9,7 @@ about it here:
   are wrapped, and none outside the layers (`adapter_support`).
 - Values read from the prefix cache are not log-probabilities: none may be read, and each answer is asked.
 - The head's product is rounded to the model's dtype before the log-sum: it is made in float32.
+- What it makes of a picture's places is its own: what it read is compared with what it had to read (`vllm_pictures`).
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from vllm import LLM, SamplingParams, TokensPrompt
+from vllm.exceptions import VLLMValidationError
 from vllm.lora.request import LoRARequest
 
-from llmood.engines.vllm_build import OLDER_RUNNER
+from llmood.engines.models.shown import MOST_PICTURES, ShownRow
+from llmood.engines.vllm_build import OLDER_RUNNER, why_not_loaded
 from llmood.errors import EngineError
 
 GIB = 1 << 30
+MISREAD = "vLLM read another prompt than it was to: it has {} tokens of it, not {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Loading:
         max_tokens: the longest request, its answer with it.
         step_tokens: the most tokens of one step; their logits exist at once.
         eager: without compiling it, so that its states can be looked at.
+        sees: whether it is a model of pictures and text.
         kv_cache_bytes: of the cache of keys and values; None: what the share of the GPU's memory leaves.
     """
 
@@ -62,6 +67,7 @@ class Loading:
     memory_share: float
     trust_remote_code: bool
     eager: bool = False
+    sees: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """What `vllm.LLM` is made with."""
@@ -70,7 +76,7 @@ class Loading:
             "dtype": self.dtype,
             "seed": 0,
             "generation_config": "vllm",  # the model's own sampling settings must not leak into "greedy"
-            "skip_tokenizer_init": True,
+            "skip_tokenizer_init": not self.sees,  # what makes a picture's places asks for it
             "max_model_len": self.max_tokens,
             "max_num_batched_tokens": self.step_tokens,
             "enforce_eager": self.eager or self.device == "cpu",
@@ -85,6 +91,9 @@ class Loading:
         if self.device == "cpu":
             # A prompt with a seed that is split over steps breaks vLLM's sampler there.
             found["enable_chunked_prefill"] = False
+        if self.sees:
+            # Nothing is kept of a picture: a run has as many as it has samples.
+            found |= {"limit_mm_per_prompt": {"image": MOST_PICTURES}, "mm_processor_cache_gb": 0}
         if self.dtype != "float32":
             found["hf_overrides"] = {"head_dtype": "float32"}
         if self.adapters:
@@ -118,7 +127,8 @@ class VllmModel:
                 self.llm: Any = LLM(**loading.arguments())
         except (RuntimeError, ValueError, OSError) as error:
             self._settings.close()
-            raise EngineError(f"{loading.folder} can't be loaded by vLLM: {_first_line(error)}") from error
+            reason, hint = why_not_loaded(str(error))
+            raise EngineError(f"{loading.folder} can't be loaded by vLLM: {reason}", hint=hint) from error
         VllmModel._live = self
         self._adapters = {
             role: LoRARequest(role, number, str(folder))
@@ -150,18 +160,33 @@ class VllmModel:
         outputs = self.generate([rows[i] for i in asked], settings, [adapters[i] for i in asked])
         found: list[NDArray[np.float32] | str] = [np.zeros(0, np.float32) for _ in rows]
         for index, output in zip(asked, outputs, strict=True):
-            found[index] = _own_logprobs(output, rows[index])
+            found[index] = output if isinstance(output, str) else _own_logprobs(output, rows[index])
         return found
 
-    def generate(self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]) -> Any:
-        """VLLM's outputs of rows, under one setting or one each."""
-        prompts = [TokensPrompt(prompt_token_ids=list(row)) for row in rows]
-        if not prompts:
+    def generate(
+        self, rows: Sequence[Sequence[int]], settings: Any, adapters: Sequence[str | None]
+    ) -> list[Any]:
+        """VLLM's outputs of rows, under one setting or one each; of a row that it doesn't read as it is, a reason."""
+        if not rows:
             return []
         requests = [self._adapters[role] if role is not None else None for role in adapters]
-        return self.llm.generate(
-            prompts, settings, lora_request=requests if self._adapters else None, use_tqdm=False
-        )
+        try:
+            outputs = self.llm.generate(
+                [_prompt(row) for row in rows],
+                settings,
+                lora_request=requests if self._adapters else None,
+                use_tqdm=False,
+            )
+        except (VLLMValidationError, ValueError) as error:
+            if not any(isinstance(row, ShownRow) for row in rows):
+                raise
+            self.recover()
+            if len(rows) == 1:
+                return [f"vLLM refuses the picture: {_first_line(error)}"]
+            own = settings if isinstance(settings, list) else [settings] * len(rows)
+            alone = zip(rows, own, adapters, strict=True)
+            return [output for row, each, role in alone for output in self.generate([row], [each], [role])]
+        return [_checked(output, row) for output, row in zip(outputs, rows, strict=True)]
 
     def recover(self) -> None:
         """After an error in a step: forget what is in flight, or the next call would wait for it for ever."""
@@ -180,6 +205,18 @@ class VllmModel:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _prompt(row: Sequence[int]) -> Any:
+    if isinstance(row, ShownRow):
+        return TokensPrompt(prompt_token_ids=list(row.sent), multi_modal_data={"image": list(row.images)})
+    return TokensPrompt(prompt_token_ids=list(row))
+
+
+def _checked(output: Any, row: Sequence[int]) -> Any:
+    """An output, or why it isn't of this row."""
+    read = list(output.prompt_token_ids)
+    return output if read == list(row) else MISREAD.format(len(read), len(row))
 
 
 def _own_logprobs(output: Any, row: Sequence[int]) -> NDArray[np.float32] | str:

@@ -46,8 +46,9 @@ def states_of_rows(
     """
     watch = Watch(model.llm, depth, layers, ranges)
     with watch.on():
-        model.generate(rows, [once(row) for row in range(len(rows))], adapters)
-    return watch.found()
+        outputs = model.generate(rows, [once(row) for row in range(len(rows))], adapters)
+    found = zip(outputs, watch.found(), strict=True)
+    return [output if isinstance(output, str) else values for output, values in found]
 
 
 def once(row: int) -> SamplingParams:
@@ -85,7 +86,7 @@ class Watch:
         )
         self._model = self._runner.get_model()
         try:
-            blocks = blocks_of(self._model, depth)
+            blocks = blocks_of(_language_model(self._model), depth)
         except LookupError as error:
             raise EngineError(f"this model's hidden states can't be read in vLLM: {error}") from error
         self._blocks = {layer: blocks[layer] for layer in layers if layer < depth}
@@ -165,6 +166,11 @@ class Watch:
             self._sums = np.zeros(shape, dtype=np.float64)
         rows, numbers = means.T
         self._sums[self._layers[layer], rows, numbers] += pooling.sums(states).cpu().numpy()
+
+
+def _language_model(model: Any) -> Any:
+    """The part of a model that reads; one that sees may have an eye as deep."""
+    return model.get_language_model() if hasattr(model, "get_language_model") else model
 
 
 def _numbered(ranges: Sequence[Ranges]) -> Iterator[tuple[int, int, int]]:

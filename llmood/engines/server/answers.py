@@ -97,6 +97,9 @@ class Answer(BaseModel):
 
     choices: list[Choice]
     usage: Usage | None = None
+    # Of a chat vLLM says them here.
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: list[dict[str, Entry] | None] | None = None
 
 
 def read(answer: Mapping[str, Any]) -> tuple[Choice, int | None]:
@@ -112,7 +115,12 @@ def read(answer: Mapping[str, Any]) -> tuple[Choice, int | None]:
         raise AnswerError(f"an answer of another form ({place})") from None
     if len(found.choices) != 1:
         raise AnswerError(f"{len(found.choices)} answers to one request")
-    return found.choices[0], found.usage.prompt_tokens if found.usage else None
+    choice = found.choices[0]
+    if choice.prompt_token_ids is None:
+        choice.prompt_token_ids = found.prompt_token_ids
+    if choice.prompt_logprobs is None:
+        choice.prompt_logprobs = found.prompt_logprobs
+    return choice, found.usage.prompt_tokens if found.usage else None
 
 
 def check_sent(choice: Choice, counted: int | None, ids: Sequence[int]) -> None:

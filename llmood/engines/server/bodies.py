@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,12 +37,22 @@ class Form:
 
 
 def response_body(
-    form: Form, model: str, ids: Sequence[int], *, max_tokens: int, end_ids: Collection[int] = ()
+    form: Form,
+    model: str,
+    ids: Sequence[int],
+    *,
+    max_tokens: int,
+    end_ids: Collection[int] = (),
+    turns: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """A request for the greedy answer."""
+    """A request for the greedy answer.
+
+    Args:
+        turns: of a chat with pictures, in place of the ids.
+    """
     body: dict[str, Any] = {"model": model, form.limit: max_tokens, "temperature": 0, "n": 1}
     if form.api == "chat":
-        body["messages"] = messages_of(ids)
+        body["messages"] = messages_of(ids) if turns is None else turns
         body |= {"logprobs": True} if form.logprobs else {}
     else:
         body["prompt"] = list(ids) if form.ids else text_of(ids)
@@ -62,3 +72,9 @@ def scoring_body(how: Scoring, model: str, ids: Sequence[int], *, extras: bool) 
     else:
         body |= {"prompt_logprobs": 0, "max_tokens": 1}  # vLLM makes at least one token
     return body | ({"return_token_ids": True} if extras else {})
+
+
+def chat_scoring_body(model: str, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The same of a chat with pictures, by vLLM's own fields: it says which tokens it read."""
+    body = {"model": model, "messages": turns, "temperature": 0, "n": 1, "max_tokens": 1}
+    return body | {"prompt_logprobs": 0, "return_token_ids": True}

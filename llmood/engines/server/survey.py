@@ -11,6 +11,7 @@ from typing import Any
 from llmood.engines.base import Tokenizer
 from llmood.engines.server.client import Client
 from llmood.engines.server.fingerprint import Seen
+from llmood.engines.server.pictures import Sight, probe_pictures
 from llmood.engines.server.probe import Abilities, probe_again, probe_ids, probe_of, probe_wire
 from llmood.engines.server.problems import RequestError, complaint
 from llmood.engines.server.stream import finish
@@ -81,6 +82,20 @@ def look_again(
         EngineError: it can't be asked.
     """
     return finish(_look_again(server, abilities, probe_of(tokenizer, context)))
+
+
+def look_at_pictures(server: ServerConfig, abilities: Abilities, tokenizer: Tokenizer) -> Sight:
+    """What a model can do with pictures.
+
+    Raises:
+        EngineError: the server can't be asked.
+    """
+    return finish(_look_at_pictures(server, abilities, tokenizer))
+
+
+async def _look_at_pictures(server: ServerConfig, abilities: Abilities, tokenizer: Tokenizer) -> Sight:
+    async with _client(server, before=True) as client:
+        return await probe_pictures(client, abilities, tokenizer)
 
 
 async def _survey(server: ServerConfig, names: Mapping[str, str], tokenizer: Tokenizer) -> Served:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from llmood.engines.base import Pictures
+from llmood.engines.pictures import Placed
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import Message
@@ -20,6 +22,7 @@ class WireTokenizer:
         chat: whether the server takes messages.
     """
 
+    image_token = ""  # pictures are no part of the bytes: they are put in when a request is sent
     prefix_ids: tuple[int, ...] = ()
     end_ids: frozenset[int] = frozenset()
 
@@ -27,13 +30,22 @@ class WireTokenizer:
         self.has_chat_template = chat
         self.identity = digest(["wire", chat])
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], pictures: int = 0) -> str:
+        """The messages as JSON, without pictures: those stand before the words of the user's first turn."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         return json.dumps(turns, ensure_ascii=False)
 
     def encode(self, texts: Sequence[str], *, rendered: bool) -> list[tuple[int, ...]]:
         mark = (CHAT,) if rendered else ()
         return [(*mark, *text.encode("utf-8", "replace")) for text in texts]
+
+    def refuses(self, pictures: int) -> str | None:
+        """The server says itself what is too many for it."""
+        return None
+
+    def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed:
+        """The bytes of a text; pictures have no places among them."""
+        return Placed(self.encode([text], rendered=rendered)[0], ())
 
     def decode(self, ids: Sequence[int]) -> str:
         # Ids that a server gives are of a tokenizer that isn't here.

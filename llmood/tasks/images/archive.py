@@ -21,6 +21,8 @@ STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _HEAD = struct.Struct("<4s22xHH")  # of a member: its mark, and the lengths of name and extra field
 _MARK = b"PK\x03\x04"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # the member, strongly, or the list of members
+# What `zipfile` and `zlib` raise at bytes that are not as they should be.
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, NotImplementedError, EOFError)
 MAX_RATIO = 200  # of a member's bytes to its packed ones …
 SMALL = 2**20  # … where it has more than so many
 
@@ -87,10 +89,6 @@ def read_member(member: ArchiveMember, max_bytes: int) -> bytes:
     return data
 
 
-# What `zipfile` and `zlib` raise at bytes that are not as they should be.
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, NotImplementedError, EOFError)
-
-
 def _refused(entry: _Entry, max_bytes: int) -> str | None:
     """Why a member is not even begun, by what the archive says of it."""
     if not entry.is_file:
@@ -143,7 +141,7 @@ def _entries(path: Path, _size: int, _mtime: int) -> Mapping[str, _Entry | int]:
             member.CRC,
             member.compress_type,
             member.flag_bits,
-            not member.is_dir() and not stat.S_ISLNK(member.external_attr >> 16),
+            not member.filename.endswith("/") and not stat.S_ISLNK(member.external_attr >> 16),
         )
         if times[member.filename] == 1
         else times[member.filename]

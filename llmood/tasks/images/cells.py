@@ -9,8 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from llmood.records import Picture, Spoilt
+from llmood.records import Picture, Spoilt, StandIn
 from llmood.tasks.images.archive import member_of
+from llmood.tasks.images.controls import blank_image, noise_image, other_image
 from llmood.tasks.images.corrupt import corrupt_image
 from llmood.tasks.images.read import LIMITS, digest_of_file, image_digest, read_image
 from llmood.tasks.images.sources import bytes_of
@@ -33,20 +34,26 @@ def pictures_of(
     return tuple(_picture(source, folder, archive) for source in sources)
 
 
+def files_named(cells: Sequence[Any]) -> list[str]:
+    """The paths among a row's cells: those that hold no picture themselves."""
+    sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
+    return [path for source in sources if (path := _path_of(source)) is not None]
+
+
 def load_picture(picture: Picture) -> Image.Image:
-    """Its pixels; of a corrupted one, made anew of the original's.
+    """Its pixels; of a corrupted one, or one that stands in for another, made anew.
 
     Raises:
         RowError: its file is gone, or shows another picture by now.
     """
     source = picture.source
     if isinstance(source, Spoilt):
-        image, made_of = (
-            _spoilt(source, load_picture(source.picture)),
-            f"'{source.corruption}' makes another one",
-        )
+        made_of = f"'{source.corruption}' makes another one"
+        image = _spoilt(source, load_picture(source.picture))
+    elif isinstance(source, StandIn):
+        made_of, image = f"the control '{source.control}' makes another one", _made(source)
     else:
-        image, made_of = read_image(source), "its file shows another one"
+        made_of, image = "its file shows another one", read_image(source)
     if image_digest(image) != picture.digest:
         raise RowError(f"picture: {made_of} than when the rows were read")
     return image
@@ -67,6 +74,26 @@ def spoilt_pictures(
 
 def _spoilt(made: Spoilt, original: Image.Image) -> Image.Image:
     return corrupt_image(original, made.corruption, made.grade, seed=made.seed, key=made.key)
+
+
+def stand_in(made: StandIn) -> Picture:
+    """The picture that a control shows, by its content.
+
+    Raises:
+        RowError: it is another sample's, whose file is gone.
+    """
+    shown = made.other
+    if shown is not None and load_picture(shown).size == made.size:
+        return shown  # as it stands
+    return Picture(image_digest(_made(made)), made)
+
+
+def _made(wanted: StandIn) -> Image.Image:
+    if wanted.other is not None:
+        return other_image(wanted.size, load_picture(wanted.other))
+    if wanted.control == "blank":
+        return blank_image(wanted.size)
+    return noise_image(wanted.size, seed=wanted.seed, key=wanted.key)
 
 
 def _picture(source: Any, folder: Path | None, archive: Path | None) -> Picture:

@@ -31,9 +31,9 @@ def noise_image(size: tuple[int, int], *, seed: int, key: str) -> Image.Image:
     return Image.fromarray(raw.view(np.uint8)[:count].reshape(height, width, 3))
 
 
-def other_image(image: Image.Image, other: Image.Image) -> Image.Image:
+def other_image(size: tuple[int, int], other: Image.Image) -> Image.Image:
     """Another sample's picture at this one's size, so that a model has as many tokens of it."""
-    return other if other.size == image.size else other.resize(image.size, Image.Resampling.BICUBIC)
+    return other if other.size == size else other.resize(size, Image.Resampling.BICUBIC)
 
 
 def partners(keys: Sequence[str], digests: Sequence[str], *, seed: int) -> list[int | None]:

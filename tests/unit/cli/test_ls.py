@@ -118,6 +118,25 @@ def test_the_table_names_the_shifts(shifted: Path) -> None:
     assert "demo_near (near), typos (covariate), case 3 of demo_ships (covariate)" in line
 
 
+def test_corruptions_of_both_kinds_are_listed() -> None:
+    rows = {row["corruption"]: row for row in llmood("ls", "corruptions", "--json").json()}
+    assert {row["of"] for row in rows.values()} == {"texts", "pictures"}
+    assert (rows["typos"]["of"], rows["typos"]["grades 1 to 5"]) == ("texts", "2% · 5% · 10% · 15% · 25%")
+    assert (rows["blur"]["of"], rows["blur"]["grades 1 to 5"]) == ("pictures", "0.8% · 1.5% · 3% · 5% · 8%")
+    assert rows["rotation"]["grades 1 to 5"] == "4° · 8° · 15° · 25° · 40°"
+    assert all(row["description"].endswith(".") for row in rows.values())
+
+
+def test_a_grid_is_listed(tmp_path: Path) -> None:
+    grid = {"images": ["blur", "jpeg"], "texts": ["typos"], "grades": [5, 1]}
+    benchmark = {"name": "crossed", "description": "d", "id": "demo", "grid": grid}
+    (tmp_path / "crossed.yaml").write_text(yaml.safe_dump(benchmark), encoding="utf-8")
+    lines = llmood("ls", "benchmarks", "--include-path", tmp_path).out.splitlines()
+    (line,) = [line for line in lines if line.split()[0] == "crossed"]
+    assert "blur/jpeg × typos 1, 5 (covariate)" in line
+    assert listed("benchmarks", tmp_path)["crossed"]["grid"] == grid
+
+
 def test_variants_of_a_scorer_share_a_line() -> None:
     lines = llmood("ls", "scorers").out.splitlines()
     (likelihood,) = [line for line in lines if line.split()[0] == "likelihood"]

@@ -29,7 +29,7 @@ ANSWER = {"text": "red", "token_ids": [101]}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_pictured(tmp_path_factory.mktemp("sees"), split=True, context=1024)
+    return save_pictured(tmp_path_factory.mktemp("sees"), split=True, max_position_embeddings=1024)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,6 @@ def test_a_picture_that_is_gone(engine: TransformersEngine, tmp_path: Path) -> N
     assert isinstance(found, Unmade)
     assert found.status == "failed"
     assert found.reason.startswith("picture: no file")
-    twice = place_pictures(engine.tokenizer("base"), f"{TOKEN}{TOKEN}", gone * 2, rendered=False)
-    assert twice == Unmade("unscored", "2 pictures, and one is the most for now")
 
 
 def test_what_is_kept_is_bounded() -> None:

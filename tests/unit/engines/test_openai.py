@@ -389,7 +389,3 @@ def test_the_list_is_asked_once(make: Make, stub: Stub) -> None:
     for spec in (*SCORED, RESPONSE):
         run(engine, spec, requests_of("ab"))
     assert stub.count(MODELS) == 1
-
-
-def test_pictures_are_refused(make: Make) -> None:
-    assert make().refuses_pictures() == "engine.kind: 'openai' takes no pictures yet"

@@ -50,7 +50,7 @@ def test_intervals_are_those_of_resamples_laid_out(grouped: bool) -> None:
 
 def test_what_is_undefined() -> None:
     values, population, names = world()
-    with pytest.raises(UndefinedMetric, match="2 shifts"):
+    with pytest.raises(UndefinedMetric, match="or more, not 2"):
         loss_correlations(values[population < 3], population[population < 3], KNOWN[:2])
     with pytest.raises(UndefinedMetric, match="constant"):
         loss_correlations(values, population, [0.5] * 4)

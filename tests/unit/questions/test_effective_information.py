@@ -97,7 +97,7 @@ def test_records_of_a_run(tmp_path: Path) -> None:
         assert "resamples" in bound["reason"]
     # Two shifts always lie on a line.
     assert found["emid_bound_pearson", None]["value"] is None
-    assert "2 shifts" in found["emid_bound_pearson", None]["reason"]
+    assert "3 shifts or more, not 2" in found["emid_bound_pearson", None]["reason"]
     (gated,) = judge(
         run_gates([f"emid[question=effective_mutual_information,ood_task={NEAR}] <= 99"]), [lost]
     )

@@ -83,7 +83,11 @@ def test_every_set_is_a_row_and_every_number_a_record(run: Path) -> None:
     cells = [cell for row in part.rows for cell in row.cells if cell is not None]
     assert {text for cell in cells for text in NUMBER.findall(f"{cell.text} {cell.interval}")} <= known
     assert {text for told in part.summary for text in NUMBER.findall(told.words)} <= known
-    assert "over 7 sets" in "".join(told.words for told in part.summary)
+    said = "".join(told.words for told in part.summary)
+    assert said.count("over 7 sets") == said.count("over 5 covariate sets") == 2
+    sliced = [record for record in own(run) if record["slice"] is not None]
+    assert {(record["slice"], record["shift"]) for record in sliced} == {("shift:covariate", "covariate")}
+    assert all(len(record["params"]["populations"]) == 5 for record in sliced)
     text = "".join(Page(render_report([run])).text.split())
     for told in part.summary:
         assert "".join("".join(words for _, words in told.parts).split()) in text

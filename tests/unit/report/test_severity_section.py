@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmood.report import render_report
 from llmood.report.read import read_run
+from llmood.report.severity import severity_part
 from llmood.report.text import number
 from tests.unit.report.html_reading import Page
 from tests.unit.report.tiny_runs import copy_of, edit_json, records, tiny_run
@@ -60,7 +62,7 @@ def test_grades_stand_in_their_section_alone(run: Path, page: Page) -> None:
     section = rest.partition("</section>")[0]
     assert "home.typos.1" not in before.partition("Which scorer finds which set")[2]
     assert "home.typos.1" in section
-    assert section.count("<svg") == len(FAMILIES)
+    assert section.count("<svg") == 1 + len(FAMILIES)  # all in one heat map, then a curve each
     assert section.count('class="scores"') == 2 * len(FAMILIES)
 
 
@@ -71,6 +73,39 @@ def test_every_number_of_the_section_is_a_record(run: Path) -> None:
     known = {number(r["value"]) for r in records(run) if r["metric"] in own and r["value"] is not None}
     assert len(shown) > 30
     assert set(shown) - {"–"} <= known
+
+
+def test_right_answers_are_shown_by_shift_and_severity(run: Path, tmp_path: Path) -> None:
+    """Beside AUROC where answers are judged, with the unshifted ones as severity 0."""
+    judged = copy_of(run, tmp_path)
+    shares = {"home": 0.9, "away": 0.6, "home.typos.1": 0.8, "home.typos.5": 0.4, "away.case.2": 0.3}
+
+    def add(found: list[dict[str, Any]]) -> None:
+        plain = next(record for record in found if record["metric"] == "auroc")
+        told = {"question": "error_detection", "metric": "accuracy", "scorer": None}
+        for task, value in shares.items():
+            of = None if task == "home" else task
+            ends = {"ci_low": value - 0.1, "ci_high": value + 0.1}
+            found.append({**plain, **told, "ood_task": of, "value": value, **ends})
+
+    edit_json(judged / "metrics.json", add)
+    part = severity_part(read_run(judged), "r1")
+    assert part is not None
+    assert part.overview is not None
+    assert [picture.title for picture in part.overview.pictures] == [
+        "AUROC of likelihood_ratio",
+        "Right answers",
+    ]
+    (table,) = part.overview.tables
+    assert table.columns == ("0", "1", "2", "3", "4", "5")
+    rows = {name: [cell.text if cell else None for cell in cells] for name, cells in table.rows}
+    assert rows == {
+        "home.typos": ["0.900", "0.800", None, None, None, "0.400"],
+        "away.case": ["0.600", None, "0.300", None, None, None],
+    }
+    section = render_report([judged]).partition(f">{HEADING}<")[2].partition("</section>")[0]
+    assert section.count("<svg") == 2 + len(FAMILIES)
+    assert "Right answers by shift and severity" in section
 
 
 def test_a_run_without_grades_has_no_such_section(run: Path, tmp_path: Path) -> None:

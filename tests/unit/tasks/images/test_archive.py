@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import random
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from llmood.errors import ConfigError, DataError
 from llmood.records import ArchiveMember
 from llmood.tasks import LoadedTask, load_task
 from llmood.tasks.images import read
-from llmood.tasks.images.archive import read_member
+from llmood.tasks.images.archive import check_archive, read_member
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
@@ -285,3 +286,24 @@ def test_mistakes_in_the_yaml(tmp_path: Path, source: dict[str, Any], said: str)
 def test_an_archive_that_no_field_looks_into(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sources.0.images is an archive, and 'fields.images' doesn't say"):
         load(tmp_path, "a.png", fields={})
+
+
+def test_hostile_bytes_are_a_reason_and_no_crash(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    write_zip(tmp_path / "images.zip", {"a.bmp": FILE, "b.png": saved(OTHER, "PNG")})
+    whole = (tmp_path / "images.zip").read_bytes()
+    heads = len(whole) - 250  # the list of members and its end
+    outcomes = set()
+    for number in range(400):
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 4)):
+            place = draw.randrange(heads, len(data)) if draw.random() < 0.8 else draw.randrange(len(data))
+            data[place] = draw.choice((0, 1, 255, draw.randrange(256)))
+        path = tmp_path / f"{number}.zip"  # another name: a file's version is told by its time
+        path.write_bytes(bytes(data[: draw.randrange(len(data))] if draw.random() < 0.1 else data))
+        try:
+            check_archive(path, "images.zip")
+            outcomes.add(read_member(ArchiveMember(path, "a.bmp"), 2**20) == FILE)
+        except (DataError, RowError) as error:
+            outcomes.add(type(error) if "\n" not in str(error) else str(error))
+    assert outcomes == {True, DataError, RowError}

@@ -31,8 +31,8 @@ def test_noise_has_every_value_alike_and_is_seeded() -> None:
 
 def test_another_picture_has_this_ones_size() -> None:
     image, other = Image.new("RGB", (8, 6)), speckled(8, 6)
-    assert other_image(image, other) is other
-    assert other_image(image, Image.new("RGB", (3, 30), (9, 8, 7))).getcolors() == [(48, (9, 8, 7))]
+    assert other_image(image.size, other) is other
+    assert other_image(image.size, Image.new("RGB", (3, 30), (9, 8, 7))).getcolors() == [(48, (9, 8, 7))]
 
 
 @pytest.mark.parametrize(
