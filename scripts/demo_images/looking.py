@@ -19,7 +19,6 @@ from demo_images.model import load_base
 from demo_images.scenes import Row
 
 BATCH, NEW_TOKENS = 50, 4
-POSITIONS = ("mean_image", "mean_text", "last_prompt")
 
 Floats = NDArray[np.float64]
 
@@ -115,6 +114,7 @@ def _look(models: Models, population: Asked, members: Sequence[int]) -> Found:
     tuned = models.tuned(**inputs, output_hidden_states=True)
     states: dict[tuple[int, str], Floats] = {}
     for layer, each in enumerate(tuned.hidden_states):
+        states[layer, "mean_prompt"] = each.mean(dim=1).double().numpy()
         states[layer, "mean_image"] = each[:, picture].mean(dim=1).double().numpy()
         states[layer, "mean_text"] = each[:, words].mean(dim=1).double().numpy()
         if layer > 0:  # below, the last token is the same of all prompts
