@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llmood.engines.base import ENCODER
 from llmood.engines.captures import EQUIVALENCE
 from llmood.engines.states import HIDDEN_STATES
 from llmood.errors import ConfigError
@@ -15,12 +16,13 @@ from llmood.scorers.base import Scorer
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.elsewhere import Elsewhere
 from llmood.scorers.on_adapter import is_on_adapter
+from llmood.scorers.states import EYE
 
 OF_WORDS = frozenset({"prompt_logprobs", "prompt_moments"})
 """What is captured of a prompt's words, one by one."""
 LATER = frozenset({"generations", EQUIVALENCE})
-ELSEWHERE = {"blank": "mean_image", "no_question": "mean_text"}
-"""By control, the position whose tokens say nothing of the part that is left."""
+ELSEWHERE = {"blank": ("mean_image", EYE), "no_question": ("mean_text",)}
+"""By control, the positions that say nothing of the part that is left."""
 IN_WORDS = {
     "blank": "its words, the picture grey",
     "no_question": "its picture, the question left out",
@@ -72,7 +74,9 @@ def part_of(spec: CaptureSpec, control: Control) -> CaptureSpec:
     if spec.kind != HIDDEN_STATES or "positions" not in dict(spec.params):
         return spec.under(control)
     params = dict(spec.params)
-    kept = [each for each in str(params["positions"]).split(",") if each.strip() != ELSEWHERE.get(control)]
+    kept = [
+        each for each in str(params["positions"]).split(",") if each.strip() not in ELSEWHERE.get(control, ())
+    ]
     params["positions"] = ",".join(kept)
     return CaptureSpec.of(spec.kind, spec.model, spec.target, **params).under(control)
 
@@ -166,7 +170,7 @@ def why_not(scorer: Scorer, control: Control) -> str | None:
     needs = (*scorer.needs, *scorer.fit_needs)
     if not needs:
         return "it reads nothing of a model that is shown the picture"
-    if scorer.reads_text or any(spec.kind == "embedding" for spec in needs):
+    if scorer.reads_text or any(spec.model == ENCODER for spec in needs):
         return "it reads the words by themselves"
     if scorer.reads_correctness:
         return "it learns from which answers are right, and none of a part is judged"
@@ -176,8 +180,9 @@ def why_not(scorer: Scorer, control: Control) -> str | None:
         return "it reads a background, which has no such part"
     if control == "no_question" and any(spec.kind in OF_WORDS and spec.target == "prompt" for spec in needs):
         return "it scores the question’s words, and none are left"
-    if control in PARTS and getattr(scorer, "position", None) == ELSEWHERE[control]:
-        return f"it reads {ELSEWHERE[control]}, which says nothing of this part"
+    position = getattr(scorer, "position", None)
+    if position in ELSEWHERE.get(control, ()):
+        return f"it reads {position}, which says nothing of this part"
     return None
 
 

@@ -87,6 +87,9 @@ def test_a_position_of_one_side_says_nothing_of_the_other() -> None:
     assert dict(part_of(spec, "blank").params)["positions"] == "last_prompt,mean_prompt,mean_text"
     assert dict(part_of(spec, "no_question").params)["positions"] == "last_prompt,mean_prompt,mean_image"
     assert part_of(spec, "noise").plain == spec
+    eye = made("mahalanobis", position="eye")
+    assert why_not(eye, "blank") == "it reads eye, which says nothing of this part"
+    assert [why_not(eye, control) is None for control in CONTROLS] == [False, True, True, True]
 
 
 def test_a_profile() -> None:
