@@ -199,7 +199,8 @@ CAPTURE_SCHEMAS: dict[str, pa.Schema] = {
         ("claim_logprobs", pa.list_(pa.float32())),
         ("covariance", pa.list_(pa.float64())),
     ),
-    # What a sentence encoder made of a text, of length 1; and how many tokens the whole text is to it.
+    # What an encoder made of a sample, of length 1, and how many tokens its whole text is to that; or the mean of what
+    # a model's eye made of its pictures, and how many tokens stand for them.
     "embedding": _schema(
         "embedding", 1, *_OUTCOME, ("vector", pa.list_(pa.float32())), ("tokens", pa.int32())
     ),

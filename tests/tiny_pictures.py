@@ -16,6 +16,7 @@ from tests.tiny_models import SPECIAL, save_tokenizer
 SIDE, PATCH, SCALE = 32, 8, 2
 SEEN = (SIDE // PATCH // SCALE) ** 2
 """How many tokens stand for a picture, or for one of its tiles."""
+TOKEN = "<image>"
 PICTURE_SPECIAL = ("<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>")
 CONTEXT = 128
 # As SmolVLM's own: of a turn whose content is no list of parts it shows nothing.
@@ -208,6 +209,16 @@ def _plain(
     folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
 ) -> tuple[Any, Any, int]:
     import torch
+
+    model, inputs, image_id = _loaded(folder, text, images, adapter, special=special)
+    with torch.no_grad():
+        output = model(**inputs, output_hidden_states=True)
+    return inputs["input_ids"][0], output, image_id
+
+
+def _loaded(
+    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
+) -> tuple[Any, Any, int]:
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -215,6 +226,21 @@ def _plain(
     model = AutoModelForImageTextToText.from_pretrained(folder)
     model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
     inputs = processor(text=[text], images=[list(images)], return_tensors="pt", add_special_tokens=special)
+    return model, inputs, processor.image_token_id
+
+
+def plain_eye(folder: Path, image: Image.Image, adapter: Path | None = None) -> NDArray[np.float32]:
+    """What the eye's last layer makes of each patch of all tiles (patches, size), likewise."""
+    import torch
+
+    found: list[torch.Tensor] = []
+    model, inputs, _ = _loaded(folder, TOKEN, [image], adapter, special=True)
+    names = ("vision_model", "vision_tower")
+    eye = next(module for name, module in model.named_modules() if name.endswith(names))
+    handle = eye.register_forward_hook(lambda *given: found.append(given[-1].last_hidden_state))
     with torch.no_grad():
-        output = model(**inputs, output_hidden_states=True)
-    return inputs["input_ids"][0], output, processor.image_token_id
+        model(**inputs)
+    handle.remove()
+    states = found[0][:, -((SIDE // PATCH) ** 2) :]
+    own: NDArray[np.float32] = states.reshape(-1, states.shape[-1]).numpy()
+    return own

@@ -145,7 +145,7 @@ def _captures(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:
             for role, reason in reasons.items():
                 yield _line(f"{kind}/{role}/{target}", reason)
     if ENCODER in roles:
-        yield _line(f"{EMBEDDING}/prompt", lacks(CaptureSpec.of(EMBEDDING, ENCODER)))
+        yield _line(f"{EMBEDDING}/{ENCODER}/prompt", lacks(CaptureSpec.of(EMBEDDING, ENCODER)))
 
 
 def _scorers(roles: Sequence[str], lacks: Lacks) -> Iterator[Found]:

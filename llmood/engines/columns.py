@@ -34,6 +34,13 @@ def without_pictures(captured: Captured, spans: Sequence[tuple[str, int, int]]) 
     return Captured(columns)
 
 
+def embedding_of(vector: NDArray[np.float32], tokens: int) -> Captured:
+    """A vector of what was read, and how many tokens that has."""
+    if not np.isfinite(vector).all():
+        return Captured(status=FAILED, reason="the model gave a number that is not finite")
+    return Captured({"vector": vector, "tokens": tokens})
+
+
 def moments_of(values: NDArray[np.float32]) -> Captured:
     """Mean and standard deviation (n, 2) at the tokens after the first."""
     if np.isnan(values).any():

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmood.engines.base import ENCODER, FEATURES, PICTURE, Engine, Pictures, Request, Tokenizer, prompt_role
+from llmood.engines.base import (
+    EMBEDDING,
+    ENCODER,
+    FEATURES,
+    PICTURE,
+    Engine,
+    Pictures,
+    Request,
+    Tokenizer,
+    prompt_role,
+)
 from llmood.engines.pictures import Placed, UnreadableError, picture_text, placing, seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
@@ -17,6 +27,7 @@ from llmood.tables import SEVERAL_ROWS
 from llmood.tasks.row_errors import RowError
 
 NO_WORDS = "the text is empty"
+NO_PICTURE = "it shows no picture"
 ANSWERS = ("response", "generations")  # what is decoded: at least one token has to have its place
 
 
@@ -71,8 +82,8 @@ def request_of(
         draws: the words of further answers, for a derived prompt that asks for them.
         shots: judged answers, for one that shows them: as many pairs from the front as the context has room for.
     """
-    if spec.model == ENCODER or is_bare(spec):
-        return _words(engine, spec, prompt, response)
+    if spec.kind == EMBEDDING or is_bare(spec):
+        return _embedded(engine, spec, prompt, response)
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
     if not ids:
@@ -126,6 +137,16 @@ def place_pictures(tokenizer: Tokenizer, text: str, pictures: Pictures, *, rende
         return Unmade(FAILED if isinstance(error, UnreadableError) else UNSCORED, str(error))
 
 
+def _seen(prompt: Prompt) -> Request | Unmade:
+    """A sample's pictures without its words: the same ones are read once. Their places say how large they are."""
+    if not prompt.pictures:
+        return Unmade(UNSCORED, NO_PICTURE)
+    if not prompt.token_ids:
+        return prompt.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
+    ids = tuple(each for start, end in prompt.places for each in prompt.token_ids[start:end])
+    return Request(ids, pictures=prompt.pictures)
+
+
 def _spans_of(
     engine: Engine, spec: CaptureSpec, ids: Sequence[int], places: Sequence[tuple[int, int]]
 ) -> tuple[tuple[str, int, int], ...]:
@@ -140,6 +161,15 @@ def _spans_of(
 def is_bare(spec: CaptureSpec) -> bool:
     """Whether what is fed are the words of an answer and nothing else: no question, and no picture."""
     return spec.is_derived and template_of(spec.target).bare
+
+
+def _embedded(
+    engine: Engine, spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
+) -> Request | Unmade:
+    """What is read outside of any prompt: words by an encoder, an answer's words alone, pictures by a model's eye."""
+    if spec.model == ENCODER or is_bare(spec):
+        return _words(engine, spec, prompt, response)
+    return _seen(prompt)
 
 
 def _words(

@@ -9,8 +9,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmood.engines.attention import ATTENTION, answer_of, attended_layers, captured_attention
-from llmood.engines.base import BatchedEngine, Captured, Request, batches_by_length, engines
-from llmood.engines.columns import answers_of, logprobs_of, moments_of, next_token_of, without_pictures
+from llmood.engines.base import EMBEDDING, BatchedEngine, Captured, Request, batches_by_length, engines
+from llmood.engines.columns import (
+    answers_of,
+    embedding_of,
+    logprobs_of,
+    moments_of,
+    next_token_of,
+    without_pictures,
+)
 from llmood.engines.decoding import Decoding
 from llmood.engines.exits import exit_of
 from llmood.engines.labels import label_ids
@@ -19,6 +26,7 @@ from llmood.engines.models.memory import give_back_freed_memory
 from llmood.engines.pictures import Reading, Shown, begin_shown
 from llmood.engines.requests import ANSWERS
 from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer
+from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec
 
 if TYPE_CHECKING:
@@ -56,6 +64,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             ("attention", "prompt_response"),
             ("generations", "prompt"),
             ("next_token", "prompt"),
+            (EMBEDDING, "prompt"),
         }
     )
 
@@ -68,6 +77,11 @@ class TransformersEngine(LocalEngine, BatchedEngine):
 
     def check(self, spec: CaptureSpec) -> None:
         super().check(spec)
+        if spec.kind == EMBEDDING and not self.weights(spec.model).sees:
+            raise ConfigError(
+                f"scorers: {spec.id} is what a model's eye sees, and models.{spec.model} has none",
+                hint="name a model that takes pictures, or another position than eye",
+            )
         if exit_of(spec) is not None:
             self._exiting.add(self.holder(spec.model))
 
@@ -146,6 +160,9 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             return self._begin_attention(spec, model, requests, pixels)
         rows = [request.token_ids for request in requests]
         adapter = spec.model if spec.model in self.adapters else None
+        if spec.kind == EMBEDDING:
+            seen = model.seen(pixels or (), adapter=adapter)
+            return lambda: [embedding_of(each, len(row)) for each, row in zip(seen(), rows, strict=True)]
         if spec.kind in ANSWERS:
             answers = self._answer(spec, model, requests, adapter, pixels)
             return lambda: answers

@@ -10,7 +10,7 @@ from llmood.measures.layer_prediction import LayerForecast, fit_layer_forecast, 
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
 from llmood.scorers.representation import Learned, Representation
-from llmood.scorers.states import Layer, check_layer
+from llmood.scorers.states import EYE, Layer, check_layer
 
 
 @register("layer_prediction", {"": {}, ".base": {"states": "base"}})
@@ -22,7 +22,7 @@ class LayerPrediction(Representation):
     Args:
         below: the lower layer, as `layer` names one.
         ridge: how much the forecast shrinks, above 0.
-        reading: as in `Representation`; an encoder has no layers.
+        reading: as in `Representation`; an encoder has no layers, nor has an eye.
     """
 
     forecast_: LayerForecast
@@ -31,6 +31,8 @@ class LayerPrediction(Representation):
         super().__init__(**reading)
         if self.states == "encoder":
             raise ValueError("an encoder has one embedding and no layers")
+        if self.position == EYE:
+            raise ValueError("position: an eye has one embedding and no layers")
         check_layer("below", below)
         if str(below) == str(self.layer):
             raise ValueError(f"layer {below} is forecast from itself: name a lower one")

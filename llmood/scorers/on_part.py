@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llmood.engines.base import ENCODER
 from llmood.engines.captures import EQUIVALENCE
 from llmood.engines.states import HIDDEN_STATES
 from llmood.errors import ConfigError
@@ -16,6 +17,7 @@ from llmood.scorers.baselines import BASELINES
 from llmood.scorers.elsewhere import Elsewhere
 from llmood.scorers.on_adapter import is_on_adapter
 from llmood.scorers.representation import Representation
+from llmood.scorers.states import EYE
 
 OF_WORDS = frozenset({"prompt_logprobs", "prompt_moments"})
 """What is captured of a prompt's words, one by one."""
@@ -79,7 +81,9 @@ def part_of(spec: CaptureSpec, control: Control) -> CaptureSpec:
     if spec.kind != HIDDEN_STATES or "positions" not in dict(spec.params):
         return spec.under(control)
     params = dict(spec.params)
-    kept = [each for each in str(params["positions"]).split(",") if each.strip() != ELSEWHERE.get(control)]
+    kept = [
+        each for each in str(params["positions"]).split(",") if each.strip() not in ELSEWHERE.get(control, ())
+    ]
     params["positions"] = ",".join(kept)
     return CaptureSpec.of(spec.kind, spec.model, spec.target, **params).under(control)
 
@@ -173,7 +177,7 @@ def why_not(scorer: Scorer, control: Control) -> str | None:
     needs = (*scorer.needs, *scorer.fit_needs)
     if not needs:
         return "it reads nothing of a model that is shown the picture"
-    if scorer.reads_text or any(spec.kind == "embedding" for spec in needs):
+    if scorer.reads_text or any(spec.model == ENCODER for spec in needs):
         return "it reads the words by themselves"
     if scorer.reads_correctness:
         return "it learns from which answers are right, and none of a part is judged"
@@ -183,7 +187,14 @@ def why_not(scorer: Scorer, control: Control) -> str | None:
         return "it reads a background, which has no such part"
     if control == "no_question" and any(spec.kind in OF_WORDS and spec.target == "prompt" for spec in needs):
         return "it scores the question’s words, and none are left"
-    if control in PARTS and isinstance(scorer, Representation) and scorer.position == ELSEWHERE[control]:
+    return _why_not_there(scorer, control) if isinstance(scorer, Representation) else None
+
+
+def _why_not_there(scorer: Representation, control: Control) -> str | None:
+    """Why a scorer's position says nothing of a part."""
+    if control == "blank" and scorer.position == EYE:
+        return f"it reads {EYE}, which says nothing of this part"
+    if control in PARTS and scorer.position == ELSEWHERE[control]:
         kept = str(scorer.hidden_states.get("positions", ""))
         if OWN[control] not in {each.strip() for each in kept.split(",")}:
             return f"it reads {scorer.position}, and of this side the run keeps no {OWN[control]}"

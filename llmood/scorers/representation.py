@@ -25,6 +25,7 @@ from llmood.scorers.combined import refuse_others
 from llmood.scorers.drawn import reasons_of
 from llmood.scorers.settings import NINE_LAYERS, Params
 from llmood.scorers.states import (
+    EYE,
     Layer,
     check_layer,
     representation_capture,
@@ -91,7 +92,8 @@ class Representation(Scorer):
     Args:
         states: `tuned` or `base`, their hidden states; `encoder`, its embeddings. By default that of them that the run
             has, the first of this order.
-        layer, position: of hidden states, as the run's `hidden_states` names them; an encoder has neither.
+        layer, position: of hidden states, as the run's `hidden_states` names them; an encoder has neither. The position
+            `eye` is what the model's eye makes of the pictures, and has no layers.
         references: it learns from at most so many rows, drawn by hash, of each label as many as of the others.
         hidden_states: which states there are (the run's `hidden_states`).
     """
@@ -119,7 +121,9 @@ class Representation(Scorer):
         representation_capture(states, hidden_states, position)
         check_layer("layer", layer)
         if states == ENCODER:
-            _refuse_places(layer, position)
+            _refuse_places("an encoder has one embedding of a text", layer, position)
+        elif position == EYE:
+            _refuse_places("an eye has one embedding of a picture", layer)
         self.states = states
         self.layer = layer
         self.position = position
@@ -143,12 +147,15 @@ class Representation(Scorer):
 
     @property
     def layers_read(self) -> tuple[tuple[CaptureSpec, Layer], ...]:
-        return () if self.states == ENCODER else tuple((self.capture, layer) for layer in self.layers)
+        spec = self.capture
+        return () if spec.kind == EMBEDDING else tuple((spec, layer) for layer in self.layers)
 
     @property
     def definition(self) -> str | None:
         if self.states == ENCODER:
             return "embeddings of the encoder"
+        if self.position == EYE:
+            return f"states of {self.states}’s eye, mean over patches"
         return f"states of {self.states}, layer {self.layer}, {self.position}"
 
     @abstractmethod
@@ -280,7 +287,7 @@ class Representation(Scorer):
         )
 
 
-def _refuse_places(layer: Layer, position: str) -> None:
+def _refuse_places(why: str, layer: Layer, position: str = WHOLE_PROMPT) -> None:
     """Of an embedding there is one: a layer or a position would be read by nobody.
 
     Raises:
@@ -289,4 +296,4 @@ def _refuse_places(layer: Layer, position: str) -> None:
     given = {"layer": (layer, LAST), "position": (position, WHOLE_PROMPT)}
     named = next((name for name, (value, usual) in given.items() if str(value) != str(usual)), None)
     if named:
-        raise ValueError(f"{named}: an encoder has one embedding of a text, and no {named}s; leave it out")
+        raise ValueError(f"{named}: {why}, and no {named}s; leave it out")

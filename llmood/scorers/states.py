@@ -17,6 +17,8 @@ from llmood.scorers.settings import Params
 
 Layer = float | str
 """A layer, as a capture's `layers` names one: 6, -1, 0.5."""
+EYE = "eye"
+"""The position of what a model's eye makes of pictures: one embedding, before any layer of the language model."""
 ROLES = ("tuned", "base", ENCODER)
 
 
@@ -31,7 +33,7 @@ def check_layer(name: str, layer: Layer) -> None:
 
 
 def representation_capture(states: str, hidden_states: Params, position: str) -> CaptureSpec:
-    """The capture of one state a sample: a model's hidden states, or an encoder's embedding.
+    """The capture of one state a sample: a model's hidden states, its eye's embedding, or an encoder's.
 
     Raises:
         ValueError: there are no such states, or the run doesn't keep that position.
@@ -40,13 +42,15 @@ def representation_capture(states: str, hidden_states: Params, position: str) ->
         raise ValueError(f"states are those of {', '.join(ROLES)}, not of {states}")
     if states == ENCODER:
         return CaptureSpec.of(EMBEDDING, ENCODER, "prompt")
+    if position == EYE:
+        return CaptureSpec.of(EMBEDDING, states, "prompt")
     return states_capture(states, hidden_states, position)
 
 
 def states_in(block: Block, spec: CaptureSpec, layer: Layer, position: str) -> NDArray[np.float32]:
     """The states of a block's rows, float32 (n, d), NaN where there are none.
 
-    Embeddings are of length 1; where no row of the block has one, d is 0: nobody knows it there.
+    An encoder's embeddings are of length 1; where no row of the block has one, d is 0: nobody knows it there.
 
     Args:
         layer, position: of hidden states; an embedding is one.

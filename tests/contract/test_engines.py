@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, Models
-from llmood.engines.base import BatchedEngine, Captured, Engine, Request, engines
+from llmood.engines.base import EMBEDDING, BatchedEngine, Captured, Engine, Request, engines
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
 from llmood.tables import CAPTURE_SCHEMAS
@@ -104,6 +104,7 @@ def specs_of(engine: Engine) -> list[CaptureSpec]:
             kind, role, target, layers="0,0.5,-1", positions=f"last_{spans[target]},mean_{spans[target]}"
         )
         for kind, target in sorted(engine.captures)
+        if kind != EMBEDDING  # made of pictures: test_eye
         for role in engine.roles
     ] + [
         CaptureSpec.of("prompt_logprobs", role, target, exit=layer)

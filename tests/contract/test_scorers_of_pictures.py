@@ -58,7 +58,7 @@ def test_what_is_left_out_is_what_a_run_refuses() -> None:
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, TransformersEngine]]:
     """One that runs many samples in a pass, and one that runs each alone."""
-    base = save_pictured(tmp_path_factory.mktemp("sees") / "base", context=2048)
+    base = save_pictured(tmp_path_factory.mktemp("sees") / "base", max_position_embeddings=2048)
     adapter = save_picture_adapter(base.parent / "adapter", base)
     made = {
         name: engine_of(base, {"adapter": str(adapter)}, batch_tokens=tokens)

@@ -240,7 +240,7 @@ def test_what_doctor_says_of_it(world: World, tmp_path: Path, encoder: Path) -> 
     for target in (world.config, "encoder"):
         found = llmood("doctor", "--engine", target, "--json").json()
         assert found["engine"] == "encoder"
-        assert [line["what"] for line in found["captures"]] == ["embedding/prompt"]
+        assert [line["what"] for line in found["captures"]] == ["embedding/encoder/prompt"]
         served = {line["what"]: line for line in found["scorers"]}
         assert {name for name in ("knn", "mahalanobis", "length") if served[name]["served"] == "yes"} == {
             "knn",
@@ -253,7 +253,7 @@ def test_what_doctor_says_of_it(world: World, tmp_path: Path, encoder: Path) -> 
     both = world_of(tmp_path / "both", models, engine={"kind": "fake"}, scorers=["likelihood"])
     found = llmood("doctor", "--engine", both.config, "--json").json()
     captures = {line["what"]: line["served"] for line in found["captures"]}
-    assert (found["engine"], captures["embedding/prompt"], captures["prompt_logprobs/prompt"]) == (
+    assert (found["engine"], captures["embedding/encoder/prompt"], captures["prompt_logprobs/prompt"]) == (
         "fake",
         "yes",
         "yes",

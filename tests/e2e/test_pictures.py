@@ -226,6 +226,9 @@ def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
         "relative_mahalanobis": {"layer": 0, "position": "mean_text"},
         "pca_reconstruction": {"position": "last_prompt"},
         "cosine": {"position": "mean_prompt"},
+        "knn.base": {"position": "eye", "k": 3},
+        "mahalanobis.one_class": {"position": "eye"},
+        "relative_mahalanobis.base": {"position": "eye"},
     }
     keys: dict[str, Any] = {"hidden_states": {"positions": "last_prompt,mean_prompt,mean_image,mean_text"}}
     outcome = run(
@@ -236,7 +239,13 @@ def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
     assert {(row["status"], row["reason"]) for row in scores} == {("ok", None)}
     assert set(names) < {row["scorer"] for row in scores}  # beside the baselines
     assert len({row["score"] for row in scores}) > len(names) * ROWS
+    indexed = pq.read_table(tmp_path / "run" / "observations" / "index.parquet").to_pylist()
+    assert {row["capture"] for row in indexed} >= {"embedding/base/prompt", "embedding/tuned/prompt"}
     refused(run(home, "-o", tmp_path / "no", scorers=[{"knn": {"position": "mean_image"}}]), "mean_image")
+    by_layer = [{"knn": {"position": "eye", "layer": 1}}]
+    refused(run(home, "-o", tmp_path / "no", scorers=by_layer), "an eye has one embedding of a picture")
+    elsewhere = {"engine": {"kind": "fake"}, "scorers": [{"knn": {"position": "eye"}}]}
+    refused(run(home, "-o", tmp_path / "no", **elsewhere), "engines that can: transformers")
 
 
 def crossed(home: Path, **benchmark: Any) -> Path:

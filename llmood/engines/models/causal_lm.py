@@ -23,6 +23,7 @@ from llmood.engines.models.checked import checked_head, checked_packing
 from llmood.engines.models.decoder import Decoder
 from llmood.engines.models.early_exit import OfStates as OfExit
 from llmood.engines.models.early_exit import final_norm
+from llmood.engines.models.eye import eye_states
 from llmood.engines.models.forward import OfStates, of_states, states_of
 from llmood.engines.models.head import LEAST_ROWS, Head, logits_at_once
 from llmood.engines.models.host import ToHost
@@ -182,6 +183,11 @@ class CausalLM:
         tapped = self._tapped(depth)
         with self._laid_out(rows, adapter, pixels) as layout:
             return tapped.states(layout, layers, ranges)
+
+    def seen(self, pixels: Sequence[Pixels], *, adapter: str | None) -> Callable[[], NDArray[np.float32]]:
+        """What its eye makes of each row's pictures, float32 (rows, size)."""
+        with self._adapted(adapter):
+            return eye_states(self.model, pixels)
 
     def exit_logprobs(
         self,

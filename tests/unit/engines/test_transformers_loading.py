@@ -189,11 +189,11 @@ def test_a_batch_too_large_for_memory_is_halved(llama: Path, monkeypatch: pytest
     sizes: list[int] = []
     scored = causal_lm.CausalLM.token_logprobs
 
-    def small(self: Any, batch: Any, *, adapter: Any) -> Any:
+    def small(self: Any, batch: Any, **options: Any) -> Any:
         sizes.append(len(batch))
         if len(batch) > 1 or len(batch[0]) == 8:
             raise torch.OutOfMemoryError("out of memory")
-        return scored(self, batch, adapter=adapter)
+        return scored(self, batch, **options)
 
     monkeypatch.setattr(causal_lm.CausalLM, "token_logprobs", small)
     halved = engine.capture(BASE, rows)

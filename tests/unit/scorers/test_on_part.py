@@ -108,6 +108,9 @@ def test_a_position_of_the_other_side_is_not_kept() -> None:
     scorer = scorers.get("mahalanobis").make({"position": "mean_image"}, hidden_states=kept)
     assert why_not(scorer, "blank") == "it reads mean_image, and of this side the run keeps no mean_text"
     assert why_not(scorer, "no_question") is None
+    eye = made("mahalanobis", position="eye")
+    assert why_not(eye, "blank") == "it reads eye, which says nothing of this part"
+    assert [why_not(eye, control) is None for control in CONTROLS] == [False, True, True, True]
 
 
 def test_a_profile() -> None:

@@ -1,0 +1,71 @@
+"""What a model's eye makes of pictures: as transformers has it, whatever stands beside a picture, without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from llmood.engines.base import EMBEDDING, engines, why_never
+from llmood.engines.transformers import TransformersEngine
+from llmood.records import CaptureSpec
+from tests.pictures import demo_pictures, speckled
+from tests.seeing import captured, request_for
+from tests.tiny_models import TOLERANCE, engine_of
+from tests.tiny_pictures import plain_eye, save_llava, save_picture_adapter, save_pictured
+
+SPECS = {role: CaptureSpec.of(EMBEDDING, role) for role in ("base", "tuned")}
+
+
+@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("sees")
+    return (
+        save_llava(made) if request.param == "llava" else save_pictured(made, split=request.param == "tiles")
+    )
+
+
+@pytest.fixture(scope="module")
+def adapter(folder: Path) -> Path:
+    return save_picture_adapter(folder / "adapter", folder)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
+    made = engine_of(folder, {"adapter": str(adapter)})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image.Image]:
+    """Of two shapes: one has fewer tiles, or is padded to a square."""
+    return [*demo_pictures(2), speckled(64, 32)]
+
+
+def vectors(
+    engine: TransformersEngine, images: list[Image.Image], role: str = "base"
+) -> list[NDArray[np.float32]]:
+    spec = SPECS[role]
+    requests = [request_for(engine, f"words {place}", each, spec=spec) for place, each in enumerate(images)]
+    return [row["vector"] for row in captured(engine, spec, requests)]
+
+
+@pytest.mark.parametrize("role", SPECS)
+def test_it_is_the_mean_over_the_patches(
+    engine: TransformersEngine, folder: Path, adapter: Path, images: list[Image.Image], role: str
+) -> None:
+    for image, found in zip(images, vectors(engine, images, role), strict=True):
+        states = plain_eye(folder, image, adapter if role == "tuned" else None)
+        assert found == pytest.approx(states.mean(axis=0), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "kind", [name for name in engines.names() if name not in ("transformers", "imported")]
+)
+def test_other_engines_say_that_they_have_none(kind: str) -> None:
+    assert why_never(engines.get(kind), SPECS["base"]) == "it doesn't record that"
