@@ -9,7 +9,7 @@ from llmood.config import RunConfig
 from llmood.engines.base import ENCODER, Engine, engines
 from llmood.engines.captures import all_needs, shown_shots
 from llmood.engines.choose import able, choose_engine
-from llmood.engines.encoder import EncoderEngine
+from llmood.engines.encoder import EncoderEngine, SeeingEncoderTokenizer
 from llmood.engines.exits import exit_of
 from llmood.engines.pictures import PictureTokenizer
 from llmood.engines.states import layers_of, states_of
@@ -135,7 +135,7 @@ def check_pictures(
 
 def _why_blind(engine: Engine, spec: CaptureSpec) -> str | None:
     """Why a capture would leave pictures out, in words that follow a colon; None where it shows them."""
-    if spec.model == ENCODER:
+    if spec.model == ENCODER and not isinstance(engine.tokenizer(ENCODER), SeeingEncoderTokenizer):
         return "models.encoder reads words alone"
     if shown_shots(spec) is not None:
         return "examples in a prompt would stand there without their pictures"

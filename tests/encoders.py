@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.tiny_models import save_tokenizer
+from tests.tiny_models import SPECIAL, save_tokenizer
 
 
 def save_encoder(folder: Path, *, pooling: str = "mean_tokens", seed: int = 0, **settings: Any) -> Path:
@@ -37,6 +37,35 @@ def save_encoder(folder: Path, *, pooling: str = "mean_tokens", seed: int = 0, *
     pools = {f"pooling_mode_{name}": name == pooling for name in ("cls_token", "mean_tokens", "max_tokens")}
     write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 32, **pools})
     write(folder / "sentence_bert_config.json", {"max_seq_length": 128, **settings})
+    return folder
+
+
+def save_seeing_encoder(folder: Path, *, kind: str = "clip", seed: int = 0) -> Path:
+    """An encoder of pictures and words with random weights, of CLIP's or SigLIP's kind."""
+    import torch
+    from transformers import AutoModel, CLIPConfig, SiglipConfig
+
+    tiny = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "projection_dim": 16,
+        "initializer_range": 0.25,
+    }
+    words = {**tiny, "vocab_size": 300, "max_position_embeddings": 48, "projection_size": 32}
+    ends = {"bos_token_id": SPECIAL.index("<s>"), "eos_token_id": SPECIAL.index("</s>")}
+    config = (CLIPConfig if kind == "clip" else SiglipConfig)(
+        text_config={**words, **ends, "pad_token_id": SPECIAL.index("<pad>")},
+        vision_config={**tiny, "image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        AutoModel.from_config(config).save_pretrained(folder)
+    save_tokenizer(folder, suffix=" </s>")  # where CLIP looks for what a text is
+    settings = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 32}}
+    write(folder / "preprocessor_config.json", {**settings, "crop_size": {"height": 32, "width": 32}})
     return folder
 
 

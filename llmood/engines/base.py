@@ -53,11 +53,11 @@ class Request:
     @property
     def content(self) -> str:
         """All of it as text, for the key: the same ids cut into other spans are another observation."""
+        shown = "".join(f";picture={picture.digest}" for picture in self.pictures)
         if self.text is not None:
-            return self.text
+            return self.text + shown
         spans = ",".join(f"{name}-{start}-{end}" for name, start, end in self.spans)
         seed = "" if self.seed is None else f";seed={self.seed}"
-        shown = "".join(f";picture={picture.digest}" for picture in self.pictures)
         return f"{','.join(map(str, self.token_ids))};{spans}{seed}{shown}"
 
 

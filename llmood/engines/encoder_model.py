@@ -1,4 +1,4 @@
-"""The model behind `models.encoder`: a sentence-transformers folder, and its vectors; loaded when first asked.
+"""The model behind `models.encoder`: a sentence-transformers folder, or one of CLIP's kind; loaded when first asked.
 
 How a text becomes one vector is the folder's to say and sentence-transformers' to do. What would run code of the folder
 or read pickles is refused before.
@@ -24,9 +24,14 @@ from llmood.errors import ConfigError
 from llmood.identity import FileDigests
 
 if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from llmood.engines.models.picture_encoder import PictureEncoder
     from llmood.engines.models.text_encoder import TextEncoder
 
 VERSION = 2
+MODULES = "modules.json"
 PLACE = "models.encoder"
 LIBRARY = "sentence_transformers."
 DECIDING = (".json", ".safetensors", ".txt", ".model")
@@ -36,27 +41,34 @@ SETTINGS = "sentence_*_config.json"  # the library's own; its name tells the kin
 class EncoderModel:
     """A sentence encoder in a folder; making one reads its configuration and hashes its files.
 
+    Attributes:
+        sees: whether it is an encoder of pictures and of words, in one space (CLIP, SigLIP).
+
     Raises:
         ConfigError: the folder holds no such model, or one that isn't made of the library's own parts.
     """
 
     def __init__(self, model: FullModel, engine: EngineConfig, *, folder: Path | None) -> None:
-        need("torch", "transformers", "sentence_transformers")
+        need("torch", "transformers")
         self.weights: ModelFolder = resolve_model(model, place=PLACE, relative_to=folder)
         if not tokenizer_files(self.weights.folder):
             raise ConfigError(f"{PLACE}: {self.weights.folder} holds no tokenizer")
-        _check_modules(self.weights.folder)
+        self.sees = self.weights.sees and not (self.weights.folder / MODULES).is_file()
+        if not self.sees:
+            need("sentence_transformers")
+            _check_modules(self.weights.folder)
         self.device = choose_device(engine.device)
         self._dtype = "float32"  # the engine's choice of precision is the language models'; this one is small
-        self._loaded: TextEncoder | None = None
+        self._loaded: TextEncoder | PictureEncoder | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
         folder = self.weights.folder
         files = [path for path in folder.rglob("*") if path.suffix in DECIDING and path.is_file()]
-        libraries = ("sentence-transformers", "transformers", "torch")
+        own = "pillow" if self.sees else "sentence-transformers"
+        libraries = (own, "transformers", "torch")
         return {
-            "engine": "text_encoder",
+            "engine": "picture_encoder" if self.sees else "text_encoder",
             "version": [VERSION, *map(version, libraries)],
             "weights": self.weights.digest,
             "files": FileDigests().of_all(sorted(files)),
@@ -73,6 +85,8 @@ class EncoderModel:
             ConfigError: no file says how many.
         """
         folder = self.weights.folder
+        if self.sees:
+            return self._text_length
         said = [self.weights.read_json(path.name) for path in sorted(folder.glob(SETTINGS))]
         limits = [each["max_seq_length"] for each in said if each.get("max_seq_length")]
         if not limits:
@@ -89,11 +103,49 @@ class EncoderModel:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors (n, size) of length 1."""
+        if self.sees:
+            return self._seeing.vectors(texts)
         from llmood.engines.models.text_encoder import TextEncoder
 
         if self._loaded is None:
             self._loaded = TextEncoder(self.weights.folder, dtype=self._dtype, device=self.device)
         return self._loaded.vectors(texts)
+
+    def pixels(self, image: Image.Image) -> torch.Tensor:
+        """What an encoder that sees is shown of a picture."""
+        return self._seeing.pixels(image)
+
+    def embed_pictures(self, pixels: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """Vectors (n, size) of length 1, in the space of the texts'."""
+        return self._seeing.seen(pixels)
+
+    @property
+    def _seeing(self) -> PictureEncoder:
+        from llmood.engines.models.picture_encoder import PictureEncoder
+
+        if not isinstance(self._loaded, PictureEncoder):
+            self._loaded = PictureEncoder(
+                self.weights.folder, max_length=self.max_length, dtype=self._dtype, device=self.device
+            )
+        return self._loaded
+
+    @property
+    def _text_length(self) -> int:
+        """The positions that an encoder of both has for a text, or fewer where its tokenizer says so."""
+        from transformers import AutoConfig
+
+        folder = self.weights.folder
+        try:
+            text = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
+        except (OSError, ValueError, KeyError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{PLACE}: {folder}/config.json can't be read: {first}") from error
+        positions = getattr(text, "max_position_embeddings", None)
+        if not isinstance(positions, int):
+            raise ConfigError(f"{PLACE}: {folder}/config.json doesn't say how long a text may be")
+        own = folder / "tokenizer_config.json"
+        said = self.weights.read_json(own.name).get("model_max_length") if own.is_file() else None
+        return min(positions, int(said)) if isinstance(said, int | float) and said > 0 else positions
 
     def close(self) -> None:
         """Free the model."""
@@ -102,10 +154,11 @@ class EncoderModel:
 
 def _check_modules(folder: Path) -> None:
     """Refuse what would run code that isn't the library's, or read a pickle."""
-    path = folder / "modules.json"
+    path = folder / MODULES
     if not path.is_file():
         raise ConfigError(
-            f"{PLACE}: {folder} holds no modules.json", hint="name a sentence-transformers folder"
+            f"{PLACE}: {folder} holds no {MODULES}",
+            hint="name a sentence-transformers folder, or one of CLIP's or SigLIP's kind with its processor",
         )
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))

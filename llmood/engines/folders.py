@@ -19,7 +19,7 @@ CODE = "*.py"  # fetched and run only where the configuration asks for it; hashe
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")
 EXPECTED = {
     "models.nli": "a natural-language-inference model (config.json, safetensors, tokenizer)",
-    "models.encoder": "a sentence-transformers folder (modules.json, safetensors, tokenizer)",
+    "models.encoder": "a sentence-transformers folder (modules.json, safetensors, tokenizer), or one of CLIP's kind",
     "models.judge": "an instruction-tuned language model (config.json, safetensors, tokenizer)",
 }
 PROCESSOR = ("processor_config.json", "preprocessor_config.json")

@@ -181,12 +181,13 @@ def _words(
         return text
     if spec.model != ENCODER:
         return _bare(engine, spec, text)
-    if not text.strip():
+    pictures = () if is_bare(spec) else prompt.pictures  # an encoder that reads words alone is refused before
+    if not text.strip() and not pictures:
         return Unmade(UNSCORED, NO_WORDS)
     own = prompt_role(engine) == ENCODER and not is_bare(spec)
     # They say how long it is to an encoder.
     ids = prompt.token_ids if own else engine.tokenizer(ENCODER).encode([text], rendered=False)[0]
-    return Request(ids, text=text)
+    return Request(ids, text=text, pictures=pictures)
 
 
 def _bare(engine: Engine, spec: CaptureSpec, text: str) -> Request | Unmade:

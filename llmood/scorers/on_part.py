@@ -177,8 +177,9 @@ def why_not(scorer: Scorer, control: Control) -> str | None:
     needs = (*scorer.needs, *scorer.fit_needs)
     if not needs:
         return "it reads nothing of a model that is shown the picture"
-    if scorer.reads_text or any(spec.model == ENCODER for spec in needs):
-        return "it reads the words by themselves"
+    encoded = any(spec.model == ENCODER for spec in needs)
+    if encoded or scorer.reads_text:
+        return "an encoder reads it, outside of any prompt" if encoded else "it reads the words by themselves"
     if scorer.reads_correctness:
         return "it learns from which answers are right, and none of a part is judged"
     if scorer.reads_answers or any(spec.is_derived or spec.kind in LATER for spec in needs):

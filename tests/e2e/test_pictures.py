@@ -17,6 +17,7 @@ from llmood.report.model_card import render_model_card
 from llmood.report.read import read_run
 from llmood.report.shift_grids import crossed_grids
 from tests import tiny_models
+from tests.encoders import save_encoder, save_seeing_encoder
 from tests.pictures import demo_module, demo_pictures, saved
 from tests.task_files import write_task
 from tests.tiny_pictures import SEEN, save_llava, save_picture_adapter, save_pictured
@@ -246,6 +247,30 @@ def test_what_the_states_know(home: Path, tmp_path: Path) -> None:
     refused(run(home, "-o", tmp_path / "no", scorers=by_layer), "an eye has one embedding of a picture")
     elsewhere = {"engine": {"kind": "fake"}, "scorers": [{"knn": {"position": "eye"}}]}
     refused(run(home, "-o", tmp_path / "no", **elsewhere), "engines that can: transformers")
+
+
+def test_an_encoder_of_pictures_and_words(home: Path, tmp_path: Path) -> None:
+    """Alone and beside language models it says the same; one that reads words alone is refused."""
+    found: list[dict[str, float]] = []
+    seeing = str(save_seeing_encoder(tmp_path / "clip"))
+    spoken = {"base": str(home / "base"), "encoder": seeing}
+    auto = {"kind": "auto", "device": "cpu"}
+    for name, models in (("knn", {"encoder": seeing}), ("knn.encoder", spoken)):
+        outcome = run(home, "-o", tmp_path / name, models=models, engine=auto, scorers=[name])
+        assert outcome.code == 0, outcome
+        rows = pq.read_table(tmp_path / name / "scores.parquet").to_pylist()
+        own = [row for row in rows if row["scorer"] == name]
+        assert {(row["status"], row["reason"]) for row in own} == {("ok", None)}
+        found.append({row["sample_id"]: row["score"] for row in own})
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) > ROWS
+    words = {"base": str(home / "base"), "encoder": str(save_encoder(tmp_path / "words"))}
+    outcome = run(home, "-o", tmp_path / "no", models=words, scorers=["knn.encoder"])
+    refused(outcome, "models.encoder reads words alone")
+    alone = run(
+        home, "-o", tmp_path / "no", models={"encoder": words["encoder"]}, engine=auto, scorers=["knn"]
+    )
+    refused(alone, "takes no pictures yet")
 
 
 def crossed(home: Path, **benchmark: Any) -> Path:

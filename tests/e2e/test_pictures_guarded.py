@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import llmood as package
+from tests.encoders import save_seeing_encoder
 from tests.pictures import demo_module
 from tests.task_files import write_task
 from tests.tiny_pictures import save_picture_adapter, save_pictured
@@ -20,7 +21,14 @@ from tests.worlds import llmood
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
-SCORERS = ["likelihood_ratio", "mahalanobis", {"knn": {"position": "mean_image", "k": 3}}]
+SCORERS = [
+    "likelihood_ratio",
+    "mahalanobis",
+    {"knn": {"position": "mean_image", "k": 3}},
+    {"knn.base": {"position": "eye", "k": 3}},
+    "knn.encoder",
+]
+NAMES = ("likelihood_ratio", "mahalanobis", "knn", "knn.base", "knn.encoder")
 COUNTS = {"train": 60, "calibration": 120, "test": 20}
 
 
@@ -41,7 +49,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_picture_adapter(folder / "adapter", save_pictured(folder / "base"))
     config = {
         "benchmark": {"name": "seen", "id": str(folder / "t.yaml"), "ood": []},
-        "models": {"base": str(folder / "base"), "tuned": {"adapter": str(folder / "adapter")}},
+        "models": {
+            "base": str(folder / "base"),
+            "tuned": {"adapter": str(folder / "adapter")},
+            "encoder": str(save_seeing_encoder(folder / "clip")),
+        },
         "engine": {"kind": "transformers", "device": "cpu"},
         "hidden_states": {"layers": "0,-1", "positions": "last_prompt,mean_prompt,mean_image,mean_text"},
         "scorers": SCORERS,
@@ -53,8 +65,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(home: Path) -> Path:
-    config, names = home / "config.yaml", ("likelihood_ratio", "mahalanobis", "knn")
-    options = [option for name in names for option in ("--scorer", name)]
+    config = home / "config.yaml"
+    options = [option for name in NAMES for option in ("--scorer", name)]
     done = llmood("fit", config, "-o", home / "detector", "--false-alarms", "0.2", *options)
     assert done.code == 0, done.err
     return home / "detector"
@@ -73,7 +85,7 @@ def test_its_scores_are_those_of_a_run(home: Path, detector: Path, tmp_path: Pat
     assert scored.code == 0, scored.err
     found = [json.loads(line) for line in scored.out.splitlines()]
     assert {row["status"] for row in found} == {"ok"}
-    for name in ("likelihood_ratio", "mahalanobis", "knn"):
+    for name in NAMES:
         expected = np.full(len(found), np.nan)
         for row in pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist():
             if row["scorer"] == name:
