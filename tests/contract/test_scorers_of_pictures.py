@@ -26,6 +26,7 @@ from llmood.judging.equivalence.compare import compare_all
 from llmood.progress import Progress
 from llmood.records import Part, Picture
 from llmood.scorers.base import Scorer, ScorerEntry, scorers
+from llmood.scorers.settings import TEN_DRAWS
 from llmood.scoring import ScorerColumn, score_all
 from llmood.tables import SAMPLES
 from tests.observing import VECTORS
@@ -38,12 +39,14 @@ KINDS = ("colour", "shape")
 TEST, TRAIN = 6, 24
 APART = 1e-4
 # A random model states hardly a confidence, and no temperature is the best where every label is right.
+DRAWS = {**TEN_DRAWS, "max_new_tokens": 1}
+"""Of one token: longer answers of a random model are all different."""
 UNSCORED = ("verbalised_confidence", "msp.tempered")
 
 
 def sees(entry: ScorerEntry) -> bool:
     """Whether all that it reads can be made of pictures: `planned_engine.check_pictures` refuses the others."""
-    given = given_for(all_needs([entry.make()]))
+    given = given_for(all_needs([entry.make(generations=DRAWS)]))
     return not any(spec.model in (ENCODER, "judge") or shown_shots(spec) is not None for spec in given)
 
 
@@ -104,7 +107,7 @@ def observe(engine: TransformersEngine) -> Observations:
             }
         )
     samples = pa.Table.from_pylist(rows, schema=SAMPLES)
-    chosen = [param.values[0].make() for param in ENTRIES]
+    chosen = [param.values[0].make(generations=DRAWS) for param in ENTRIES]
     observer = Observer(engine, prompts, Store(), private=False)
     for spec in required_captures(chosen, richest_response(chosen, {"max_new_tokens": 64})):
         observer.run(spec)
@@ -131,7 +134,7 @@ def part(observations: Observations, split: str, named: str | None = None) -> Ob
 @pytest.fixture(scope="module")
 def fitted(observed: dict[str, Observations]) -> Callable[[ScorerEntry], Scorer]:
     def fit(entry: ScorerEntry) -> Scorer:
-        scorer = entry.make()
+        scorer = entry.make(generations=DRAWS)
         if not scorer.fitted_on:
             return scorer
         rows = observed["together"]

@@ -28,12 +28,14 @@ MATERIALS = [
 
 # A template that makes something else is another one: raise its version, and write down what that makes.
 DIGESTS = {
+    "answer_words@1": "6b4afcb544958861",
     "answer_with_confidence@1": "d37152a3fd62bd74",
     "confidence@1": "323e781b393aad44",
     "judge@1": "f783fa433fa20490",
     "p_true@1": "a21bf8bcf1ab926f",
     "p_true_few_shot@1": "8fbf27fb392b5042",
     "p_true_sampled@1": "1dfdb2c76be93acf",
+    "reference_words@1": "bf0ea8b502b4d3fd",
     "same_answer@1": "2373a6d0ccc56fa8",
     "top_guesses@1": "d52b77beef25a872",
 }
@@ -57,7 +59,16 @@ def test_its_target_names_it(template: Template) -> None:
     assert spec.fed == "prompt"
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+def test_words_alone_are_read_alone() -> None:
+    bare = {name: template for name, template in templates if template.bare}
+    assert set(bare) == {"answer_words@1", "reference_words@1"}
+    for name, words in (("answer_words@1", "In Norway."), ("reference_words@1", "Norway")):
+        turns = bare[name].make(MATERIALS[0])
+        assert [(each.role, each.content) for each in turns.messages] == [("user", words)]
+        assert turns.lead == ""
+
+
+@pytest.mark.parametrize("template", [param for param in TEMPLATES if not param.values[0].bare])
 def test_the_model_is_to_answer(template: Template) -> None:
     for material in MATERIALS:
         turns = template.make(material)
@@ -76,4 +87,5 @@ def test_it_reads_what_it_says_that_it_reads(template: Template) -> None:
         for word in (words,) if isinstance(words, str) else words:
             assert (word in text) == (part in template.reads), (part, word)
     shot = Shot("xqasked", "xqshot", True)
-    assert ("xqshot" in template.make(Material(CHAT, shots=(shot,))).text) == ("shots" in template.reads)
+    shown = template.make(Material(CHAT, references=("xqreference",), shots=(shot,))).text
+    assert ("xqshot" in shown) == ("shots" in template.reads)

@@ -99,8 +99,8 @@ def test_several_pictures(
     assert tokenizer.refuses(3) is None
     shown = [images[2], images[0]]  # of the two shapes: other numbers of tiles
     requests = [
-        request_for(engine, "same?", shown),
-        request_for(engine, "same?", shown[::-1]),
+        request_for(engine, "same?", *shown),
+        request_for(engine, "same?", *reversed(shown)),
         request_for(engine, "?", shown[0]),
     ]
     together = captured(engine, BASE, requests)
