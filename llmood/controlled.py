@@ -11,7 +11,8 @@ from llmood.engines.pictures import Placed
 from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.modality_config import CONTROLS
-from llmood.records import EVALUATED, FAILED, UNSCORED, CaptureSpec, Control, Part, Sample, StandIn
+from llmood.picture_records import Control, StandIn
+from llmood.records import EVALUATED, FAILED, UNSCORED, CaptureSpec, Part, Sample
 from llmood.tasks import LoadedTask
 from llmood.tasks.images.cells import load_picture, stand_in
 from llmood.tasks.images.controls import partners

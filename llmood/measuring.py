@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
 from llmood.lineage import group_keys
+from llmood.picture_records import Corruptions
 from llmood.progress import Progress
 from llmood.questions.adapters import over_adapters
 from llmood.questions.concepts import Explained, concepts
@@ -29,7 +30,7 @@ from llmood.questions.rater_disagreement import (
     rater_disagreement,
 )
 from llmood.questions.severity import families, severity
-from llmood.records import Corruptions, MetricRecord
+from llmood.records import MetricRecord
 from llmood.scoring import ScorerColumn
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from llmood.calibration_config import each_once
-from llmood.records import Control
+from llmood.picture_records import Control
 from llmood.strict import Strict
 
 PARTS: tuple[Control, ...] = ("blank", "no_question")

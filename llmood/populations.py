@@ -10,7 +10,8 @@ from types import MappingProxyType
 from llmood.config import BenchmarkSpec, RunConfig, ShiftedTask
 from llmood.engines.captures import SHOWN, shows_shots
 from llmood.errors import ConfigError, DataError
-from llmood.records import CALIBRATION, EVALUATED, SPLITS, Check, Corruptions, Sample, Split
+from llmood.picture_records import Corruptions
+from llmood.records import CALIBRATION, EVALUATED, SPLITS, Check, Sample, Split
 from llmood.scorers.base import Scorer
 from llmood.scoring import background_of
 from llmood.tasks import LoadedTask, TaskSpec, find_task, load_task

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
+from llmood.picture_records import Control
 from llmood.progress import Progress
 from llmood.questions.modality import PartScores, modality, steps_of
 from llmood.questions.populations import ScoredBenchmark
-from llmood.records import EVALUATED, Control, MetricRecord
+from llmood.records import EVALUATED, MetricRecord
 from llmood.run_folder import RunFolder
 from llmood.scorers.on_part import Profile
 from llmood.scoring import ScorerColumn, fit_all, score_all, scores_table

@@ -18,11 +18,11 @@ from llmood.engines.requests import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.lineage import with_parents
+from llmood.picture_records import Corruptions
 from llmood.records import (
     BACKGROUND,
     CALIBRATION,
     EVALUATED,
-    Corruptions,
     Part,
     Population,
     Reject,

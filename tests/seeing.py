@@ -11,7 +11,8 @@ from llmood.engines.base import Request
 from llmood.engines.pictures import seeing
 from llmood.engines.requests import Prompt, request_of
 from llmood.engines.transformers import TransformersEngine
-from llmood.records import CaptureSpec, Message, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.read import image_digest
 from tests.pictures import saved
 from tests.tiny_models import BASE

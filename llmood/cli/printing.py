@@ -12,9 +12,9 @@ from llmood.cli.gating import judge_gates
 from llmood.cli.printing_errors import print_errors
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.gates import Gate, GateResult
+from llmood.picture_records import Corruptions
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
-from llmood.records import Corruptions
 from llmood.report.text import number
 from llmood.runs import Run
 from llmood.scorers.baselines import BASELINES

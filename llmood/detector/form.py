@@ -12,7 +12,8 @@ from typing import Any
 from llmood.detector.shown import without_pictures
 from llmood.errors import kind_of
 from llmood.identity import digest
-from llmood.records import EVALUATED, Message, Picture, Sample
+from llmood.picture_records import Picture
+from llmood.records import EVALUATED, Message, Sample
 from llmood.tasks import TaskSpec
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.fields import RowReader, refuse_unusable

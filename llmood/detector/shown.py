@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmood.records import Picture
+from llmood.picture_records import Picture
 from llmood.tasks.images.cells import pictures_of
 from llmood.tasks.row_errors import RowError
 

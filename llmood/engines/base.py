@@ -19,7 +19,8 @@ from llmood.config import EngineConfig, Models
 from llmood.engines.decoding import why_unusable
 from llmood.engines.exits import NO_EXITS, exit_of
 from llmood.engines.labels import labels_of, why_labels_unusable
-from llmood.records import OK, CaptureSpec, Message, Picture, Status
+from llmood.picture_records import Picture
+from llmood.records import OK, CaptureSpec, Message, Status
 from llmood.registry import Registry
 
 Pictures = tuple[Picture, ...]

@@ -21,7 +21,8 @@ from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
-from llmood.records import FAILED, Message, Picture, parts_of
+from llmood.picture_records import Picture
+from llmood.records import FAILED, Message, parts_of
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.read import LIMITS
 from llmood.tasks.row_errors import RowError

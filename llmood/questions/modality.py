@@ -16,6 +16,7 @@ import numpy as np
 from llmood.config import BootstrapConfig
 from llmood.metrics import UndefinedMetric, bootstrap_interval, mean_bootstrap
 from llmood.modality_config import OTHERS
+from llmood.picture_records import Control
 from llmood.questions.errors import interval_entries
 from llmood.questions.ood_detection import (
     HEADLINE,
@@ -25,7 +26,7 @@ from llmood.questions.ood_detection import (
     scored_nearly_all,
 )
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
-from llmood.records import Control, MetricRecord
+from llmood.records import MetricRecord
 from llmood.scorers.on_part import Profile
 from llmood.seeds import derive_seed
 

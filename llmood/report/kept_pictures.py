@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from llmood.manifest import read_checked
-from llmood.records import ArchiveMember, Picture
+from llmood.picture_records import ArchiveMember, Picture
 from llmood.tables import write_json
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.thumbnails import thumbnail

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from llmood.errors import StoreError
 from llmood.manifest import check_planned, read_manifest, read_records
+from llmood.picture_records import Corruptions
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.mistakes import asked_for
-from llmood.records import EVALUATED, SHIFTS, Check, Corruptions, Explanation, MetricRecord
+from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
 from llmood.report.check_lines import gathered
 from llmood.report.gallery import Gallery
 from llmood.report.kept_pictures import FILE as PICTURES

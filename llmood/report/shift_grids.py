@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from llmood.displays import ShiftHeatMap
+from llmood.picture_records import Corruptions
 from llmood.questions.errors import ACCURACY
 from llmood.questions.ood_detection import HEADLINE
-from llmood.records import Corruptions
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg

@@ -10,7 +10,8 @@ from llmood.engines.captures import EQUIVALENCE
 from llmood.engines.states import HIDDEN_STATES
 from llmood.errors import ConfigError
 from llmood.modality_config import PARTS, ModalityConfig
-from llmood.records import CaptureSpec, Control
+from llmood.picture_records import Control
+from llmood.records import CaptureSpec
 from llmood.registry import suggest
 from llmood.scorers.base import Scorer
 from llmood.scorers.baselines import BASELINES

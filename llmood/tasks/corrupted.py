@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from llmood.errors import DataError
-from llmood.records import Check, Corruptions, Message, Picture, Sample, Split
+from llmood.picture_records import Corruptions, Picture
+from llmood.records import Check, Message, Sample, Split
 from llmood.tasks.corrupt import GRADES, corrupt
 from llmood.tasks.fields import RowReader
 from llmood.tasks.images.cells import spoilt_pictures

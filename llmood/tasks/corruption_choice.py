@@ -8,7 +8,8 @@ from typing import Literal
 
 from llmood.config import Grid
 from llmood.errors import ConfigError, UnknownNameError
-from llmood.records import EVALUATED, Corruptions
+from llmood.picture_records import Corruptions
+from llmood.records import EVALUATED
 from llmood.registry import suggest
 from llmood.tasks.corrupt import CORRUPTIONS, GRADES
 from llmood.tasks.images.corruptions.base import IMAGE_CORRUPTIONS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from llmood.records import Check, Corruptions, Sample
+from llmood.picture_records import Corruptions
+from llmood.records import Check, Sample
 
 
 def unchanged(

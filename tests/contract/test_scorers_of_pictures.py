@@ -23,8 +23,9 @@ from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.engines.transformers import TransformersEngine
 from llmood.judging.equivalence.compare import compare_all
+from llmood.picture_records import Picture
 from llmood.progress import Progress
-from llmood.records import Part, Picture
+from llmood.records import Part
 from llmood.scorers.base import Scorer, ScorerEntry, scorers
 from llmood.scorers.settings import TEN_DRAWS
 from llmood.scoring import ScorerColumn, score_all

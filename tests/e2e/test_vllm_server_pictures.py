@@ -12,7 +12,8 @@ from llmood.engines.base import Captured, Request
 from llmood.engines.openai import OpenAIEngine
 from llmood.engines.pictures import placing
 from llmood.engines.requests import Prompt, request_of
-from llmood.records import CaptureSpec, Message, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.read import image_digest
 from tests.pictures import demo_pictures, saved, speckled
 from tests.tiny_pictures import plain_logprobs, save_picture_adapter, save_pictured

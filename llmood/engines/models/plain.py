@@ -17,7 +17,7 @@ from transformers import AutoProcessor
 
 from llmood.engines.models.loading import attach, load_model, peft_name
 from llmood.errors import EngineError
-from llmood.records import Picture
+from llmood.picture_records import Picture
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.row_errors import RowError
 

@@ -23,7 +23,8 @@ from llmood.engines.server.probe import ANSWER, FORM_REFUSED, LADDER, Abilities
 from llmood.engines.server.problems import RequestError
 from llmood.engines.server.wire import messages_of
 from llmood.errors import ConfigError
-from llmood.records import Message, Picture, parts_of
+from llmood.picture_records import Picture
+from llmood.records import Message, parts_of
 from llmood.tasks.row_errors import RowError
 
 MOST_BYTES = 20 * 2**20  # of one PNG; vendors take no more

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from llmood.errors import DataError
-from llmood.records import ArchiveMember
+from llmood.picture_records import ArchiveMember
 from llmood.tasks.row_errors import RowError
 
 SHOWN = 80  # characters of a name, in a message

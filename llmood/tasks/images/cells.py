@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from llmood.records import Picture, Spoilt, StandIn
+from llmood.picture_records import Picture, Spoilt, StandIn
 from llmood.tasks.images.archive import member_of
 from llmood.tasks.images.controls import blank_image, noise_image, other_image
 from llmood.tasks.images.corrupt import corrupt_image

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from llmood.identity import DIGEST_HEX
-from llmood.records import ArchiveMember
+from llmood.picture_records import ArchiveMember
 from llmood.tasks.images.decode import decode
 from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.sources import bytes_of

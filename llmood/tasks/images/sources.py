@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood.errors import kind_of
-from llmood.records import ArchiveMember
+from llmood.picture_records import ArchiveMember
 from llmood.tasks.images.archive import read_member
 from llmood.tasks.row_errors import RowError
 

@@ -15,9 +15,9 @@ from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.pictures import PictureTokenizer, seeing
 from llmood.engines.requests import Unmade, place_pictures, request_of
 from llmood.engines.transformers import TransformersEngine
+from llmood.picture_records import Picture
 from llmood.prompting.base import Material
 from llmood.prompting.p_true import P_TRUE
-from llmood.records import Picture
 from tests.pictures import demo_pictures, speckled
 from tests.seeing import TOKEN, picture, prompt_for
 from tests.tiny_models import TOLERANCE, engine_of

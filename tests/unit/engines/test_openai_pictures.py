@@ -20,7 +20,8 @@ from llmood.engines.requests import Prompt, request_of
 from llmood.engines.server import pictures as module
 from llmood.engines.server.pictures import data_url, shown
 from llmood.errors import ConfigError
-from llmood.records import CaptureSpec, Message, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.read import image_digest
 from tests.pictures import demo_pictures, saved, speckled
 from tests.seeing import picture as picture_of

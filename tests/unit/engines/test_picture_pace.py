@@ -10,7 +10,8 @@ import pytest
 from llmood.engines.observe import Observer
 from llmood.engines.requests import Prompt, place_pictures
 from llmood.engines.store import Store
-from llmood.records import CaptureSpec, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec
 from llmood.tasks.images.cells import pictures_of
 from tests.pictures import demo_pictures
 from tests.seeing import TOKEN

@@ -14,7 +14,8 @@ from llmood.engines.pictures import PictureTokenizer, load_all, seeing
 from llmood.engines.requests import Prompt, Unmade, request_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.errors import EngineError
-from llmood.records import CaptureSpec, Message, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest

@@ -17,7 +17,8 @@ from llmood.engines.base import EMBEDDING, ENCODER, Request
 from llmood.engines.encoder import EncoderEngine, joint_embedding
 from llmood.engines.requests import NO_WORDS, Prompt, Unmade, request_of
 from llmood.errors import ConfigError, EngineError
-from llmood.records import CaptureSpec, Message, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec, Message
 from tests.encoders import save_encoder, save_seeing_encoder
 from tests.pictures import demo_pictures, speckled
 from tests.seeing import picture

@@ -19,7 +19,8 @@ from llmood.engines.requests import Prompt, request_of
 from llmood.engines.vllm import VllmEngine
 from llmood.engines.vllm_pictures import WINDOW_PICTURES
 from llmood.errors import ConfigError, EngineError
-from llmood.records import CaptureSpec, Picture
+from llmood.picture_records import Picture
+from llmood.records import CaptureSpec
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, saved, speckled

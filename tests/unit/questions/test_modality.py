@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from llmood.config import BootstrapConfig
+from llmood.picture_records import Control
 from llmood.questions.modality import (
     CHANGE,
     CONTROL_OF,
@@ -19,7 +20,7 @@ from llmood.questions.modality import (
     verdict_of,
 )
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
-from llmood.records import Control, MetricRecord
+from llmood.records import MetricRecord
 from llmood.scorers.base import scorers
 from llmood.scorers.on_part import OnPart, Profile, WithOther
 

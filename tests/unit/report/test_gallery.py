@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from llmood.errors import StoreError
-from llmood.records import ArchiveMember, Picture
+from llmood.picture_records import ArchiveMember, Picture
 from llmood.report import kept_pictures as kept_module
 from llmood.report.gallery import CHANGED, FULL, GONE, UNKNOWN, Gallery
 from llmood.report.kept_pictures import Kept, joined_pictures, kept_pictures, read_pictures, write_pictures

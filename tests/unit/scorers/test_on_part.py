@@ -9,7 +9,8 @@ import pytest
 from llmood.engines.captures import capture_splits, required_captures, serves
 from llmood.errors import ConfigError
 from llmood.modality_config import CONTROLS, ModalityConfig
-from llmood.records import CaptureSpec, Control
+from llmood.picture_records import Control
+from llmood.records import CaptureSpec
 from llmood.scorers.base import Scorer, scorers
 from llmood.scorers.on_part import check_profile, make_profile, part_of, why_not
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmood.errors import ConfigError
-from llmood.records import Corruptions, Message
+from llmood.picture_records import Corruptions
+from llmood.records import Message
 from llmood.tasks import load_task
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.corrupted import corrupted

@@ -12,7 +12,8 @@ from PIL import Image
 
 from llmood.config import Grid
 from llmood.errors import ConfigError, DataError
-from llmood.records import Corruptions, Sample, Spoilt
+from llmood.picture_records import Corruptions, Spoilt
+from llmood.records import Sample
 from llmood.tasks import LoadedTask, load_task
 from llmood.tasks.corrupt import CORRUPTIONS
 from llmood.tasks.corrupted import corrupted

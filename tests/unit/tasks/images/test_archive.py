@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from llmood.errors import ConfigError, DataError
-from llmood.records import ArchiveMember
+from llmood.picture_records import ArchiveMember
 from llmood.tasks import LoadedTask, load_task
 from llmood.tasks.images import read
 from llmood.tasks.images.archive import check_archive, read_member
