@@ -110,6 +110,52 @@ def save_llava(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def save_qwen(folder: Path, *, seed: int = 0) -> Path:
+    """A model of Qwen2-VL's kind: tokens by a picture's size, and positions of its own.
+
+    Its processor is written and never made: transformers does that with torchvision alone.
+    """
+    import torch
+    from transformers import AutoTokenizer, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+    save_tokenizer(folder, prefix="")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    tokenizer.save_pretrained(folder)
+    values = {
+        "processor_class": "Qwen2VLProcessor",
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "min_pixels": (SIDE // 2) ** 2,
+        "max_pixels": SIDE**2,
+        "patch_size": PATCH,
+        "merge_size": SCALE,
+        "temporal_patch_size": 2,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(values), encoding="utf-8")
+    names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
+    text = {key: value for key, value in _text(len(tokenizer)).items() if key != "head_dim"}
+    config = Qwen2VLConfig(
+        text_config={**text, "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]}},
+        vision_config={
+            "depth": 2,
+            "embed_dim": 32,
+            "hidden_size": 32,
+            "num_heads": 4,
+            "mlp_ratio": 2,
+            "patch_size": PATCH,
+            "spatial_merge_size": SCALE,
+            "temporal_patch_size": 2,
+            "initializer_range": 0.25,
+        },
+        **dict(zip(names, tokenizer.convert_tokens_to_ids(marks), strict=True)),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def _text(vocabulary: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,

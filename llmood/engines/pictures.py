@@ -6,7 +6,7 @@ many they are may depend on the picture's size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -40,6 +40,9 @@ OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
 """What a processor may give. What else a model asks for is not known here, and would be left out in silence."""
 SEVERAL = frozenset({"Idefics3Processor"})
 """The processors of models that were trained on several pictures in a prompt. None says so itself; any takes them."""
+UNREADABLE = (OSError, ValueError, ImportError, TypeError, KeyError, AttributeError)
+"""What transformers raises where it can't read a processor."""
+INSTALL_TORCHVISION = "install torchvision in the version that belongs to torch's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +201,16 @@ class PictureTokenizer(FolderTokenizer):
         except ValueError as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RowError(f"picture: the model's processor refuses it: {first}") from error
-        further = sorted(set(found) - OF_TOKENS - OF_PIXELS)
+        self._check_known(found)
+        return found
+
+    def _check_known(self, names: Iterable[str]) -> None:
+        """Refuse a processor that gives other things than those a model is shown here."""
+        further = sorted(set(names) - OF_TOKENS - OF_PIXELS)
         if further:
             raise ConfigError(
                 f"{self._place}: its processor gives {further[0]}, which is not known for pictures yet"
             )
-        return found
 
     @cached_property
     def _processor_folder(self) -> Path:
@@ -223,9 +230,28 @@ class PictureTokenizer(FolderTokenizer):
             )
         try:
             return AutoProcessor.from_pretrained(folder, trust_remote_code=self._trust, local_files_only=True)
-        except (OSError, ValueError, ImportError, TypeError, KeyError, AttributeError) as error:
+        except UNREADABLE as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConfigError(f"{self._place}: the processor in {folder} can't be read: {first}") from error
+            hint = None
+            if isinstance(error, ImportError):
+                # Nobody shall install what is missing for a model that is refused then, too.
+                self._check_known(self._given_of_images(folder))
+                first = first.partition(". ")[0]
+                hint = INSTALL_TORCHVISION if "torchvision" in first.lower() else None
+            said = f"{self._place}: the processor in {folder} can't be read: {first}"
+            raise ConfigError(said, hint=hint) from error
+
+    def _given_of_images(self, folder: Path) -> list[str]:
+        """What a processor says that it makes of pictures, where its part for videos can't be read."""
+        from transformers import AutoImageProcessor
+
+        try:
+            images = AutoImageProcessor.from_pretrained(
+                folder, trust_remote_code=self._trust, local_files_only=True
+            )
+        except UNREADABLE:
+            return []
+        return list(images.model_input_names)
 
     @cached_property
     def _tokenizer(self) -> Any:

@@ -15,9 +15,10 @@ import yaml
 from PIL import Image
 
 from llmood.engines.kept_pixels import KeptPixels
+from llmood.engines.vllm_build import has_torchvision
 from tests.pictures import claiming, png, saved, speckled
 from tests.task_files import write_task
-from tests.tiny_pictures import save_llava, save_pictured
+from tests.tiny_pictures import save_llava, save_pictured, save_qwen
 from tests.worlds import Outcome, llmood, refused, spawn
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -193,6 +194,27 @@ def test_a_file_that_changes_while_it_runs_fails_alone(
     assert re.fullmatch(r"picture: no file '.*good1\.png'", reasons[0])
     assert reasons[1] == "picture: its file shows another one than when the rows were read"
     assert reasons[2] == "picture: can't be decoded: image file is truncated"
+
+
+def test_a_kind_that_is_not_known_is_refused_whatever_is_installed(home: Path, tmp_path: Path) -> None:
+    save_qwen(tmp_path / "qwen")
+    outcome = run(tmp_path, home, "mixed", str(tmp_path / "qwen"))
+    refused(outcome, "models.tuned: its processor gives image_grid_thw, which is not known for pictures yet")
+    assert "torchvision" not in outcome.err.lower()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(has_torchvision(), reason="what lacks torchvision is read with it")
+def test_a_processor_that_lacks_torchvision_is_refused_in_one_sentence(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "idefics", tmp_path / "smol")
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        (tmp_path / "smol" / name).unlink(missing_ok=True)
+    values = {"processor_class": "SmolVLMProcessor", "image_processor_type": "SmolVLMImageProcessor"}
+    (tmp_path / "smol" / "preprocessor_config.json").write_text(json.dumps(values), encoding="utf-8")
+    outcome = run(tmp_path, home, "mixed", str(tmp_path / "smol"))
+    refused(
+        outcome, "models.tuned: the processor in ", "was not found in your environment (install torchvision "
+    )
 
 
 PEAK = r"""
