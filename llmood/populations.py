@@ -141,10 +141,11 @@ def _load_id(
         except DataError as error:
             if not fitted:
                 raise
-            own = (name for name, scorer in scorers.items() if scorer.fitted_on or shows_shots(scorer.needs))
+            own = [name for name, scorer in scorers.items() if scorer.fitted_on or shows_shots(scorer.needs)]
             learning = ", ".join((*own, *further))
+            verb = "learns" if len(own) + len(further) == 1 else "learn"
             raise DataError(
-                f"{error.message} ({learning} learn from {', '.join(fitted)})", hint=error.hint
+                f"{error.message} ({learning} {verb} from {', '.join(fitted)})", hint=error.hint
             ) from None
     for name, scorer in scorers.items():
         if scorer.fitted_on:

@@ -72,8 +72,8 @@ class Form:
         """A record as a sample.
 
         It is, whichever of these it has all of first: the task's own columns; `messages`, the turns up to the user's
-        last; `prompt`, to the letter; or `text`, which stands in the task's one column. Where the task has pictures
-        it is the task's own columns, and nothing else.
+        last; `prompt`, to the letter; or `text`, which stands in the task's one column. Where the task has pictures,
+        the last two are none: nothing would say which picture.
 
         Args:
             folder: where paths of pictures start; None: a record may name no file, and holds its pictures itself.
@@ -97,6 +97,12 @@ class Form:
         if own <= record.keys() and any(record[name] is not None for name in own):
             return self._own(record, folder), False
         if self._reader(frozenset()).sees and record.get(MESSAGES) is None:
+            alone = record.keys() - {RESPONSE}
+            if own and alone and alone <= {PROMPT, TEXT} - own:
+                raise RowError(
+                    f"'{min(alone)}' alone is a question without its picture: give the task's columns, or "
+                    f"'{MESSAGES}' with the picture in a data URL"
+                )
             return self._own(record, folder), False
         if record.get(MESSAGES) is not None:
             given, pictures = without_pictures(record[MESSAGES])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRIC = "auroc"
+ROOM = 60  # characters that have room beside each other under the axis; longer names stand aslant
 NUMBERS = ("auroc", "ci_low", "ci_high", "loss", "loss_low", "loss_high")
 
 
@@ -80,6 +81,10 @@ class ErrorsByShift:
                 f"{label(task, 14)}\n{'ID' if shift == 'none' else shift}" for task, shift in self.populations
             ]
             axes.set_xticks(range(len(names)), names)
+            if len(names) * max((len(line) for name in names for line in name.split("\n")), default=0) > ROOM:
+                axes.tick_params(axis="x", labelrotation=40)
+                for text in axes.get_xticklabels():
+                    text.set(ha="right", rotation_mode="anchor")
             axes.grid(False, axis="x")
             axes.set_ylabel("AUROC of errors (0.5 = chance)")
             legend_or_undefined(figure, axes, defined=bool(frame["auroc"].notna().any()))

@@ -31,7 +31,8 @@ SPANS = {
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 LAYERS = "write 6, -1, 2-8, ::4, 0.5 or all, with commas between them"
 POSITIONS = (
-    "last_prompt, mean_prompt, mean_image, mean_text, last_response, mean_response, prompt-2 or response+0"
+    "last_prompt, mean_prompt, mean_image, mean_text, last_response, mean_response, prompt-2 or response+0; "
+    "eye is a scorer's, and none of hidden_states.positions"
 )
 IMAGE, TEXT = "image", "text"
 

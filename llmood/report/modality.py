@@ -17,6 +17,10 @@ from llmood.report.tables import Cell, Column, column_of
 from llmood.report.text import interval, number
 
 WHOLE = {TEXT: "the question alone", IMAGE: "the picture alone", BOTH: "both"}
+ALONE = {
+    TEXT: "of the question with a plain grey picture",
+    IMAGE: "of the picture with all that the row puts in words left out",
+}
 OTHERS = {"shuffled": "with another sample’s picture", "noise": "with noise for a picture"}
 SAID = {
     "picture": "the picture is new, the question isn’t",
@@ -37,6 +41,7 @@ class ModalityPart:
         scorer: the one that decides; "" where none does.
         sides: rows of AUROC, on the OOD columns; `moves`: how far scores move, on ID's and these.
         left_out: which scorer has no row of which side, and why.
+        alone: the sides that were scored by themselves, in words that say how.
     """
 
     scorer: str
@@ -48,6 +53,7 @@ class ModalityPart:
     pictures: tuple[Picture, ...]
     grades: int
     left_out: tuple[Sentence, ...] = ()
+    alone: tuple[str, ...] = ()
 
 
 def modality_part(run: RunFiles, prefix: str) -> ModalityPart | None:
@@ -75,6 +81,7 @@ def modality_part(run: RunFiles, prefix: str) -> ModalityPart | None:
         tuple(Picture(inline_svg(each, f"{prefix}-m")) for each in drawn),
         len(run.ood_tasks) - len(tasks),
         tuple(_left_out(scorers, names, found)),
+        tuple(words for side, words in ALONE.items() if any(key[:3:2] == (ON_PART, side) for key in found)),
     )
 
 

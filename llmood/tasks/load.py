@@ -161,4 +161,9 @@ def _refuse_empty(
         lost = rejects[plan.get(split, split)]
         if lost:
             message += f"; {len(lost)} rows rejected, first {lost[0].file}:{lost[0].line}: {lost[0].reason}"
-        raise DataError(message)
+        few = (
+            f"'{plan[split]}' has too few rows to carve from: give it more, or '{split}' a file"
+            if carved
+            else None
+        )
+        raise DataError(message, hint=None if lost else few)

@@ -77,6 +77,11 @@ def modality_records(folder: Path) -> dict[tuple[str, str, str | None, str | Non
     return found
 
 
+def section_of(folder: Path) -> str:
+    page = (folder / "report.html").read_text()
+    return page.partition(">Which side is new?<")[2].partition("</section>")[0]
+
+
 @pytest.mark.slow
 def test_a_run_of_answers(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -117,6 +122,10 @@ def test_a_run_of_answers(home: Path, tmp_path: Path) -> None:
     again = llmood("rescore", folder, "--set", "modality.controls=[blank]")
     assert again.code == 0, again
     assert {metric for _, metric, _, _ in modality_records(folder)} == {"auroc_on_part"}
+    assert "one side alone, too: of the question with a plain grey picture. It learned" in section_of(folder)
+    again = llmood("rescore", folder, "--set", "modality.controls=[shuffled]")
+    assert again.code == 0, again
+    assert "Neither side was scored by itself." in section_of(folder)
 
 
 @pytest.mark.slow
@@ -145,8 +154,10 @@ def test_the_side_that_is_new_is_named(home: Path, tmp_path: Path) -> None:
         for name in ood
     }
     assert told == ood
-    page = (folder / "report.html").read_text()
-    section = page.partition(">Which side is new?<")[2].partition("</section>")[0]
+    section = section_of(folder)
+    assert (
+        "side alone, too: of the question with a plain grey picture, and of the picture with all" in section
+    )
     assert "the picture is new, the question isn’t" in section
     assert "the question is new, the picture isn’t" in section
     assert "picture and question are both new" in section

@@ -79,7 +79,7 @@ def test_a_run_without_train_rows_cant_be_scored_with_what_learns(tmp_path: Path
     with pytest.raises(ConfigError, match="known_text learns from 'train' rows, and the run read none"):
         llmood.rescore(run.folder, overrides=["scorers=[known_text]"])
     only_test = write_world(tmp_path / "other", scorers=[known])
-    with pytest.raises(DataError, match=r"no split 'train'.*known_text learn from train"):
+    with pytest.raises(DataError, match=r"no split 'train'.*known_text learns from train"):
         llmood.evaluate(only_test.config, output_dir=tmp_path / "run2")
 
 

@@ -54,6 +54,19 @@ def test_the_tasks_own_columns_come_first(tmp_path: Path) -> None:
     assert words(made, {"prompt": None, "text": "b"}) == ["<b>"]
 
 
+@pytest.mark.parametrize("name", ["text", "prompt"])
+def test_words_alone_are_no_question_about_a_picture(tmp_path: Path, name: str) -> None:
+    made = form(tmp_path, prompt="{{ question }}", fields={"images": "picture"})
+    with pytest.raises(
+        RowError, match=f"^'{name}' alone is a question without its picture: give the task's col"
+    ):
+        made.read({name: "what?", "response": "that"}, 0)
+    with pytest.raises(RowError, match="no column 'question'"):  # what lacks here is the question
+        made.read({name: "what?", "picture": "data:image/png;base64,AAAA"}, 0)
+    # A chat is taken as it was sent: it may well have no picture.
+    assert words(made, {"messages": [{"role": "user", "content": "hi"}]}) == ["hi"]
+
+
 def test_a_column_is_never_a_template(tmp_path: Path) -> None:
     assert words(form(tmp_path), {"text": "{{ 7 * 7 }}"}) == ["{{ 7 * 7 }}"]
 

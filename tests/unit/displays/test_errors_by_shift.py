@@ -56,6 +56,13 @@ def test_it_is_drawn_and_described() -> None:
     )
 
 
+def test_names_that_have_no_room_beside_each_other_stand_aslant() -> None:
+    few, many = PLACES, [(f"a_population_{number}", "near") for number in range(7)]
+    for places, degrees in ((few, 0), (many, 40)):
+        axes = ErrorsByShift(RECORDS, places, scorers=["a"]).plot().axes[0]
+        assert {text.get_rotation() for text in axes.get_xticklabels()} == {degrees}
+
+
 def test_nothing_known_can_be_drawn() -> None:
     display = ErrorsByShift([], PLACES, scorers=["a"])
     display.plot()

@@ -97,6 +97,13 @@ def test_positions_that_there_are_not(name: str) -> None:
         positions_of(name)
 
 
+def test_the_eye_is_a_scorers_position_and_no_hidden_state() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^position 'eye' is none \(.*; eye is a scorer's, and none of hidden_states"
+    ):
+        positions_of("last_prompt,eye")
+
+
 @pytest.mark.parametrize(
     ("target", "params", "reason"),
     [

@@ -187,6 +187,8 @@ def test_the_same_content_in_two_groups_leaves_train_after_carving(tmp_path: Pat
 
 def test_a_carved_split_without_rows_says_what_it_was_carved_from(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"t: the split 'calibration' \(carved from 'train'\) holds no sample"
+        DataError,
+        match=r"t: the split 'calibration' \(carved from 'train'\) holds no sample "
+        r"\('train' has too few rows to carve from: give it more, or 'calibration' a file\)$",
     ):
         load_task(write_task(tmp_path, {"train": texts("a")}), ("calibration",))
