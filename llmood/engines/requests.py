@@ -17,7 +17,8 @@ from llmood.engines.base import (
     Tokenizer,
     prompt_role,
 )
-from llmood.engines.pictures import Placed, UnreadableError, picture_text, placing, seeing
+from llmood.engines.opened_pictures import UnreadableError
+from llmood.engines.pictures import Placed, picture_text, placing, seeing
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, template_of
