@@ -12,7 +12,8 @@ from PIL import Image
 from llmood.engines.base import Request
 from llmood.engines.opened_pictures import load_all
 from llmood.engines.pictures import PictureTokenizer, seeing
-from llmood.engines.requests import Prompt, Unmade, request_of
+from llmood.engines.prompts import Prompt, Unmade
+from llmood.engines.requests import request_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.errors import EngineError
 from llmood.picture_records import Picture
