@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmood.engines.base import ENCODER, Engine, Request, prompt_role
-from llmood.engines.prompts import Prompt, Unmade, answer_of
+from llmood.engines.prompts import Prompt, Unmade, answer_of, over_context
 from llmood.prompting.base import Material, template_of
 from llmood.records import NO_REFERENCE, UNSCORED, CaptureSpec
 
@@ -54,7 +54,7 @@ def _bare(engine: Engine, spec: CaptureSpec, text: str) -> Request | Unmade:
         return Unmade(UNSCORED, NO_WORDS)
     limit = engine.context_length(spec.model)
     if len(ids) > limit:
-        return Unmade(UNSCORED, f"{len(ids)} tokens are over the context of {limit}")
+        return over_context(len(ids), limit)
     return Request(ids, (("prompt", 0, len(ids)),))
 
 
@@ -78,6 +78,6 @@ def _seen(prompt: Prompt) -> Request | Unmade:
     if not prompt.pictures:
         return Unmade(UNSCORED, NO_PICTURE)
     if not prompt.token_ids:
-        return prompt.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
+        return prompt.why_unsent
     ids = tuple(each for start, end in prompt.places for each in prompt.token_ids[start:end])
     return Request(ids, pictures=prompt.pictures)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, first_line
 from llmood.tasks.row_errors import RowError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
     try:
         return AutoProcessor.from_pretrained(folder, trust_remote_code=trust, local_files_only=True)
     except UNREADABLE as error:
-        first = _first_line(error)
+        first = first_line(error)
         hint = None
         if isinstance(error, ImportError):
             # Nobody shall install what is missing for a model that is refused then, too.
@@ -53,7 +53,7 @@ def process(processor: Any, text: str, images: Sequence[Image.Image], place: str
     try:
         found = processor(text=[text], images=[list(images)], return_tensors="pt", **options)
     except ValueError as error:
-        raise RowError(f"picture: the model's processor refuses it: {_first_line(error)}") from error
+        raise RowError(f"picture: the model's processor refuses it: {first_line(error)}") from error
     _check_known(found, place)
     return found
 
@@ -79,7 +79,3 @@ def _given_of_images(folder: Path, *, trust: bool) -> list[str]:
     except UNREADABLE:
         return []
     return list(images.model_input_names)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

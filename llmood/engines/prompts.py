@@ -45,6 +45,11 @@ class Prompt:
     under: Mapping[str, Prompt] = field(default_factory=dict, repr=False)
 
     @property
+    def why_unsent(self) -> Unmade:
+        """Why it has no ids."""
+        return self.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
+
+    @property
     def text(self) -> str:
         """The words of its messages, without template."""
         return "\n".join(message.content for message in self.messages)
@@ -122,6 +127,11 @@ def answer_of(spec: CaptureSpec, response: Mapping[str, Any] | Unmade | None) ->
     if not isinstance(response, Unmade) and not response["text"].strip():
         return Unmade(UNSCORED, EMPTY_ANSWER)
     return response
+
+
+def over_context(needed: int, limit: int) -> Unmade:
+    """Why so many tokens can't be sent to a model."""
+    return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
 
 
 def ids_of(read: Placed | Unmade) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from llmood.engines.bare import is_bare, outside_request
 from llmood.engines.base import EMBEDDING, FEATURES, PICTURE, Engine, Request, prompt_role
 from llmood.engines.pictures import Placed, picture_text, seeing
-from llmood.engines.prompts import Prompt, Unmade, answer_of, place_pictures
+from llmood.engines.prompts import Prompt, Unmade, answer_of, over_context, place_pictures
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
 from llmood.prompting.base import Material, Shot, template_of
@@ -39,7 +39,7 @@ def request_of(
     limit = engine.context_length(spec.model)
     ids = prompt.token_ids
     if not ids:
-        return prompt.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
+        return prompt.why_unsent
     spans: tuple[tuple[str, int, int], ...] = (("prompt", 0, len(ids)),)
     places = prompt.places
     note = None
@@ -67,7 +67,7 @@ def request_of(
         return Unmade(UNSCORED, reason)
     needed = len(ids) + (1 if spec.kind in ANSWERS else 0)
     if needed > limit:
-        return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
+        return over_context(needed, limit)
     pictures, turns = (prompt.pictures, prompt.messages) if shows else ((), ())
     seed = _seed(spec, prompt.sample_id)
     return Request(ids, spans, seed, note=note, pictures=pictures, messages=turns)
