@@ -20,7 +20,7 @@ from llmood.engines.captures import (
     richest_response,
     within_reach,
 )
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.errors import ConfigError
 from llmood.judging.choose import chosen_rule
 from llmood.judging.equivalence.choose import Readers, asked_of_engine, make_readers

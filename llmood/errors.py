@@ -76,3 +76,12 @@ def kind_of(value: object) -> str:
     """
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def first_line(error: BaseException) -> str:
+    r"""What an error of somebody else's says, as far as a message of one line has room.
+
+    >>> first_line(ValueError("no such file\nTraceback")), first_line(KeyError())
+    ('no such file', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""Scores and verdicts of a run as records: each question's, but those of calibration and of whole populations."""
+"""Scores and verdicts of a run as records: each question's, but of calibration, whole populations and parts."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Control = Literal["blank", "no_question", "shuffled", "noise"]
-"""What a capture changes of each prompt first: its picture, or what its row puts in words (`engines.controls`)."""
+"""What a capture changes of each prompt first: its picture, or what its row puts in words (`controlled`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,11 @@ class Corruptions:
     text_grade: int = 0
 
     @property
+    def sides(self) -> tuple[tuple[str | None, int], tuple[str | None, int]]:
+        """The corruption and its grade of the pictures, then of the words."""
+        return (self.image, self.image_grade), (self.text, self.text_grade)
+
+    @property
     def family(self) -> str:
         """What all grades of the same are called together."""
         return ".".join(filter(None, (self.of, self.image, self.text)))
@@ -86,8 +91,7 @@ class Corruptions:
     @property
     def name(self) -> str:
         """What the population is called: `shapes.blur.3`, `shapes.blur.3.typos.1`."""
-        graded = ((self.image, self.image_grade), (self.text, self.text_grade))
-        return ".".join([self.of, *(f"{name}.{grade}" for name, grade in graded if name is not None)])
+        return ".".join([self.of, *(f"{name}.{grade}" for name, grade in self.sides if name is not None)])
 
     @property
     def severity(self) -> int:

@@ -16,13 +16,14 @@ from llmood.config import BenchmarkSpec, RunConfig
 from llmood.controlled import check_seen, under_controls
 from llmood.described import described_model, described_task
 from llmood.drawing_config import CHOSEN
+from llmood.engines.bare import is_bare
 from llmood.engines.base import ENCODER, Engine, prompted_roles
 from llmood.engines.captures import (
     SHOWN,
 )
 from llmood.engines.encoder import cut_texts, encoded_lengths
 from llmood.engines.local import LocalEngine
-from llmood.engines.requests import Prompt, is_bare
+from llmood.engines.prompts import Prompt
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.judging.choose import Judging, chosen_rule, make_judging

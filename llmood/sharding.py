@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmood.engines.captures import SHOWN, shows_shots
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.judging.equivalence.threshold import PLACE as THRESHOLD
@@ -119,7 +119,7 @@ def deal(prompts: Sequence[Prompt], count: int) -> list[int]:
     Two shards' tokens of a split therefore differ by no more than its longest prompt has. Prompts of the same token
     ids go to the same shard: they are one request, and stay one.
 
-    >>> from llmood.engines.requests import Prompt
+    >>> from llmood.engines.prompts import Prompt
     >>> deal([Prompt("a", (1,)), Prompt("b", (1, 2)), Prompt("c", (1,)), Prompt("d", (3,))], 2)
     [1, 0, 1, 0]
     """

@@ -16,7 +16,7 @@ from llmood.engines.captures import EQUIVALENCE, given_for, shows_shots
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.engines.store import Store
 from llmood.identity import digest
 from llmood.judging.equivalence.compare import compare_all

@@ -9,7 +9,8 @@ from PIL import Image
 
 from llmood.engines.base import Request
 from llmood.engines.pictures import seeing
-from llmood.engines.requests import Prompt, request_of
+from llmood.engines.prompts import Prompt
+from llmood.engines.requests import request_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.picture_records import Picture
 from llmood.records import CaptureSpec, Message

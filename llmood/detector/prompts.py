@@ -10,8 +10,7 @@ import pyarrow as pa
 from llmood.detector.form import Read
 from llmood.engines.base import Engine, Tokenizer, prompt_role, prompted_roles
 from llmood.engines.pictures import Placed
-from llmood.engines.prompts import ids_of, prompt_text, read_prompts
-from llmood.engines.requests import Prompt, Unmade
+from llmood.engines.prompts import Prompt, Unmade, ids_of, prompt_text, read_prompts
 from llmood.errors import ConfigError
 from llmood.records import EVALUATED, CaptureSpec
 from llmood.tables import SAMPLES

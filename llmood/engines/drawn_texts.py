@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmood.engines.requests import Unmade
+from llmood.engines.prompts import Unmade
 from llmood.engines.store import Store
 from llmood.records import CaptureSpec
 

@@ -25,8 +25,9 @@ from llmood.engines.base import (
     batches_by_length,
 )
 from llmood.engines.encoder_model import PLACE, EncoderModel
-from llmood.engines.pictures import Placed, load_all
-from llmood.engines.requests import Prompt
+from llmood.engines.opened_pictures import load_all
+from llmood.engines.pictures import Placed
+from llmood.engines.prompts import Prompt
 from llmood.engines.tokenizer import FolderTokenizer
 from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec, Check, Message

@@ -20,7 +20,7 @@ from llmood.config import EngineConfig, FullModel
 from llmood.engines.folders import ModelFolder, resolve_model
 from llmood.engines.local import choose_device, need
 from llmood.engines.tokenizer import tokenizer_files
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, first_line
 from llmood.identity import FileDigests
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class EncoderModel:
         try:
             text = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
         except (OSError, ValueError, KeyError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            first = first_line(error)
             raise ConfigError(f"{PLACE}: {folder}/config.json can't be read: {first}") from error
         positions = getattr(text, "max_position_embeddings", None)
         if not isinstance(positions, int):

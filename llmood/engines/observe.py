@@ -17,7 +17,8 @@ from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.exits import exit_of
 from llmood.engines.labels import labels_of
 from llmood.engines.pace import Pace, answer_room
-from llmood.engines.requests import ANSWERS, Prompt, Unmade, request_of
+from llmood.engines.prompts import Prompt, Unmade
+from llmood.engines.requests import ANSWERS, request_of
 from llmood.engines.shots import NO_SHOTS, Judge, Shots, choose_shots, judged_answers, nobody
 from llmood.engines.state_files import weight_of
 from llmood.engines.store import Context, Location, Store

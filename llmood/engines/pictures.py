@@ -6,7 +6,7 @@ many they are may depend on the picture's size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -15,34 +15,22 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from PIL import Image
 
-from llmood.engines.base import Captured, Pictures, Request, Tokenizer
+from llmood.engines.base import Pictures, Tokenizer
 from llmood.engines.folders import processor_files
 from llmood.engines.kept_pixels import KeptPixels
+from llmood.engines.opened_pictures import load_all
+from llmood.engines.processor import of_pixels, process, read_processor
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
-from llmood.picture_records import Picture
-from llmood.records import FAILED, Message, parts_of
-from llmood.tasks.images.cells import load_picture
-from llmood.tasks.images.read import LIMITS
+from llmood.records import Message, parts_of
 from llmood.tasks.row_errors import RowError
 
 if TYPE_CHECKING:
     from llmood.engines.models.pixels import Pixels
 
-Shown = Sequence["Pixels"] | None
-"""What each request of a pass is shown; None: none of them anything."""
-Reading = Callable[[], list[Captured]]
-"""Waits for a batch that was begun, and gives its results in the order of its requests."""
-
-OF_TOKENS = frozenset({"input_ids", "attention_mask"})
-OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
-"""What a processor may give. What else a model asks for is not known here, and would be left out in silence."""
 SEVERAL = frozenset({"Idefics3Processor"})
 """The processors of models that were trained on several pictures in a prompt. None says so itself; any takes them."""
-UNREADABLE = (OSError, ValueError, ImportError, TypeError, KeyError, AttributeError)
-"""What transformers raises where it can't read a processor."""
-INSTALL_TORCHVISION = "install torchvision in the version that belongs to torch's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +161,11 @@ class PictureTokenizer(FolderTokenizer):
         """What the processor makes of a text: its ids with the tokens of pictures, without those that end a text."""
         found = self._processed(text, images, add_special_tokens=not rendered)
         row = found["input_ids"][0].tolist()
-        return tuple(row[: len(row) - (0 if rendered else len(self._affixes[1]))]), _of_pixels(found)
+        return tuple(row[: len(row) - (0 if rendered else len(self._affixes[1]))]), of_pixels(found)
 
     def features(self, ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Which of a prompt's tokens [start, stop) stand for what the model sees, the marks around them left out."""
-        wanted = self._processor.image_token_id
-        runs = groupby(enumerate(ids), key=lambda each: each[1] == wanted)
+        runs = groupby(enumerate(ids), key=lambda each: each[1] == self.image_token_id)
         own = [[place for place, _ in run] for stands, run in runs if stands]
         return tuple((places[0], places[-1] + 1) for places in own)
 
@@ -191,26 +178,12 @@ class PictureTokenizer(FolderTokenizer):
         name = (self._processor_folder, *(picture.digest for picture in pictures))
         found = self._kept.get(name)
         if found is None:
-            found = _of_pixels(self._processed(self.image_token * len(pictures), load_all(pictures)))
+            found = of_pixels(self._processed(self.image_token * len(pictures), load_all(pictures)))
             self._kept.add(name, found)
         return found
 
     def _processed(self, text: str, images: Sequence[Image.Image], **options: Any) -> Any:
-        try:
-            found = self._processor(text=[text], images=[list(images)], return_tensors="pt", **options)
-        except ValueError as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise RowError(f"picture: the model's processor refuses it: {first}") from error
-        self._check_known(found)
-        return found
-
-    def _check_known(self, names: Iterable[str]) -> None:
-        """Refuse a processor that gives other things than those a model is shown here."""
-        further = sorted(set(names) - OF_TOKENS - OF_PIXELS)
-        if further:
-            raise ConfigError(
-                f"{self._place}: its processor gives {further[0]}, which is not known for pictures yet"
-            )
+        return process(self._processor, text, images, self._place, **options)
 
     @cached_property
     def _processor_folder(self) -> Path:
@@ -218,8 +191,6 @@ class PictureTokenizer(FolderTokenizer):
 
     @cached_property
     def _processor(self) -> Any:
-        from transformers import AutoProcessor
-
         folder = self._processor_folder
         if folder != self._folder and FileDigests().of_all(tokenizer_files(folder)) != FileDigests().of_all(
             tokenizer_files(self._folder)
@@ -228,38 +199,11 @@ class PictureTokenizer(FolderTokenizer):
                 f"{self._place}: {self._folder} holds a tokenizer that is not the base's, and no processor",
                 hint="save the processor there, or take the tokenizer's files away",
             )
-        try:
-            return AutoProcessor.from_pretrained(folder, trust_remote_code=self._trust, local_files_only=True)
-        except UNREADABLE as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            hint = None
-            if isinstance(error, ImportError):
-                # Nobody shall install what is missing for a model that is refused then, too.
-                self._check_known(self._given_of_images(folder))
-                first = first.partition(". ")[0]
-                hint = INSTALL_TORCHVISION if "torchvision" in first.lower() else None
-            said = f"{self._place}: the processor in {folder} can't be read: {first}"
-            raise ConfigError(said, hint=hint) from error
-
-    def _given_of_images(self, folder: Path) -> list[str]:
-        """What a processor says that it makes of pictures, where its part for videos can't be read."""
-        from transformers import AutoImageProcessor
-
-        try:
-            images = AutoImageProcessor.from_pretrained(
-                folder, trust_remote_code=self._trust, local_files_only=True
-            )
-        except UNREADABLE:
-            return []
-        return list(images.model_input_names)
+        return read_processor(folder, self._place, trust=self._trust)
 
     @cached_property
     def _tokenizer(self) -> Any:
         return self._processor.tokenizer
-
-
-def _of_pixels(found: Mapping[str, Any]) -> Pixels:
-    return {name: value for name, value in found.items() if name in OF_PIXELS}
 
 
 class SeeingTokenizer(Protocol):
@@ -307,59 +251,3 @@ def picture_text(
         return tokenizer.render(messages) if chat else text
     reader = placing(tokenizer)
     return reader.render(messages, pictures) if chat else reader.image_token * pictures + text
-
-
-class UnreadableError(RowError):
-    """A picture that could be read when the rows were, and can't be now."""
-
-
-def load_all(pictures: Sequence[Picture]) -> list[Image.Image]:
-    """Their pixels, all of them in memory.
-
-    Raises:
-        UnreadableError: a file is gone or another, or together they are too large.
-    """
-    found, pixels = [], 0
-    for picture in pictures:
-        try:
-            found.append(load_picture(picture))
-        except RowError as error:
-            raise UnreadableError(str(error)) from error
-        pixels += found[-1].width * found[-1].height
-        if pixels > LIMITS.max_together:
-            most = f"the {LIMITS.max_together:,} pixels of one sample that are read"
-            raise UnreadableError(f"picture: {len(pictures)} together have more than {most}")
-    return found
-
-
-def begin_shown(
-    requests: Sequence[Request],
-    tokenizer: Tokenizer,
-    run: Callable[[Sequence[Request], Shown], Reading],
-) -> Reading:
-    """Begin a batch of which some are shown pictures: those whose tensors are alike in one pass, by `run`."""
-    reader = seeing(tokenizer)
-    found: dict[int, Captured] = {}
-    groups: dict[tuple[Any, ...], list[tuple[int, Pixels]]] = {}
-    for index, request in enumerate(requests):
-        try:
-            pixels = reader.pixels(request.pictures) if request.pictures else {}
-        except RowError as error:
-            found[index] = Captured(status=FAILED, reason=str(error))
-        else:
-            shapes = tuple((name, tuple(value.shape)) for name, value in sorted(pixels.items()))
-            groups.setdefault(shapes, []).append((index, pixels))
-    begun = [
-        (
-            [index for index, _ in group],
-            run([requests[index] for index, _ in group], [pixels for _, pixels in group] if shapes else None),
-        )
-        for shapes, group in groups.items()
-    ]
-
-    def read() -> list[Captured]:
-        for indices, reading in begun:
-            found.update(zip(indices, reading(), strict=True))
-        return [found[index] for index in range(len(requests))]
-
-    return read

@@ -1,14 +1,58 @@
-"""What is sent of a sample: its text, under the chat template where it is a chat, and the ids of that."""
+"""What is sent of a sample: its text, under the chat template where it is a chat, the ids of that, and its pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from llmood.engines.base import Tokenizer
-from llmood.engines.pictures import PictureTokenizer, Placed, picture_text
-from llmood.engines.requests import Unmade, place_pictures
+from llmood.engines.base import Pictures, Tokenizer
+from llmood.engines.opened_pictures import UnreadableError
+from llmood.engines.pictures import PictureTokenizer, Placed, picture_text, placing
 from llmood.errors import ConfigError
-from llmood.records import UNSCORED, Sample
+from llmood.records import EMPTY_ANSWER, FAILED, UNSCORED, CaptureSpec, Message, Part, Sample, Status
+from llmood.tasks.row_errors import RowError
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """Why a sample has no observation of a capture."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A tokenised sample, with what prompts are derived from.
+
+    Attributes:
+        chat: whether its messages went through the chat template.
+        pictures: what is shown with it; `places` are their tokens, as (start, end).
+        unmade: why it can't be sent to a model.
+        under: the same under each control that a capture may name.
+    """
+
+    sample_id: str
+    token_ids: tuple[int, ...]
+    split: Part = "test"
+    messages: tuple[Message, ...] = ()
+    chat: bool = False
+    references: tuple[str, ...] = ()
+    pictures: Pictures = ()
+    places: tuple[tuple[int, int], ...] = ()
+    unmade: Unmade | None = None
+    under: Mapping[str, Prompt] = field(default_factory=dict, repr=False)
+
+    @property
+    def why_unsent(self) -> Unmade:
+        """Why it has no ids."""
+        return self.unmade or Unmade(UNSCORED, "the tokenizer makes no token of this text")
+
+    @property
+    def text(self) -> str:
+        """The words of its messages, without template."""
+        return "\n".join(message.content for message in self.messages)
 
 
 def is_chat(sample: Sample, chat: bool | None) -> bool:
@@ -57,6 +101,37 @@ def read_prompts(
         if sample.pictures:
             found[index] = place_pictures(tokenizer, texts[index], sample.pictures, rendered=rendered[index])
     return [found[index] for index in range(len(samples))]
+
+
+def place_pictures(tokenizer: Tokenizer, text: str, pictures: Pictures, *, rendered: bool) -> Placed | Unmade:
+    """The ids of a text that holds an image token for each of its pictures; or why it can't be sent."""
+    reader = placing(tokenizer)
+    refused = reader.refuses(len(pictures))
+    if refused is not None:
+        return Unmade(UNSCORED, refused)
+    try:
+        return reader.place_shown(text, pictures, rendered=rendered)
+    except RowError as error:
+        return Unmade(FAILED if isinstance(error, UnreadableError) else UNSCORED, str(error))
+
+
+def answer_of(spec: CaptureSpec, response: Mapping[str, Any] | Unmade | None) -> Mapping[str, Any] | Unmade:
+    """The answer that a capture is made of; or why there is none, or none with words.
+
+    Raises:
+        ValueError: the answer was not asked for before.
+    """
+    if response is None:
+        raise ValueError(f"{spec.id} was asked for before the response it needs")
+    # An answer of the end token alone says nothing: it has no likelihood worth comparing.
+    if not isinstance(response, Unmade) and not response["text"].strip():
+        return Unmade(UNSCORED, EMPTY_ANSWER)
+    return response
+
+
+def over_context(needed: int, limit: int) -> Unmade:
+    """Why so many tokens can't be sent to a model."""
+    return Unmade(UNSCORED, f"{needed} tokens are over the context of {limit}")
 
 
 def ids_of(read: Placed | Unmade) -> tuple[int, ...]:

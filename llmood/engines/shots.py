@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.captures import SHOWN
-from llmood.engines.requests import Prompt, Unmade
+from llmood.engines.prompts import Prompt, Unmade
 from llmood.prompting.base import Material, Shot
 from llmood.records import UNSCORED
 from llmood.seeds import derive_seed

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llmood.errors import ConfigError
+from llmood.errors import ConfigError, first_line
 from llmood.identity import FileDigests
 from llmood.records import Message
 
@@ -89,7 +89,7 @@ class FolderTokenizer:
             return str(templated.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
         except Exception as error:
             # Templates refuse by raising (no system turn, roles that don't alternate), and fail as other code does.
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise ConfigError(f"{self._place}: its chat template refuses the messages: {reason}") from error
 
     def encode(self, texts: Sequence[str], *, rendered: bool) -> list[tuple[int, ...]]:
@@ -138,7 +138,7 @@ class FolderTokenizer:
         try:
             return Chosen.from_pretrained(self._folder, trust_remote_code=self._trust, local_files_only=True)
         except Exception as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            first = first_line(error)
             raise ConfigError(
                 f"{self._place}: the tokenizer in {self._folder} can't be read: {first}"
             ) from error

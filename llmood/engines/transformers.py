@@ -23,8 +23,8 @@ from llmood.engines.exits import exit_of
 from llmood.engines.labels import label_ids
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
-from llmood.engines.pictures import Reading, Shown, begin_shown
 from llmood.engines.requests import ANSWERS
+from llmood.engines.shown_batches import Reading, Shown, begin_shown
 from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer
 from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec

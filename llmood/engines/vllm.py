@@ -28,7 +28,7 @@ from llmood.engines.vllm_build import (
 from llmood.engines.vllm_memory import WINDOW_REQUESTS, kv_cache_bytes, request_room, step_tokens, windows
 from llmood.engines.vllm_pictures import SEEING_ROOM, WINDOW_PICTURES, check_causal, shown_rows
 from llmood.engines.vllm_states import capture_states
-from llmood.errors import EngineError
+from llmood.errors import EngineError, first_line
 from llmood.paths import cache_root
 from llmood.records import FAILED, CaptureSpec
 
@@ -246,7 +246,7 @@ class VllmEngine(LocalEngine):
         return into
 
     def _restart(self, error: RuntimeError) -> None:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         if self._restarted:
             raise EngineError(
                 f"vLLM broke down twice: {first}", hint="what is finished is kept; run it again"

@@ -14,7 +14,8 @@ import numpy as np
 
 from llmood.engines.base import PICTURE, Captured, Request, Tokenizer
 from llmood.engines.models.shown import MOST_PICTURES, ShownRow, contracted
-from llmood.engines.pictures import load_all, seeing
+from llmood.engines.opened_pictures import load_all
+from llmood.engines.pictures import seeing
 from llmood.errors import EngineError
 from llmood.records import FAILED, UNSCORED
 from llmood.tasks.row_errors import RowError

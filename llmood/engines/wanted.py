@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.engines.base import Captured, Request
-from llmood.engines.requests import Unmade, draw_key
+from llmood.engines.prompts import Unmade
+from llmood.engines.requests import draw_key
 from llmood.engines.store import Context, Location
 from llmood.records import CaptureSpec
 from llmood.tables import SEVERAL_ROWS

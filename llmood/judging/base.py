@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any, NamedTuple, TypeVar
 
 from llmood.errors import ConfigError
+from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 from llmood.registry import Registry, suggest
 
 NO_CHOICES = "no choices"
@@ -120,6 +121,25 @@ class Rule:
         except ValueError as error:
             raise ConfigError(f"{place}: {self.name}: {error}") from None
         return rule
+
+
+def by_quality(
+    answer: str, references: Sequence[str], threshold: float, qualities: Iterable[float]
+) -> Judgement:
+    """Right from a quality on; an answer without words is wrong, whatever it is measured by.
+
+    Args:
+        threshold: that quality, in (0, 1].
+        qualities: what the answer may be worth, of which the best counts.
+    """
+    if not 0.0 < threshold <= 1.0:
+        raise ValueError(f"threshold lies above 0 and at most at 1, not at {threshold:g}")
+    if not references:
+        return Judgement.undefined(NO_REFERENCE)
+    if not answer.strip():
+        return Judgement.of(False, EMPTY_ANSWER)
+    quality = max(qualities)
+    return Judgement(quality >= threshold, quality)
 
 
 rules: Registry[Rule] = Registry("rule", "llmood.judging", "llmood.judging")

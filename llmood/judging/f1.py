@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from llmood.judging.base import Judgement, register
+from llmood.judging.base import Judgement, by_quality, register
 from llmood.judging.normalise import tokens
-from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 
 @register(graded=True)
@@ -20,14 +19,8 @@ def f1(answer: str, references: Sequence[str], *, threshold: float = 0.5) -> Jud
     Args:
         threshold: the F1, in (0, 1], from which on an answer is called right.
     """
-    if not 0.0 < threshold <= 1.0:
-        raise ValueError(f"threshold lies above 0 and at most at 1, not at {threshold:g}")
-    if not references:
-        return Judgement.undefined(NO_REFERENCE)
-    if not answer.strip():
-        return Judgement.of(False, EMPTY_ANSWER)
-    quality = max(token_f1(answer, reference) for reference in references)
-    return Judgement(quality >= threshold, quality)
+    qualities = (token_f1(answer, reference) for reference in references)
+    return by_quality(answer, references, threshold, qualities)
 
 
 def token_f1(answer: str, reference: str) -> float:

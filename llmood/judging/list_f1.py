@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from llmood.judging.base import Judgement, register
+from llmood.judging.base import Judgement, by_quality, register
 from llmood.judging.items import keys_of, readings
-from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 
 @register(graded=True)
@@ -20,14 +19,8 @@ def list_f1(answer: str, references: Sequence[str], *, threshold: float = 1.0) -
     Args:
         threshold: the F1 from which on an answer is called right; 1: all items, and no other.
     """
-    if not 0.0 < threshold <= 1.0:
-        raise ValueError(f"threshold lies above 0 and at most at 1, not at {threshold:g}")
-    if not references:
-        return Judgement.undefined(NO_REFERENCE)
-    if not answer.strip():
-        return Judgement.of(False, EMPTY_ANSWER)
-    quality = max(items_f1(items, references) for items in readings(answer))
-    return Judgement(quality >= threshold, quality)
+    qualities = (items_f1(items, references) for items in readings(answer))
+    return by_quality(answer, references, threshold, qualities)
 
 
 def items_f1(said: Sequence[str], wanted: Sequence[str]) -> float:

@@ -6,9 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from llmood.judging.base import Judgement, register
+from llmood.judging.base import Judgement, by_quality, register
 from llmood.judging.items import keys_of, readings
-from llmood.records import EMPTY_ANSWER, NO_REFERENCE
 
 DEPTH = 10
 
@@ -22,14 +21,8 @@ def list_ndcg(answer: str, references: Sequence[str], *, threshold: float = 1.0)
     Args:
         threshold: the nDCG from which on an answer is called right; 1: the first ten items in their order.
     """
-    if not 0.0 < threshold <= 1.0:
-        raise ValueError(f"threshold lies above 0 and at most at 1, not at {threshold:g}")
-    if not references:
-        return Judgement.undefined(NO_REFERENCE)
-    if not answer.strip():
-        return Judgement.of(False, EMPTY_ANSWER)
-    quality = max(ndcg(items, references) for items in readings(answer))
-    return Judgement(quality >= threshold, quality)
+    qualities = (ndcg(items, references) for items in readings(answer))
+    return by_quality(answer, references, threshold, qualities)
 
 
 def ndcg(said: Sequence[str], wanted: Sequence[str], depth: int = DEPTH) -> float:

@@ -82,9 +82,7 @@ def part_of(spec: CaptureSpec, control: Control) -> CaptureSpec:
     if spec.kind != HIDDEN_STATES or "positions" not in dict(spec.params):
         return spec.under(control)
     params = dict(spec.params)
-    kept = [
-        each for each in str(params["positions"]).split(",") if each.strip() not in ELSEWHERE.get(control, ())
-    ]
+    kept = [each for each in str(params["positions"]).split(",") if each.strip() != ELSEWHERE.get(control)]
     params["positions"] = ",".join(kept)
     return CaptureSpec.of(spec.kind, spec.model, spec.target, **params).under(control)
 

@@ -104,9 +104,8 @@ def _pictures(sample: Sample, changes: Iterable[Change], seed: int) -> dict[Chan
 def _task(
     loaded: LoadedTask, made: Corruptions, split: Split, samples: list[Sample], check: Check | None
 ) -> LoadedTask:
-    graded = ((made.image, made.image_grade), (made.text, made.text_grade))
     said = " and ".join(
-        f"{name}, grade {grade} of {GRADES[-1]}" for name, grade in graded if name is not None
+        f"{name}, grade {grade} of {GRADES[-1]}" for name, grade in made.sides if name is not None
     )
     spec = loaded.spec.model_copy(
         update={"name": made.name, "description": f"{loaded.spec.name} with {said}."}

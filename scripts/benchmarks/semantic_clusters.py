@@ -22,7 +22,7 @@ from llmood.config import EngineConfig, FullModel
 from llmood.engines.captures import compared_answers
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.engines.store import Store
 from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.equivalence.nli_model import NliModel

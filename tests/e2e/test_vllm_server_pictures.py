@@ -11,7 +11,8 @@ from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
 from llmood.engines.openai import OpenAIEngine
 from llmood.engines.pictures import placing
-from llmood.engines.requests import Prompt, request_of
+from llmood.engines.prompts import Prompt
+from llmood.engines.requests import request_of
 from llmood.picture_records import Picture
 from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.read import image_digest

@@ -11,7 +11,7 @@ from PIL import Image
 
 from llmood.config import RunConfig
 from llmood.controlled import under_controls
-from llmood.engines.requests import Prompt, Unmade
+from llmood.engines.prompts import Prompt, Unmade
 from llmood.engines.transformers import TransformersEngine
 from llmood.modality_config import CONTROLS
 from llmood.records import CaptureSpec, Message

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmood.config_file import load_config
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.errors import ConfigError
 from llmood.plan import Plan, make_plan
 from llmood.records import Split

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.utils import logging
 
-from llmood.errors import EngineError
+from llmood.errors import EngineError, first_line
 
 logging.disable_progress_bar()  # llmood shows its own progress
 
@@ -59,7 +59,7 @@ def load_checked(kind: Any, folder: Path, *, what: str, dtype: str, trust_remote
             output_loading_info=True,
         )
     except LOADING_ERRORS as error:
-        raise EngineError(f"{folder} can't be loaded as {what}: {_first_line(error)}") from error
+        raise EngineError(f"{folder} can't be loaded as {what}: {first_line(error)}") from error
     _check_loaded(folder, model, loaded)
     return model
 
@@ -107,9 +107,7 @@ def attach(model: Any, adapters: Mapping[str, Path]) -> Any:
                     switch = PeftModel.from_pretrained(model, folder, own, **settings)
                 loaded = switch.load_adapter(str(folder), own, **settings)
         except LOADING_ERRORS as error:
-            raise EngineError(
-                f"{folder} can't be attached to the base model: {_first_line(error)}"
-            ) from error
+            raise EngineError(f"{folder} can't be attached to the base model: {first_line(error)}") from error
         # peft loads what fits: half an adapter would score as if the model had been tuned less.
         astray = [*loaded.missing_keys, *(key for key in loaded.unexpected_keys if "lora_" in key)]
         if astray:
@@ -122,7 +120,3 @@ def attach(model: Any, adapters: Mapping[str, Path]) -> Any:
 def peft_name(role: str) -> str:
     """What peft calls an adapter; names of modules are made of it."""
     return role.replace(":", "_")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -16,7 +16,7 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from llmood.engines.models.loading import LOADING_ERRORS, load_checked
-from llmood.errors import EngineError
+from llmood.errors import EngineError, first_line
 from llmood.tasks.row_errors import RowError
 
 BATCH = {"cpu": 32, "other": 256}
@@ -63,7 +63,7 @@ class PictureEncoder:
             # Alone: some processors pad pictures to the largest beside them.
             found = self._processor(images=[image], return_tensors="pt")
         except ValueError as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            first = first_line(error)
             raise RowError(f"picture: the encoder's processor refuses it: {first}") from error
         further = sorted({*found} - {OF_PICTURES})
         if further:

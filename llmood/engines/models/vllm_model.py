@@ -33,7 +33,7 @@ from vllm.lora.request import LoRARequest
 
 from llmood.engines.models.shown import MOST_PICTURES, ShownRow
 from llmood.engines.vllm_build import OLDER_RUNNER, why_not_loaded
-from llmood.errors import EngineError
+from llmood.errors import EngineError, first_line
 
 GIB = 1 << 30
 MISREAD = "vLLM read another prompt than it was to: it has {} tokens of it, not {}"
@@ -142,7 +142,7 @@ class VllmModel:
             try:
                 self.llm.llm_engine.add_lora(request)
             except ValueError as error:
-                refused[role] = _first_line(error)
+                refused[role] = first_line(error)
         return refused
 
     def token_logprobs(
@@ -182,7 +182,7 @@ class VllmModel:
                 raise
             self.recover()
             if len(rows) == 1:
-                return [f"vLLM refuses the picture: {_first_line(error)}"]
+                return [f"vLLM refuses the picture: {first_line(error)}"]
             own = settings if isinstance(settings, list) else [settings] * len(rows)
             alone = zip(rows, own, adapters, strict=True)
             return [output for row, each, role in alone for output in self.generate([row], [each], [role])]
@@ -251,7 +251,3 @@ def prepare(device: str) -> None:
         # Without it the first call compiles a kernel that ranks tokens, which nobody reads, for seconds.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,7 +15,8 @@ from typing import Any
 from PIL import Image
 
 from llmood.engines.base import Tokenizer
-from llmood.engines.pictures import PictureTokenizer, load_all
+from llmood.engines.opened_pictures import load_all
+from llmood.engines.pictures import PictureTokenizer
 from llmood.engines.server.answers import AnswerError, check_sent, read, scored
 from llmood.engines.server.bodies import Form, chat_scoring_body, response_body
 from llmood.engines.server.client import Client

@@ -30,14 +30,12 @@ def pictures_of(
     Raises:
         RowError: one of them can't be read.
     """
-    sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
-    return tuple(_picture(source, folder, archive) for source in sources)
+    return tuple(_picture(source, folder, archive) for source in _sources(cells))
 
 
 def files_named(cells: Sequence[Any]) -> list[str]:
     """The paths among a row's cells: those that hold no picture themselves."""
-    sources = [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
-    return [path for source in sources if (path := _path_of(source)) is not None]
+    return [path for source in _sources(cells) if (path := _path_of(source)) is not None]
 
 
 def load_picture(picture: Picture) -> Image.Image:
@@ -94,6 +92,10 @@ def _made(wanted: StandIn) -> Image.Image:
     if wanted.control == "blank":
         return blank_image(wanted.size)
     return noise_image(wanted.size, seed=wanted.seed, key=wanted.key)
+
+
+def _sources(cells: Sequence[Any]) -> list[Any]:
+    return [source for cell in cells for source in (cell if isinstance(cell, list | tuple) else [cell])]
 
 
 def _picture(source: Any, folder: Path | None, archive: Path | None) -> Picture:

@@ -13,7 +13,8 @@ from llmood.engines.base import Request
 from llmood.engines.captures import derived_capture
 from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.pictures import PictureTokenizer, seeing
-from llmood.engines.requests import Unmade, place_pictures, request_of
+from llmood.engines.prompts import Unmade, place_pictures
+from llmood.engines.requests import request_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.picture_records import Picture
 from llmood.prompting.base import Material

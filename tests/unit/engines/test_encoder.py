@@ -12,12 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from llmood.config import EngineConfig, FullModel, Models
+from llmood.engines.bare import NO_WORDS
 from llmood.engines.base import EMBEDDING, ENCODER, Captured, Request
 from llmood.engines.encoder import EncoderEngine, cut_texts, encoded_lengths
 from llmood.engines.encoder_model import EncoderModel
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
-from llmood.engines.requests import NO_WORDS, Prompt
+from llmood.engines.prompts import Prompt
 from llmood.engines.store import Store
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec, Message

@@ -7,7 +7,7 @@ import pytest
 from llmood.engines.base import Captured, Request
 from llmood.engines.fake import END, FIRST_BYTE, FakeTokenizer
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.engines.store import Store
 from llmood.records import CaptureSpec
 from llmood.scorers.base import scorers

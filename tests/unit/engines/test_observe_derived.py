@@ -8,7 +8,7 @@ from llmood.engines.captures import asked_draws, capture_splits, derived_capture
 from llmood.engines.drawn_texts import draws_texts
 from llmood.engines.fake import SAYINGS, FakeTokenizer
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt, Unmade
+from llmood.engines.prompts import Prompt, Unmade
 from llmood.engines.store import Store
 from llmood.prompting.base import Material, Template
 from llmood.prompting.confidence import CONFIDENCE

@@ -6,7 +6,7 @@ import pytest
 
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt
+from llmood.engines.prompts import Prompt
 from llmood.engines.store import Store
 from llmood.records import CaptureSpec
 from tests.observing import Spy, prompts_of, samples_of

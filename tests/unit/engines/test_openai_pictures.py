@@ -16,7 +16,8 @@ from llmood.engines.base import Captured, Request
 from llmood.engines.fake import FakeModel
 from llmood.engines.openai import OpenAIEngine
 from llmood.engines.pictures import PictureTokenizer, placing
-from llmood.engines.requests import Prompt, request_of
+from llmood.engines.prompts import Prompt
+from llmood.engines.requests import request_of
 from llmood.engines.server import pictures as module
 from llmood.engines.server.pictures import data_url, shown
 from llmood.errors import ConfigError

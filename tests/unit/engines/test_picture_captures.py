@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llmood.engines.base import Captured, Request
-from llmood.engines.requests import Unmade, request_of
+from llmood.engines.prompts import Unmade
+from llmood.engines.requests import request_of
 from llmood.engines.states import states_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec

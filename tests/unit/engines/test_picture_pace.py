@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt, place_pictures
+from llmood.engines.prompts import Prompt, place_pictures
 from llmood.engines.store import Store
 from llmood.picture_records import Picture
 from llmood.records import CaptureSpec

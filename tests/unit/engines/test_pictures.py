@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from llmood.engines.base import Request
-from llmood.engines.pictures import PictureTokenizer, load_all, seeing
-from llmood.engines.requests import Prompt, Unmade, request_of
+from llmood.engines.opened_pictures import load_all
+from llmood.engines.pictures import PictureTokenizer, seeing
+from llmood.engines.prompts import Prompt, Unmade
+from llmood.engines.requests import request_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.errors import EngineError
 from llmood.picture_records import Picture
@@ -125,7 +127,7 @@ def test_several_pictures(
 def test_pictures_of_one_sample_have_a_limit_together(
     images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmood.engines.pictures.LIMITS", Limits(max_together=2 * 64 * 64))
+    monkeypatch.setattr("llmood.engines.opened_pictures.LIMITS", Limits(max_together=2 * 64 * 64))
     two = [picture(image) for image in images[:2]]
     assert [image.size for image in load_all(two)] == [(64, 64)] * 2
     with pytest.raises(RowError, match="3 together have more than the 8,192 pixels of one sample"):

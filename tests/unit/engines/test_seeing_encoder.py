@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from llmood.config import EngineConfig, FullModel, Models
+from llmood.engines.bare import NO_WORDS
 from llmood.engines.base import EMBEDDING, ENCODER, Request
 from llmood.engines.encoder import EncoderEngine, joint_embedding
-from llmood.engines.requests import NO_WORDS, Prompt, Unmade, request_of
+from llmood.engines.prompts import Prompt, Unmade
+from llmood.engines.requests import request_of
 from llmood.errors import ConfigError, EngineError
 from llmood.picture_records import Picture
 from llmood.records import CaptureSpec, Message

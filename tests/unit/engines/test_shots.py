@@ -10,7 +10,7 @@ import pytest
 from llmood.engines.captures import capture_splits, derived_capture, required_captures, shown_shots
 from llmood.engines.fake import FakeTokenizer
 from llmood.engines.observe import Observer
-from llmood.engines.requests import Prompt, Unmade
+from llmood.engines.prompts import Prompt, Unmade
 from llmood.engines.shots import Shots, choose_shots
 from llmood.engines.store import Store
 from llmood.prompting.base import Shot

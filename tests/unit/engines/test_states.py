@@ -7,7 +7,8 @@ import pytest
 
 from llmood.engines.base import Request
 from llmood.engines.fake_states import fake_states
-from llmood.engines.requests import Prompt, Unmade, request_of
+from llmood.engines.prompts import Prompt, Unmade
+from llmood.engines.requests import request_of
 from llmood.engines.states import (
     captured_states,
     depth_of,

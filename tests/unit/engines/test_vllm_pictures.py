@@ -15,7 +15,8 @@ from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request, engines
 from llmood.engines.models.shown import ShownRow, contracted
 from llmood.engines.pictures import seeing
-from llmood.engines.requests import Prompt, request_of
+from llmood.engines.prompts import Prompt
+from llmood.engines.requests import request_of
 from llmood.engines.vllm import VllmEngine
 from llmood.engines.vllm_pictures import WINDOW_PICTURES
 from llmood.errors import ConfigError, EngineError
