@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
     """
     from transformers import AutoProcessor
 
+    logging.getLogger("transformers.configuration_utils").addFilter(_of_a_model)
     try:
         return AutoProcessor.from_pretrained(folder, trust_remote_code=trust, local_files_only=True)
     except UNREADABLE as error:
@@ -41,6 +43,11 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
             first = first.partition(". ")[0]
             hint = INSTALL_TORCHVISION if "torchvision" in first.lower() else None
         raise ConfigError(f"{place}: the processor in {folder} can't be read: {first}", hint=hint) from error
+
+
+def _of_a_model(told: logging.LogRecord) -> bool:
+    """Whether it is of a model: Idefics3's defaults, made to print what differs from them, are warned of, too."""
+    return "got 128002" not in told.getMessage()
 
 
 def process(processor: Any, text: str, images: Sequence[Image.Image], place: str, **options: Any) -> Any:
