@@ -11,8 +11,9 @@ from llmood.engines.captures import all_needs, shown_shots
 from llmood.engines.choose import able, choose_engine
 from llmood.engines.encoder import EncoderEngine, SeeingEncoderTokenizer
 from llmood.engines.exits import exit_of
+from llmood.engines.layers import layers_of
 from llmood.engines.pictures import PictureTokenizer
-from llmood.engines.states import layers_of, states_of
+from llmood.engines.states import states_of
 from llmood.engines.with_encoder import WithEncoder
 from llmood.errors import ConfigError
 from llmood.prompting.judge import JUDGE

@@ -15,8 +15,9 @@ from llmood.identity import digest
 from llmood.picture_records import Picture
 from llmood.records import EVALUATED, Message, Sample
 from llmood.tasks import TaskSpec
+from llmood.tasks.cell_values import refuse_unusable
 from llmood.tasks.chat import ChatColumn
-from llmood.tasks.fields import RowReader, refuse_unusable
+from llmood.tasks.fields import RowReader
 from llmood.tasks.row_errors import MissingColumnError, RowError
 from llmood.tasks.splits import content_key
 

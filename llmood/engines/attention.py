@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.engines.base import Captured
-from llmood.engines.states import layers_of
+from llmood.engines.layers import layers_of
 from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec
 

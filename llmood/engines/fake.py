@@ -23,7 +23,8 @@ from llmood.engines.exits import exit_of
 from llmood.engines.fake_attention import fake_attention
 from llmood.engines.fake_states import DEPTH, fake_states
 from llmood.engines.labels import label_ids
-from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer, states_of
+from llmood.engines.layers import exit_layer
+from llmood.engines.states import HIDDEN_STATES, captured_states, states_of
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import CaptureSpec, Message

@@ -18,8 +18,9 @@ from llmood.engines.base import Engine, Pictures, prompted_roles
 from llmood.engines.exits import exit_of
 from llmood.engines.folders import ModelFolder, processor_files, resolve_adapter, resolve_model
 from llmood.engines.kept_pixels import KeptPixels
+from llmood.engines.layers import depth_of, exit_layer
 from llmood.engines.pictures import PictureTokenizer
-from llmood.engines.states import HIDDEN_STATES, States, depth_of, exit_layer, states_of
+from llmood.engines.states import HIDDEN_STATES, States, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
 from llmood.identity import FileDigests

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmood.engines.layers import layers_of
 from llmood.engines.places import Place
 from llmood.engines.state_files import beside, read_states
-from llmood.engines.states import layers_of
 from llmood.engines.store import Store
 
 KNOWN = ["shard", "layer", "position", "depth", "dim", "dtype"]

@@ -21,11 +21,12 @@ from llmood.engines.columns import (
 from llmood.engines.decoding import Decoding
 from llmood.engines.exits import exit_of
 from llmood.engines.labels import label_ids
+from llmood.engines.layers import exit_layer
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
 from llmood.engines.requests import ANSWERS
 from llmood.engines.shown_batches import Reading, Shown, begin_shown
-from llmood.engines.states import HIDDEN_STATES, captured_states, exit_layer
+from llmood.engines.states import HIDDEN_STATES, captured_states
 from llmood.errors import ConfigError
 from llmood.records import FAILED, CaptureSpec
 

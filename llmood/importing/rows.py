@@ -11,8 +11,8 @@ from llmood.importing import values
 from llmood.importing.scored import Answer, Scored, check_answer, read_scored
 from llmood.importing.values import Logprobs, Tokens
 from llmood.records import Message
+from llmood.tasks.cell_values import refuse_unusable
 from llmood.tasks.chat import ChatColumn
-from llmood.tasks.fields import refuse_unusable
 from llmood.tasks.row_errors import RowError
 
 DRAW_KEYS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmood.errors import kind_of
-from llmood.tasks.fields import refuse_unusable
+from llmood.tasks.cell_values import refuse_unusable
 from llmood.tasks.row_errors import RowError
 
 ROLE = re.compile(r"base|tuned(:[1-9][0-9]?)?")

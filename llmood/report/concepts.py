@@ -9,8 +9,7 @@ from llmood.questions.concepts import COMPLETENESS, QUESTION
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, checks_about
-from llmood.report.text import interval, number
+from llmood.report.tables import Cell, checks_about, number_cell
 
 SHOWN = 4  # detectors; the others stand in metrics.json
 
@@ -80,9 +79,5 @@ def _rows(run: RunFiles, task: Record, scorers: tuple[str, ...], own: list[Recor
 
 
 def _cell(record: Record | None) -> Cell | None:
-    if record is None:
-        return None
-    unscored = record["n_unscored"] if record["metric"] == COMPLETENESS else 0
-    if record["value"] is None:
-        return Cell(None, reason=record["reason"], unscored=unscored)
-    return Cell(number(record["value"]), interval(record), record["reason"], "", unscored)
+    of_all = record is None or record["metric"] == COMPLETENESS
+    return number_cell(record, unscored=None if of_all else 0)

@@ -13,7 +13,7 @@ from llmood.report.population import MeasureRow
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, Column, column_of
+from llmood.report.tables import Cell, Column, column_of, number_cell
 from llmood.report.text import interval, number
 
 WHOLE = {TEXT: "the question alone", IMAGE: "the picture alone", BOTH: "both"}
@@ -112,7 +112,7 @@ def _sides(scorers: list[str], tasks: list[str], found: dict[Key, Record]) -> It
         for side in SIDES:
             cells = [found.get((ON_PART, scorer, side, task)) for task in tasks]
             if any(cells) and not _same_reason(cells):
-                yield MeasureRow(WHOLE[side], scorer, tuple(map(_auroc, cells)))
+                yield MeasureRow(WHOLE[side], scorer, tuple(map(number_cell, cells)))
 
 
 def _left_out(scorers: list[str], tasks: list[str], found: dict[Key, Record]) -> Iterator[Sentence]:
@@ -135,14 +135,6 @@ def _moves(scorers: list[str], tasks: list[str | None], found: dict[Key, Record]
             cells = [found.get((CHANGE, scorer, control, task)) for task in tasks]
             if any(cells):
                 yield MeasureRow(words, scorer, tuple(map(_moved, cells)))
-
-
-def _auroc(record: Record | None) -> Cell | None:
-    if record is None:
-        return None
-    if record["value"] is None:
-        return Cell(None, reason=record["reason"], unscored=record["n_unscored"])
-    return Cell(number(record["value"]), interval(record), record["reason"], unscored=record["n_unscored"])
 
 
 def _moved(record: Record | None) -> Cell | None:

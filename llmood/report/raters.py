@@ -16,7 +16,7 @@ from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, Column, column_of
+from llmood.report.tables import Cell, Column, column_of, number_cell
 from llmood.report.text import count, interval, number
 
 SHOWN = 4  # scorers of a figure
@@ -56,7 +56,7 @@ def raters_part(run: RunFiles, prefix: str) -> RatersPart | None:
         RaterRow(
             name,
             tuple(
-                _cell(index.get((metric, name, ood_name(task))))
+                number_cell(index.get((metric, name, ood_name(task))))
                 for task in tasks
                 for metric in (CORRELATION, SPLIT)
             ),
@@ -71,13 +71,6 @@ def raters_part(run: RunFiles, prefix: str) -> RatersPart | None:
     )
     columns = tuple(column_of(run, task) for task in tasks)
     return RatersPart(list(_summary(run, tasks, index)), columns, rows, pictures)
-
-
-def _cell(record: Record | None) -> Cell | None:
-    if record is None:
-        return None
-    value = None if record["value"] is None else number(record["value"])
-    return Cell(value, interval(record), record["reason"], "", record["n_unscored"])
 
 
 def _summary(

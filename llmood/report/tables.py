@@ -204,6 +204,19 @@ def cell_of(run: RunFiles, metric: str, scorer: str, column: Column) -> Cell | N
     return Cell(shown(metric, record["value"]), interval(record), reason, mark, record["n_unscored"])
 
 
+def number_cell(record: Record | None, *, unscored: int | None = None) -> Cell | None:
+    """A record's number with its interval; None where there is no record.
+
+    Args:
+        unscored: how many samples have no score; None: as the record says.
+    """
+    if record is None:
+        return None
+    missing = record["n_unscored"] if unscored is None else unscored
+    value = None if record["value"] is None else number(record["value"])
+    return Cell(value, interval(record), record["reason"], unscored=missing)
+
+
 def _mark(record: Record, behind: Record | None) -> str:
     metric, value = record["metric"], record["value"]
     if metric == "spearman_length":

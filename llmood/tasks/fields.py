@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmood.errors import ConfigError, kind_of
+from llmood.errors import ConfigError
 from llmood.records import Message, Sample, Split
 from llmood.registry import suggest
+from llmood.tasks.cell_values import as_list, as_text, attribute, is_one_of, refuse_unusable
 from llmood.tasks.chat import ChatColumn
 from llmood.tasks.images.cells import files_named, pictures_of
 from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
-from llmood.tasks.sandbox import MAX_TEXT
 from llmood.tasks.spec import AnySource, Cell, TaskSpec
-from llmood.tasks.votes import votes_of
 
 Row = Mapping[str, Any]
 
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 PRESENCE = ": null"
 NO_TEXT = ("fields.images", PRESENCE)  # how keys of the YAML end that read columns which need be no text
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 class Column:
@@ -95,7 +90,7 @@ class RowReader:
         if not self._kept(row):
             return None
         messages = self.messages(row)
-        values = {name: _attribute(name, field.read(row)) for name, field in self._fields.items()}
+        values = {name: attribute(name, field.read(row)) for name, field in self._fields.items()}
         if self._chat and "references" not in self._fields:
             answer = self._chat.answer(row)
             values["references"] = None if answer is None else (answer,)
@@ -167,9 +162,9 @@ class RowReader:
         return ConfigError(f"{self._spec.file}: {key}: no column '{column}'", hint=suggest(column, found))
 
     def _kept(self, row: Row) -> bool:
-        if not all(_is_one_of(column.read(row), values) for column, values in self._where):
+        if not all(is_one_of(column.read(row), values) for column, values in self._where):
             return False
-        return not any(_is_one_of(column.read(row), values) for column, values in self._where_not)
+        return not any(is_one_of(column.read(row), values) for column, values in self._where_not)
 
     def _read_chat(self) -> ChatColumn | None:
         if self._spec.messages_column is None:
@@ -209,7 +204,7 @@ class RowReader:
     ) -> list[tuple[Template | Column, set[str | None]]]:
         found = []
         for column, cells in wanted.items():
-            values = {_as_text(cell) for cell in _as_list(cells)}
+            values = {as_text(cell) for cell in as_list(cells)}
             # Whether there is a value at all can be asked of pictures, too.
             place = f"{self._at}.{key}" + (PRESENCE if values == {None} else "")
             found.append((self._column_or_template(place, column), values))
@@ -227,72 +222,3 @@ class RowReader:
     def _column(self, key: str, name: str) -> Column:
         self._places[key] = self._places.get(key, frozenset()) | {name}
         return Column(name)
-
-
-def _is_one_of(cell: Any, values: set[str | None]) -> bool:
-    return cell is None if values == {None} else _as_text(cell) in values
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _as_text(value: Any) -> str | None:
-    """The one spelling of a cell: CSV knows only text, so 1 and "1" are the same label."""
-    if value is None or isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _attribute(name: str, value: Any) -> Any:
-    """A mapped cell as the sample's attribute wants it; null stays null."""
-    if value is None or name.startswith("meta."):
-        return value
-    if name == "severity":
-        return _severity(value)
-    if name in ("references", "choices"):
-        return tuple(_text(name, item) for item in _as_list(value))
-    if name == "votes":
-        return votes_of(value)
-    return _text(name, value)
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str | int):
-        raise RowError(f"wrong type: {name} is {kind_of(value)}, not text")
-    text = str(_as_text(value))
-    if not text.strip():
-        raise RowError(f"{name} is empty")
-    return text
-
-
-def _severity(value: Any) -> int:
-    if isinstance(value, bool) or not _WHOLE_NUMBER.fullmatch(str(value)):
-        raise RowError(f"wrong type: severity is {str(value)[:40]!r}, not a whole number")
-    return int(value)
-
-
-def refuse_unusable(column: str, value: Any) -> None:
-    """Refuse what no tokenizer, Parquet or JSON file downstream could take."""
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            _refuse_unusable_text(column, item)
-        elif isinstance(item, float) and not math.isfinite(item):
-            raise RowError(f"{column}: {item} is not a number that JSON knows")
-        elif isinstance(item, Mapping):
-            pending += [*item.keys(), *item.values()]
-        elif isinstance(item, list | tuple):
-            pending += item
-        elif item is not None and not isinstance(item, int | float):
-            raise RowError(f"wrong type: {column} is {kind_of(item)}")
-
-
-def _refuse_unusable_text(column: str, text: str) -> None:
-    if len(text) > MAX_TEXT:
-        raise RowError(f"{column}: over {MAX_TEXT} characters of text")
-    if "\0" in text:
-        raise RowError(f"{column}: holds a NUL character")
-    if _SURROGATE.search(text):
-        raise RowError(f"{column}: holds half of a surrogate pair (broken Unicode)")

@@ -7,16 +7,10 @@ import pytest
 
 from llmood.engines.base import Request
 from llmood.engines.fake_states import fake_states
+from llmood.engines.layers import depth_of, layers_of
 from llmood.engines.prompts import Prompt, Unmade
 from llmood.engines.requests import request_of
-from llmood.engines.states import (
-    captured_states,
-    depth_of,
-    lacking,
-    layers_of,
-    positions_of,
-    states_of,
-)
+from llmood.engines.states import captured_states, lacking, positions_of, states_of
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec
 from tests.observing import Spy
