@@ -123,8 +123,9 @@ def mean_loss(
 
     Raises:
         UndefinedMetric: one of them is empty.
+        ValueError: one isn't of shape (n,), or holds NaN.
     """
-    values = [np.asarray(array, dtype=np.float64) for array in (first, second)]
+    values = [check_values(array, name) for array, name in ((first, "first"), (second, "second"))]
     if not all(len(array) for array in values):
         raise UndefinedMetric("no samples")
 

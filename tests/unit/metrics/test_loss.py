@@ -57,6 +57,8 @@ def test_of_nothing_there_is_no_mean() -> None:
         mean_interval([])
     with pytest.raises(UndefinedMetric):
         mean_loss([], [1.0])
+    with pytest.raises(ValueError, match="second holds 1 NaN"):
+        mean_loss([1.0], [np.nan, 1.0])
     assert mean_interval([0.5]).reason is not None
 
 
