@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 # Bytes are sent, seconds are waited, None closes the connection.
 Said = Iterable[bytes | float | None]
@@ -110,7 +111,7 @@ def _accept(listening: socket.socket, own: Upstream) -> None:
 def _talk(connection: socket.socket, own: Upstream) -> None:
     with connection, connection.makefile("rb") as reading:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while line := reading.readline():
+        while line := _next_line(reading):
             method, target, _ = line.decode().split()
             headers = []
             while (line := reading.readline()) not in (b"\r\n", b""):
@@ -130,6 +131,14 @@ def _talk(connection: socket.socket, own: Upstream) -> None:
             except OSError:
                 own.left += 1
                 return
+
+
+def _next_line(reading: BinaryIO) -> bytes:
+    """Of the next request; nothing where whoever asked has gone, however it went."""
+    try:
+        return reading.readline()
+    except ConnectionResetError:
+        return b""
 
 
 def _wait(connection: socket.socket, seconds: float) -> None:

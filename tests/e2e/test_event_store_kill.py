@@ -52,7 +52,8 @@ os.kill(os.getpid(), 9)
 
 def started(program: str, *arguments: object) -> Popen[bytes]:
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    return Popen(command, stdout=PIPE, stderr=PIPE, env={**os.environ})
+    # Unbuffered: what `readline` read ahead would be missing from what `communicate` gives.
+    return Popen(command, bufsize=0, stdout=PIPE, stderr=PIPE, env={**os.environ})
 
 
 def test_killed_again_and_again_it_loses_no_event(tmp_path: Path) -> None:
