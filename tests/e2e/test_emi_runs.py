@@ -87,7 +87,8 @@ def test_questions_about_pictures(tmp_path: Path) -> None:
     assert apart.keys() == {"image", "text", "answers_id", "answers_ood"}
     # Flags are other pictures, and what is asked about them other words.
     assert min(apart["image"], apart["text"]) > 0.0
-    assert found["emid", "flags"]["value"] is not None
+    drop = found["emi", None]["value"] - found["emi", "flags"]["value"]
+    assert found["emid", "flags"]["value"] == pytest.approx(drop, abs=1e-9)
     refused(call("run", config, "--set", "emi={states: encoder}"), "emi.states: encoder", "models.encoder")
     encoder = {**models, "encoder": str(save_encoder(tmp_path / "encoder"))}
     refused(
@@ -115,7 +116,8 @@ def test_vectors_of_an_encoder(tmp_path: Path) -> None:
     run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
     found = records_of(run)
     assert found["emi", None]["params"]["states"] == "encoder"
-    assert found["emid", "near"]["value"] is not None
+    drop = found["emi", None]["value"] - found["emi", "near"]["value"]
+    assert found["emid", "near"]["value"] == pytest.approx(drop, abs=1e-9)
     assert {name for name in run.manifest["captures"] if name.startswith("embedding")} == {
         f"embedding/encoder/{target}"
         for target in ("prompt", "derived:answer_words@1", "derived:reference_words@1")
