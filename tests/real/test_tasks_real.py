@@ -12,10 +12,11 @@ from llmood.tasks import FileSource, find_task, list_tasks, load_task
 from tests.task_accounts import accounts, loaded, manifest_rows, raw, text_of
 
 TO_BE_FETCHED = ("super_clevr", "realcqa", "rvl_cdip")  # no part of the shared data
+MADE_HERE = ("demo", "demo_images")  # worlds of this project's own, with tests of their own
 NAMES = [
     spec.name
     for spec in list_tasks()
-    if isinstance(spec.sources[0], FileSource) and spec.file.parent.name not in ("demo", *TO_BE_FETCHED)
+    if isinstance(spec.sources[0], FileSource) and spec.file.parent.name not in (*MADE_HERE, *TO_BE_FETCHED)
 ]
 CHECKS: dict[str, dict[str, dict[str, int]]] = {
     "clinc150": {"overlap_folded": {"train/validation": 13, "train/test": 15, "validation/test": 5}},
