@@ -115,15 +115,17 @@ def test_what_no_picture_can_be_had_of(home: Path, detector: Path) -> None:
     loaded = package.load_detector(detector)
     row = rows(home)[0]
     absolute = str(home / row["image"])
-    for image in (row["image"], absolute, "/etc/passwd", "/no/such/file"):
-        found = loaded.score([{**row, "image": image}])
-        assert found["status"].tolist() == ["failed"]
-        assert found["reason"].tolist() == ["picture: names a file, and only data URLs are taken here"]
+    with loaded.open() as opened:
+        for image in (row["image"], absolute, "/etc/passwd", "/no/such/file"):
+            found = opened.score([{**row, "image": image}])
+            assert found["status"].tolist() == ["failed"]
+            assert found["reason"].tolist() == ["picture: names a file, and only data URLs are taken here"]
     without = [{"text": row["text"]}, {"prompt": f"<image>{row['text']}"}, {**row, "image": None}]
-    for record in without:
-        (reason,) = loaded.score([record], folder=home)["reason"]
-        assert "image" in reason or "picture" in reason or "text" in reason
-    other = loaded.score([{**row, "image": absolute}, {**row, "image": "../x.png"}], folder=home)
+    with loaded.open(folder=home) as opened:
+        for record in without:
+            (reason,) = opened.score([record])["reason"]
+            assert "image" in reason or "picture" in reason or "text" in reason
+        other = opened.score([{**row, "image": absolute}, {**row, "image": "../x.png"}])
     assert other["status"].tolist() == ["ok", "failed"]
     assert "leaves the folder of the rows" in other["reason"][1]
 

@@ -447,6 +447,7 @@ def test_the_rate_of_scoring_against_its_engine(
     assert len(set(scripts.traffic_rate.demo_questions(3000))) == 3000
 
 
+@pytest.mark.slow
 def test_the_rate_of_a_guard_against_its_detector(
     scripts: SimpleNamespace, context: Any, fresh_cache: Path
 ) -> None:
@@ -456,6 +457,7 @@ def test_the_rate_of_a_guard_against_its_detector(
     assert {record.peer for record in records} == {records[0].peer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxy", [False, True])
 def test_what_a_guard_adds(scripts: SimpleNamespace, context: Any, fresh_cache: Path, proxy: bool) -> None:
     records = scripts.guard_overhead.GuardOverhead(proxy=proxy, questions=5).measure(context)
@@ -464,6 +466,7 @@ def test_what_a_guard_adds(scripts: SimpleNamespace, context: Any, fresh_cache: 
     assert all(("upstream" in record.peer) is proxy for record in records)
 
 
+@pytest.mark.slow
 def test_a_guard_that_is_asked_too_much_and_killed(
     scripts: SimpleNamespace, context: Any, fresh_cache: Path
 ) -> None:
