@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from llmood.engines.adapter_support import why_merged
+from llmood.engines.folders import ModelFolder
 from llmood.identity import FileDigests
 from llmood.training import loop
 from llmood.training.models.lora import LoraModel
@@ -150,6 +152,12 @@ def test_from_a_configuration_to_a_run(config: Path, base: Path, tmp_path: Path)
     assert all(abs(row["score"]) > 1e-6 for row in scores if row["scorer"] == "likelihood_ratio")
     checks = json.loads((tmp_path / "run" / "checks.json").read_text())
     assert not [check for check in checks if check["severity"] == "error"]
+
+
+def test_vllm_switches_it_on(undisturbed: Path, base: Path) -> None:
+    """Not merged first: it changes low-rank maps of the words' side alone."""
+    folders = (ModelFolder("models.tuned", "a", undisturbed), ModelFolder("models.base", "b", base))
+    assert why_merged(*folders) is None
 
 
 def test_a_model_of_llavas_kind(tmp_path: Path, shapes: Path) -> None:

@@ -15,16 +15,16 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-from torch.nn import functional
 
 from llmood.engines.base import Pictures, batches_by_length
 from llmood.engines.models.loading import load_model
-from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.pixels import Pixels
 from llmood.errors import ConfigError, EngineError
 from llmood.finetune_config import Settings
 from llmood.seeds import derive_seed
 from llmood.training.examples import Example
-from llmood.training.models.shown import alike, check_causal
+from llmood.training.models.causal import check_causal
+from llmood.training.models.loss import summed_loss
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -190,37 +190,7 @@ class LoraModel:
         return self._pixels(row.pictures)
 
     def _loss(self, rows: Sequence[Example]) -> torch.Tensor:
-        """−log p of the learned tokens, summed.
-
-        Rows whose pictures have tensors of the same shapes share a pass; those without a picture have their own.
-        """
-        pixels = [self._shown(row) for row in rows]
-        losses = [
-            self._loss_of([rows[index] for index in group], joined([pixels[index] for index in group]) or {})
-            for group in alike(pixels)
-        ]
-        return torch.stack(losses).sum()
-
-    def _loss_of(self, rows: Sequence[Example], pixels: Pixels) -> torch.Tensor:
-        """The same of one pass.
-
-        Rows are padded on the right and need no attention mask: a causal model's real tokens never see what comes
-        after them. The padding's id is none of the losses' business: positions say where there is loss.
-        """
-        longest = max(len(row.token_ids) for row in rows)
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        learned = torch.zeros((len(rows), longest), dtype=torch.bool)
-        for index, row in enumerate(rows):
-            ids[index, : len(row.token_ids)] = torch.tensor(row.token_ids, dtype=torch.long)
-            for start, end in row.learned_ranges:
-                learned[index, start:end] = True
-        ids, learned = ids.to(self.device), learned.to(self.device)
-        shown = {name: value.to(self.device) for name, value in pixels.items()}
-        logits = self._model(input_ids=ids, use_cache=False, **shown).logits
-        # Position t is predicted at t − 1.
-        return functional.cross_entropy(
-            logits[:, :-1][learned[:, 1:]].float(), ids[:, 1:][learned[:, 1:]], reduction="sum"
-        )
+        return summed_loss(self._model, rows, [self._shown(row) for row in rows])
 
     def adapter(self) -> dict[str, NDArray[Any]]:
         """The adapter's tensors under the names that peft saves them by."""

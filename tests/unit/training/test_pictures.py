@@ -103,24 +103,24 @@ def learn(model: LoraModel, rows: Sequence[Example], steps: int) -> list[float]:
         return [model.step(rows, rate=1e-2, step=step) for step in range(steps)]
 
 
-def plain_losses(folder: Path, tokenizer: EndingPictureTokenizer, rows: Sequence[Sample]) -> list[float]:
+def plain_losses(folder: Path, rows: Sequence[Sample], shown: Sequence[Sequence[Image.Image]]) -> list[float]:
     """transformers' own loss of each answer and the end, by its own processor, model and labels: no llmood."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     processor = AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     found = []
-    for row, image in zip(rows, [*images(), None], strict=True):
-        asked = f"{TOKEN}{row.text}" if image else row.text
-        shown = {"images": [[image]]} if image else {}
-        prompt = processor(text=[asked], return_tensors="pt", **shown)["input_ids"][0]
-        both = processor(text=[f"{asked} {row.references[0]}"], return_tensors="pt", **shown)
-        ids = torch.cat([both["input_ids"], torch.tensor([[tokenizer.end_id]])], dim=1)
+    for row, own in zip(rows, shown, strict=True):
+        asked = TOKEN * len(own) + row.text
+        given = {"images": [list(own)]} if own else {}
+        prompt = processor(text=[asked], return_tensors="pt", **given)["input_ids"][0]
+        both = processor(text=[f"{asked} {row.references[0]}"], return_tensors="pt", **given)
+        ids = torch.cat([both["input_ids"], torch.tensor([[processor.tokenizer.eos_token_id]])], dim=1)
         labels = ids.clone()
         labels[0, : len(prompt)] = -100
-        given = {name: value for name, value in both.items() if name.startswith("pixel")}
+        pixels = {name: value for name, value in both.items() if name.startswith("pixel")}
         with torch.no_grad():
-            mean = model(input_ids=ids, labels=labels, **given).loss
+            mean = model(input_ids=ids, labels=labels, **pixels).loss
         found.append(float(mean) * int((labels >= 0).sum()))
     return found
 
@@ -135,6 +135,14 @@ def test_prompt_ids_are_those_that_a_run_sends(folder: Path) -> None:
 @pytest.mark.parametrize("split", [False, True])
 def test_and_so_are_a_chat_s(tmp_path: Path, split: bool) -> None:
     check_ids(save_pictured(tmp_path, split=split, max_position_embeddings=512), chat=True)
+
+
+def test_words_alone_are_rendered_in_parts_too(pictured: Path) -> None:
+    """SmolVLM's template shows nothing of a plain string."""
+    tokenizer = tokenizer_of(pictured)
+    (row,) = examples(tokenizer, [sample("ab", "c", chat=True)]).rows
+    prompt = tokenizer.encode(["<s>user:ab<end_of_utterance>assistant:"], rendered=True)[0]
+    assert row.token_ids[: row.start] == prompt
 
 
 def check_ids(folder: Path, *, chat: bool) -> None:
@@ -203,11 +211,25 @@ def test_the_loss_is_transformers_own_alone_and_in_a_batch(folder: Path) -> None
     tokenizer = tokenizer_of(folder)
     rows = examples(tokenizer, samples()).rows
     model = make(folder, tokenizer)
-    expected = plain_losses(folder, tokenizer, samples())
+    expected = plain_losses(folder, samples(), [*([image] for image in images()), []])
     learned = sum(row.learned for row in rows)
     assert model.losses(rows) / learned == pytest.approx(sum(expected) / learned, abs=1e-5)
     for row, loss in zip(rows, expected, strict=True):
         assert model.losses([row]) / row.learned == pytest.approx(loss / row.learned, abs=1e-5)
+
+
+def test_several_pictures_side_by_side(tmp_path: Path) -> None:
+    folder = save_pictured(tmp_path, split=True, max_position_embeddings=512)
+    tokenizer = tokenizer_of(folder)
+    several = [images()[:2], images()[2:], images()[:2]]
+    asked = [
+        sample(text, answer, *own)
+        for text, answer, own in zip(QUESTIONS[:3], ANSWERS[:3], several, strict=True)
+    ]
+    rows = examples(tokenizer, asked).rows
+    expected = sum(plain_losses(folder, asked, several))
+    learned = sum(row.learned for row in rows)
+    assert make(folder, tokenizer).losses(rows) / learned == pytest.approx(expected / learned, abs=1e-5)
 
 
 def test_the_picture_matters(folder: Path) -> None:
@@ -256,6 +278,22 @@ def test_what_fits_in_memory_at_once_changes_nothing(folder: Path, monkeypatch: 
     assert learn(make(folder, tokenizer, dropout=0.0), rows, 3) == pytest.approx(whole, rel=1e-5)
     twice = make(folder, tokenizer, dropout=0.0, gradient_checkpointing=True)
     assert learn(twice, rows, 3) == pytest.approx(whole, rel=1e-5)
+
+
+def test_in_half_precision(folder: Path) -> None:
+    tokenizer = tokenizer_of(folder)
+    rows = examples(tokenizer, samples()).rows
+    settings = PROFILES["small"].model_copy(
+        update={"rank": 4, "dropout": 0.0, "gradient_checkpointing": True}
+    )
+    targets = choose_targets(None, ModelFolder("models.base", "b", folder))
+    shown = partial(pixels_of, tokenizer)
+    half = LoraModel(folder, settings, targets, seed=0, dtype="bfloat16", device="cpu", pixels=shown)
+    half.check_causal(rows[0])
+    before = half.losses(rows)
+    assert before == pytest.approx(make(folder, tokenizer).losses(rows), rel=0.02)
+    learn(half, rows, 6)
+    assert half.losses(rows) < before
 
 
 def test_pixels_are_those_of_one_pass(pictured: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Passes that show pictures: which rows share one, and whether the model may be taught by them."""
+"""Does a model look ahead in a prompt with a picture? Asked before it learns from one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from llmood.errors import EngineError
 
 TOLERANCE = {torch.float32: 1e-3}  # of a logit, between two right ways to make it
 HALF_TOLERANCE = 0.25  # and in half precision, whose rounding depends on a text's length
-
-
-def alike(pixels: Sequence[Pixels]) -> list[list[int]]:
-    """Rows in groups of which one pass can be shown all: their tensors have the same shapes, or none has any."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, own in enumerate(pixels):
-        shapes = tuple((name, tuple(value.shape)) for name, value in sorted(own.items()))
-        groups.setdefault(shapes, []).append(index)
-    return list(groups.values())
 
 
 def check_causal(model: Any, row: Sequence[int], pixels: Pixels) -> None:
