@@ -16,6 +16,7 @@ from llmood.records import FAILED, Sample
 
 TOO_LONG = "longer than max_length"
 TOO_SHORT = "nothing to learn: one token"
+UNFIT = "unfit for the model"
 GONE = "a picture can't be read any more"
 MARKED = "the reference holds what stands for a picture"
 
@@ -135,7 +136,7 @@ def _example(
 ) -> Example | str:
     """A prompt and what stands behind it; or why there is nothing to learn."""
     if isinstance(prompt, Unmade):
-        return GONE if prompt.status == FAILED else prompt.reason
+        return GONE if prompt.status == FAILED else f"{UNFIT}: {prompt.reason}"
     if isinstance(tokenizer, PictureTokenizer) and tokenizer.image_token_id in following:
         return MARKED
     # Nothing predicts the first token.

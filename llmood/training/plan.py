@@ -18,7 +18,7 @@ from llmood.identity import canonical_json
 from llmood.records import SPLITS, Sample
 from llmood.tasks import LoadedTask, find_benchmark, find_task, load_task
 from llmood.tasks.splits import draw
-from llmood.training.examples import Examples, make_examples
+from llmood.training.examples import TOO_LONG, Examples, make_examples
 from llmood.training.folder import AdapterFolder, refuse_other
 from llmood.training.order import steps_an_epoch
 from llmood.training.outputs import Output, outputs_of
@@ -200,7 +200,7 @@ class _Reader:
             reasons = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
             raise DataError(
                 f"'{split}' has no text to learn from ({reasons}; the limit is {longest} tokens)",
-                hint="raise finetune.max_length",
+                hint="raise finetune.max_length" if TOO_LONG in found.left_out else None,
             )
         self._check_embedded(found)
         check_tensors(self._tokenizer, [row.pictures for row in found.rows])

@@ -233,6 +233,27 @@ def test_rows_whose_picture_cannot_be_read_are_counted_and_the_rest_is_learned(
     assert (record["train"]["rows"], len(record["rejects"])) == (40, 3)
 
 
+def test_rows_that_the_model_does_not_take_are_left_out(config: Path, base: Path, tmp_path: Path) -> None:
+    home = tmp_path / "shapes"
+    pair = {"text": "same?", "image": ["train/0.png", "train/1.png"], "answer": "no"}
+    with (home / "train.jsonl").open("a") as file:
+        file.write(json.dumps(pair) + "\n")
+    llava = save_llava(tmp_path / "llava")
+    for model, left_out in (
+        (base, {}),
+        (llava, {"unfit for the model: 2 pictures, and the model takes 1": 1}),
+    ):
+        said = llmood("finetune", config, "--dry-run", "--json", "--set", f"models.base={model}").json()
+        assert said["splits"]["train"]["left_out"] == left_out
+        assert said["splits"]["train"]["rows"] == 41 - len(left_out)
+    only = json.dumps(pair) + "\n"
+    (home / "train.jsonl").write_text(only)
+    refused(
+        llmood("finetune", config, "--set", f"models.base={llava}"),
+        "'train' has no text to learn from (1 unfit for the model: 2 pictures, and the model takes 1; the limit",
+    )
+
+
 def test_a_picture_that_is_lost_on_the_way_can_be_put_back(
     config: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

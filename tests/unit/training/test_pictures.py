@@ -24,7 +24,7 @@ from llmood.finetune_config import PROFILES
 from llmood.picture_records import Picture
 from llmood.records import Message, Sample
 from llmood.tokenise import read_all
-from llmood.training.examples import GONE, MARKED, Example, Examples, make_examples
+from llmood.training.examples import GONE, MARKED, UNFIT, Example, Examples, make_examples
 from llmood.training.models import lora
 from llmood.training.models.lora import LoraModel
 from llmood.training.pictures import (
@@ -186,13 +186,17 @@ def test_no_token_of_a_picture_carries_loss(pictured: Path) -> None:
 def test_what_cannot_be_learned_is_counted(pictured: Path, tmp_path: Path) -> None:
     two = [sample("ab", "c", *demo_pictures(2))]
     made = examples(tokenizer_of(save_llava(tmp_path / "llava")), [*two, *samples()])
-    assert (len(made.rows), made.left_out) == (5, {"2 pictures, and the model takes 1": 1})
+    assert (len(made.rows), made.left_out) == (5, {f"{UNFIT}: 2 pictures, and the model takes 1": 1})
     gone = replace(two[0], pictures=(Picture(two[0].images[0], tmp_path / "gone.png"),))
     marked = sample("ab", f"c {TOKEN}", *demo_pictures(1))
     inside = sample(f"a {TOKEN} b", "c")
     made = examples(tokenizer_of(pictured), [gone, marked, inside, *samples()])
     assert len(made.rows) == 5
-    assert made.left_out == {GONE: 1, MARKED: 1, f"the text holds {TOKEN}, and there is no picture": 1}
+    assert made.left_out == {
+        GONE: 1,
+        MARKED: 1,
+        f"{UNFIT}: the text holds {TOKEN}, and there is no picture": 1,
+    }
 
 
 def test_another_picture_is_another_training(pictured: Path) -> None:
