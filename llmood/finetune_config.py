@@ -60,6 +60,7 @@ PROFILES: Mapping[Profile, Settings] = {
 class FinetuneConfig(Strict):
     """The `finetune` section of a configuration. What is null is the profile's.
 
+    `targets` names layers, by default the query and value projections; of a model that sees, its language model's.
     The profile `default` is for models of 1 to 8 billion parameters, `small` for some millions. The loss is on the
     whole `text` (the prompt, and the first reference behind it where `answers` is set), or on the `response` alone,
     which is the first reference. `seeds` makes one adapter each; null: one for each adapter that `models.tuned` names,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from llmood.training.card import make_card, make_record
 from llmood.training.folder import AdapterFolder
 from llmood.training.loop import Loop
 from llmood.training.outputs import Output
+from llmood.training.pictures import pixels_of
 from llmood.training.plan import TuningPlan, make_tuning_plan
 
 
@@ -136,7 +138,11 @@ def _train(plan: TuningPlan, output: Output, folder: AdapterFolder, progress: Pr
         dtype=plan.dtype,
         device=plan.device,
         trust_remote_code=plan.config.engine.trust_remote_code,
+        pixels=partial(pixels_of, plan.tokenizer),
     )
+    shown = next((row for row in plan.train.rows if row.pictures), None)
+    if shown is not None:
+        model.check_causal(shown)
     history = Loop(
         model,
         plan.train.rows,

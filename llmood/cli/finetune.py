@@ -193,6 +193,7 @@ def _print_plan(plan: TuningPlan, *, as_json: bool) -> None:
                         "tokens": examples.tokens,
                         "learned_tokens": examples.learned,
                         "longest": examples.longest,
+                        "pictures": examples.pictures,
                         "left_out": dict(examples.left_out),
                     }
                     for split, examples in (("train", plan.train), ("validation", plan.validation))
@@ -205,13 +206,14 @@ def _print_plan(plan: TuningPlan, *, as_json: bool) -> None:
         )
         return
     print_table(
-        ["split", "texts", "tokens", "of them learned", "longest", "left out"],
+        ["split", "texts", "tokens", "of them learned", "pictures", "longest", "left out"],
         [
             [
                 split,
                 str(len(examples.rows)),
                 str(examples.tokens),
                 str(examples.learned),
+                str(examples.pictures),
                 str(examples.longest),
                 ", ".join(f"{count} {reason}" for reason, count in examples.left_out.items()) or "0",
             ]
@@ -221,6 +223,8 @@ def _print_plan(plan: TuningPlan, *, as_json: bool) -> None:
     settings = plan.settings
     say(f"\n{settings.epochs} epochs, {plan.steps} steps of up to {settings.batch_size} texts an adapter")
     targets = plan.targets if isinstance(plan.targets, str) else ", ".join(plan.targets)
+    if settings.targets is None and plan.base.sees:
+        targets += ", of its language model alone"
     say(f"LoRA of rank {settings.rank} on {targets}; base {plan.base.name} in {plan.dtype} on {plan.device}")
     for output in plan.outputs:
         there = ", there already" if plan.folder(output).record is not None else ""

@@ -82,6 +82,7 @@ def _counts(examples: Examples) -> dict[str, Any]:
         "tokens": examples.tokens,
         "learned_tokens": examples.learned,
         "longest": examples.longest,
+        "pictures": examples.pictures,
         "left_out": dict(examples.left_out),
         "digest": examples.digest,
     }

@@ -1,4 +1,4 @@
-"""From samples to what a model learns: token ids, and the position from which they carry loss."""
+"""From samples to what a model learns: token ids, the pictures among them, and which of them carry loss."""
 
 from __future__ import annotations
 
@@ -6,38 +6,47 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from llmood.engines.base import Tokenizer
-from llmood.engines.prompts import encode_texts, is_chat, prompt_text
-from llmood.engines.tokenizer import FolderTokenizer
+from llmood.engines.base import Pictures, Tokenizer
+from llmood.engines.pictures import PictureTokenizer, Placed
+from llmood.engines.prompts import Unmade, encode_texts, is_chat, prompt_text, read_prompts
 from llmood.errors import DataError
 from llmood.finetune_config import Settings
 from llmood.identity import digest
-from llmood.records import Sample
+from llmood.records import FAILED, Sample
 
 TOO_LONG = "longer than max_length"
 TOO_SHORT = "nothing to learn: one token"
-
-
-class EndingTokenizer(FolderTokenizer):
-    """A folder's tokenizer that also says which token ends a text."""
-
-    @property
-    def end_id(self) -> int | None:
-        found = self._tokenizer.eos_token_id
-        return None if found is None else int(found)
+UNFIT = "unfit for the model"
+GONE = "a picture can't be read any more"
+MARKED = "the reference holds what stands for a picture"
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text to learn. The tokens from `start` on carry loss; those before are only read."""
+    """One text to learn. The tokens from `start` on carry loss; those before are only read.
+
+    Attributes:
+        pictures: what is shown with it. At their `places`, as (start, end), no token carries loss: they are the
+            same marks for every picture of a size.
+    """
 
     token_ids: tuple[int, ...]
     start: int
+    pictures: Pictures = ()
+    places: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def learned_ranges(self) -> list[tuple[int, int]]:
+        """Where tokens carry loss, as (start, end)."""
+        ends = [self.start, *(end for _, end in self.places)]
+        starts = [*(start for start, _ in self.places), len(self.token_ids)]
+        found = ((max(end, self.start), start) for end, start in zip(ends, starts, strict=True))
+        return [(first, last) for first, last in found if first < last]
 
     @property
     def learned(self) -> int:
         """How many tokens carry loss."""
-        return len(self.token_ids) - self.start
+        return sum(end - start for start, end in self.learned_ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +65,20 @@ class Examples:
         return sum(row.learned for row in self.rows)
 
     @property
+    def pictures(self) -> int:
+        """How many different ones are shown."""
+        return len({picture.digest for row in self.rows for picture in row.pictures})
+
+    @property
     def longest(self) -> int:
         return max((len(row.token_ids) for row in self.rows), default=0)
 
     @property
     def digest(self) -> str:
-        """All that is learned, in its order."""
-        return digest([[row.start, *row.token_ids] for row in self.rows])
+        """All that is learned, in its order: token ids, and pictures by what they show."""
+        return digest(
+            [[row.start, *row.token_ids, *(picture.digest for picture in row.pictures)] for row in self.rows]
+        )
 
 
 def make_examples(
@@ -87,7 +103,7 @@ def make_examples(
     """
     rendered = [is_chat(sample, chat) for sample in samples]
     texts = [prompt_text(sample, tokenizer, chat, "models.base") for sample in samples]
-    prompts = encode_texts(tokenizer, texts, rendered)
+    prompts = read_prompts(tokenizer, samples, texts, rendered)
     answers: list[tuple[int, ...]] = [()] * len(samples)
     if settings.answers:
         _need_references(samples)
@@ -95,19 +111,37 @@ def make_examples(
             _spaced(text, sample.references[0], is_rendered)
             for text, sample, is_rendered in zip(texts, samples, rendered, strict=True)
         ]
-        answers = _answer_ids(tokenizer, texts, references, rendered, prompts)
+        answers = _answer_ids(tokenizer, texts, references, rendered)
+    end = () if end_id is None else (end_id,)
     found = Examples()
-    for prompt, answer in zip(prompts, answers, strict=True):
-        ids = prompt + answer + (() if end_id is None else (end_id,))
-        # Nothing predicts the first token.
-        start = max(1, len(prompt)) if settings.loss_on == "response" else 1
-        if len(ids) > longest:
+    for sample, prompt, answer in zip(samples, prompts, answers, strict=True):
+        made = _example(sample, prompt, (*answer, *end), settings, tokenizer)
+        if isinstance(made, str):
+            found.left_out[made] += 1
+        elif len(made.token_ids) > longest:
             found.left_out[TOO_LONG] += 1
-        elif len(ids) <= start:
+        elif not made.learned:
             found.left_out[TOO_SHORT] += 1
         else:
-            found.rows.append(Example(ids, start))
+            found.rows.append(made)
     return found
+
+
+def _example(
+    sample: Sample,
+    prompt: Placed | Unmade,
+    following: tuple[int, ...],
+    settings: Settings,
+    tokenizer: Tokenizer,
+) -> Example | str:
+    """A prompt and what stands behind it; or why there is nothing to learn."""
+    if isinstance(prompt, Unmade):
+        return GONE if prompt.status == FAILED else f"{UNFIT}: {prompt.reason}"
+    if isinstance(tokenizer, PictureTokenizer) and tokenizer.image_token_id in following:
+        return MARKED
+    # Nothing predicts the first token.
+    start = max(1, len(prompt.token_ids)) if settings.loss_on == "response" else 1
+    return Example((*prompt.token_ids, *following), start, sample.pictures, prompt.places)
 
 
 def _answer_ids(
@@ -115,13 +149,13 @@ def _answer_ids(
     texts: Sequence[str],
     references: Sequence[str],
     rendered: Sequence[bool],
-    prompts: Sequence[tuple[int, ...]],
 ) -> list[tuple[int, ...]]:
     """The ids of each reference as it stands behind its prompt.
 
     The prompt keeps the ids that a run sends. Where a tokenizer would merge the two at their seam, the reference is
-    tokenised alone.
+    tokenised alone. For that, one token is enough of a picture.
     """
+    prompts = encode_texts(tokenizer, texts, rendered)
     whole = encode_texts(
         tokenizer, [text + answer for text, answer in zip(texts, references, strict=True)], rendered
     )

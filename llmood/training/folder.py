@@ -26,7 +26,7 @@ from llmood.training.weights import DIGEST, check_weights
 
 WORK = ".tuning"
 RECORD = "training.json"
-DIGESTS = ("base", "train", "validation")
+DIGESTS = ("base", "processor", "train", "validation")
 ANOTHER = "choose another folder with -o, or remove it"
 ADAPTER_CONFIG = "adapter_config.json"  # written last: a folder without it is no adapter
 

@@ -18,10 +18,17 @@ from llmood.identity import canonical_json
 from llmood.records import SPLITS, Sample
 from llmood.tasks import LoadedTask, find_benchmark, find_task, load_task
 from llmood.tasks.splits import draw
-from llmood.training.examples import EndingTokenizer, Examples, make_examples
+from llmood.training.examples import TOO_LONG, Examples, make_examples
 from llmood.training.folder import AdapterFolder, refuse_other
 from llmood.training.order import steps_an_epoch
 from llmood.training.outputs import Output, outputs_of
+from llmood.training.pictures import (
+    EndingTokenizer,
+    check_sees,
+    check_tensors,
+    ending_tokenizer,
+    processor_digest,
+)
 from llmood.training.targets import choose_targets
 
 # Raise it with every change here that changes an adapter: what was begun under an older version isn't gone on with.
@@ -34,6 +41,7 @@ class TuningPlan:
     """A tuning before it starts: names resolved, data read, texts tokenised, nothing trained.
 
     Attributes:
+        tokenizer: what made the examples, and makes the tensors of their pictures.
         mixed: the tasks that rows of are mixed in, each with how many.
         outputs: the adapters to make, each with its seed.
     """
@@ -41,6 +49,7 @@ class TuningPlan:
     config: RunConfig
     settings: Settings
     base: ModelFolder
+    tokenizer: EndingTokenizer
     targets: tuple[str, ...] | str
     task: LoadedTask
     mixed: tuple[tuple[LoadedTask, int], ...]
@@ -60,12 +69,17 @@ class TuningPlan:
         """The digests of what is learned and of what the best epoch is chosen by."""
         return {"train": self.train.digest, "validation": self.validation.digest}
 
+    @property
+    def shows_pictures(self) -> bool:
+        return any(row.pictures for examples in (self.train, self.validation) for row in examples.rows)
+
     def identity(self, seed: int) -> dict[str, Any]:
         """All that decides an adapter, but for the packages that compute it."""
         return {
             "training_version": TRAINING_VERSION,
             "seed": seed,
             "base": self.base.digest,
+            **({"processor": processor_digest(self.base)} if self.shows_pictures else {}),
             "data": self.data,
             "settings": {
                 **self.settings.model_dump(mode="json"),
@@ -118,13 +132,9 @@ def make_tuning_plan(
     # All splits, those that have to be carved too: what a run measures or calibrates on must not be learned.
     task = load_task(spec, SPLITS, limit=config.limit, seed=config.seed)
     mixed = tuple(_mixed(config, include, folder))
-    for loaded in (task, *(other for other, _ in mixed)):
-        if any(sample.pictures for rows in loaded.samples.values() for sample in rows):
-            raise ConfigError(
-                f"{loaded.spec.name}: has pictures, and 'llmood finetune' learns from text alone yet",
-                hint="tune with peft itself, and name the folder as models.tuned.adapter",
-            )
-    reader = _Reader(config, settings, base)
+    check_sees(base, (task, *(other for other, _ in mixed)))
+    tokenizer = ending_tokenizer(base, trust=trust)
+    reader = _Reader(config, settings, base, tokenizer)
     train = reader.examples(
         [*task.samples["train"], *(sample for _, rows in mixed for sample in rows)], "train"
     )
@@ -132,6 +142,7 @@ def make_tuning_plan(
         config=config,
         settings=settings,
         base=base,
+        tokenizer=tokenizer,
         targets=choose_targets(settings.targets, base),
         task=task,
         mixed=tuple((loaded, len(rows)) for loaded, rows in mixed),
@@ -169,12 +180,10 @@ def _mixed(
 class _Reader:
     """Samples into examples, by the base's tokenizer."""
 
-    def __init__(self, config: RunConfig, settings: Settings, base: ModelFolder) -> None:
-        self._config, self._settings, self._base = config, settings, base
-        trust = config.engine.trust_remote_code
-        self._tokenizer = EndingTokenizer(
-            base.folder, base.folder, place="models.base", trust_remote_code=trust
-        )
+    def __init__(
+        self, config: RunConfig, settings: Settings, base: ModelFolder, tokenizer: EndingTokenizer
+    ) -> None:
+        self._config, self._settings, self._base, self._tokenizer = config, settings, base, tokenizer
 
     def examples(self, samples: Sequence[Sample], split: str) -> Examples:
         limits = (self._settings.max_length, self._base.context_length, self._config.engine.max_length)
@@ -191,9 +200,10 @@ class _Reader:
             reasons = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
             raise DataError(
                 f"'{split}' has no text to learn from ({reasons}; the limit is {longest} tokens)",
-                hint="raise finetune.max_length",
+                hint="raise finetune.max_length" if TOO_LONG in found.left_out else None,
             )
         self._check_embedded(found)
+        check_tensors(self._tokenizer, [row.pictures for row in found.rows])
         return found
 
     def _end_id(self) -> int | None:

@@ -11,8 +11,9 @@ from llmood.engines.folders import ModelFolder
 from llmood.errors import ConfigError, DataError
 from llmood.finetune_config import PROFILES, Settings
 from llmood.records import Check, Sample
-from llmood.training.examples import EndingTokenizer, make_examples
+from llmood.training.examples import make_examples
 from llmood.training.folder import RECORD
+from llmood.training.pictures import EndingTokenizer, ending_tokenizer
 
 CODE = "train_is_another"
 DECIDING = (
@@ -47,10 +48,7 @@ def compare_train(
         settings, digest, rows = said
         key = tuple(getattr(settings, name) for name in DECIDING)
         if key not in made:
-            trust = config.engine.trust_remote_code
-            tokenizer = tokenizer or EndingTokenizer(
-                base.folder, base.folder, place="models.base", trust_remote_code=trust
-            )
+            tokenizer = tokenizer or ending_tokenizer(base, trust=config.engine.trust_remote_code)
             made[key] = _examples(samples, tokenizer, settings, base, config)
         if made[key][0] != digest:
             found.append(_check(role, adapter.name, rows, made[key][1], samples[0].task))

@@ -385,7 +385,7 @@ def test_another_configuration_in_the_same_folder_is_refused(
 def test_other_settings_are_refused_before_data_and_torch_are_touched(
     world: World, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_device", "load_task", "resolve_model", "EndingTokenizer"):
+    for name in ("_device", "load_task", "resolve_model", "ending_tokenizer"):
         monkeypatch.setattr(plan, name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
     changes = ("--set", "finetune.epochs=6", "--set", "finetune.rank=8", "--seeds", "2")
     refused(

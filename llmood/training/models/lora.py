@@ -15,14 +15,16 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-from torch.nn import functional
 
-from llmood.engines.base import batches_by_length
+from llmood.engines.base import Pictures, batches_by_length
 from llmood.engines.models.loading import load_model
+from llmood.engines.models.pixels import Pixels
 from llmood.errors import ConfigError, EngineError
 from llmood.finetune_config import Settings
 from llmood.seeds import derive_seed
 from llmood.training.examples import Example
+from llmood.training.models.causal import check_causal
+from llmood.training.models.loss import summed_loss
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -42,6 +44,7 @@ class LoraModel:
         targets: names of the layers to adapt, or a pattern of them.
         seed: what the adapter's first weights and the dropout noise come from.
         device: `auto`, or as torch names it.
+        pixels: makes the tensors of an example's pictures, each time that a pass shows them.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class LoraModel:
         dtype: str,
         device: str,
         trust_remote_code: bool = False,
+        pixels: Callable[[Pictures], Pixels] | None = None,
     ) -> None:
         self._settings = settings
+        self._pixels = pixels
         self._seed = seed
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current one
@@ -169,24 +174,23 @@ class LoraModel:
             for batch in batches_by_length([len(row.token_ids) for row in rows], self._tokens)
         )
 
-    def _loss(self, rows: Sequence[Example]) -> torch.Tensor:
-        """−log p of the learned tokens, summed.
+    def check_causal(self, row: Example) -> None:
+        """Refuse a model that looks ahead in an example with a picture.
 
-        Rows are padded on the right and need no attention mask: a causal model's real tokens never see what comes
-        after them. The padding's id is none of the losses' business: positions say where there is loss.
+        Raises:
+            EngineError: it does, and would learn from what it is to say.
         """
-        longest = max(len(row.token_ids) for row in rows)
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        learned = torch.zeros((len(rows), longest), dtype=torch.bool)
-        for index, row in enumerate(rows):
-            ids[index, : len(row.token_ids)] = torch.tensor(row.token_ids, dtype=torch.long)
-            learned[index, row.start : len(row.token_ids)] = True
-        ids, learned = ids.to(self.device), learned.to(self.device)
-        logits = self._model(input_ids=ids, use_cache=False).logits
-        # Position t is predicted at t − 1.
-        return functional.cross_entropy(
-            logits[:, :-1][learned[:, 1:]].float(), ids[:, 1:][learned[:, 1:]], reduction="sum"
-        )
+        check_causal(self._model, row.token_ids, self._shown(row))
+
+    def _shown(self, row: Example) -> Pixels:
+        if not row.pictures:
+            return {}
+        if self._pixels is None:
+            raise TypeError("an example has pictures, and nothing makes their tensors")
+        return self._pixels(row.pictures)
+
+    def _loss(self, rows: Sequence[Example]) -> torch.Tensor:
+        return summed_loss(self._model, rows, [self._shown(row) for row in rows])
 
     def adapter(self) -> dict[str, NDArray[Any]]:
         """The adapter's tensors under the names that peft saves them by."""

@@ -14,7 +14,8 @@ from llmood.finetune_config import PROFILES, Settings
 from llmood.records import Message, Sample
 from llmood.tasks import load_task
 from llmood.tokenise import PlannedTask, tokenise
-from llmood.training.examples import TOO_LONG, TOO_SHORT, EndingTokenizer, Example, make_examples
+from llmood.training.examples import TOO_LONG, TOO_SHORT, Example, make_examples
+from llmood.training.pictures import EndingTokenizer
 from tests import tiny_models
 from tests.task_files import texts, write_task
 from tests.tiny_models import BEGIN, END, TURN
