@@ -10,7 +10,7 @@ import pytest
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
 from llmood.engines.openai import OpenAIEngine
-from llmood.engines.pictures import placing
+from llmood.engines.placing import placing
 from llmood.engines.prompts import Prompt
 from llmood.engines.requests import request_of
 from llmood.picture_records import Picture
