@@ -30,7 +30,7 @@ from llmood.tasks.row_errors import RowError
 if TYPE_CHECKING:
     from llmood.engines.models.pixels import Pixels
 
-SEVERAL = frozenset({"Idefics3Processor"}) | QWEN_VL
+SEVERAL = frozenset({"Idefics3Processor"}) | frozenset(QWEN_VL.values())
 """The processors of models that were trained on several pictures in a prompt. None says so itself; any takes them."""
 
 
@@ -66,11 +66,12 @@ class PictureTokenizer(FolderTokenizer):
     @property
     def image_text(self) -> str:
         """The same with the marks that a model has around it, as its chat template would write it."""
-        return self.image_token.join(QWEN_MARKS) if self._marked else self.image_token
+        return self.image_token.join(QWEN_MARKS) if self.is_qwen else self.image_token
 
     @cached_property
-    def _marked(self) -> bool:
-        return type(self._processor).__name__ in QWEN_VL
+    def is_qwen(self) -> bool:
+        """Whether it is one of Qwen-VL's: a picture stands between marks, and the model counts by its grid."""
+        return type(self._processor).__name__ in QWEN_VL.values()
 
     @property
     def image_token_id(self) -> int:
@@ -132,11 +133,11 @@ class PictureTokenizer(FolderTokenizer):
 
     def made_places(self, places: Places) -> Places:
         """What a processor makes of one image token each: the places without marks that stand in the text, too."""
-        return without_marks(places) if self._marked else places
+        return without_marks(places) if self.is_qwen else places
 
     def _with_marks(self, placed: Placed) -> Placed:
         """Marks around a picture are its own: nobody wrote them, and they have no likelihood."""
-        if not self._marked:
+        if not self.is_qwen:
             return placed
         before, after = self._tokenizer.convert_tokens_to_ids(list(QWEN_MARKS))
         return replace(placed, places=with_marks(placed.token_ids, placed.places, (before, after)))

@@ -19,8 +19,13 @@ OF_PIXELS = frozenset({"pixel_values", "pixel_attention_mask"})
 """What a processor may give. What else a model asks for is not known here, and would be left out in silence."""
 GRIDS = "image_grid_thw"
 OF_GRIDS = frozenset({GRIDS, "mm_token_type_ids"})
-"""And these, where it is one of Qwen-VL's, whose models count positions by rows and columns of a picture."""
-QWEN_VL = frozenset({"Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor"})
+"""And these, where it is one of Qwen-VL's, whose models count positions by a picture's rows and columns."""
+QWEN_VL = {
+    "qwen2_vl": "Qwen2VLProcessor",
+    "qwen2_5_vl": "Qwen2_5_VLProcessor",
+    "qwen3_vl": "Qwen3VLProcessor",
+}
+"""Those that were tried, by the kind of model. Others have a processor of theirs, and are other models."""
 QWEN_MARKS = ("<|vision_start|>", "<|vision_end|>")
 """What stands around each picture of theirs. Their templates write it; the processor adds none."""
 UNREADABLE = (OSError, ValueError, ImportError, TypeError, KeyError, AttributeError)
@@ -41,7 +46,7 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
         return AutoProcessor.from_pretrained(folder, trust_remote_code=trust, local_files_only=True)
     except UNREADABLE as error:
         kind = _kind_named(folder)
-        if isinstance(error, ImportError) and kind in QWEN_VL:
+        if isinstance(error, ImportError) and kind in QWEN_VL.values():
             return _without_videos(kind, folder, place)
         first = first_line(error)
         hint = None
@@ -54,12 +59,13 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
 
 
 def _kind_named(folder: Path) -> str:
-    """The name of its class, in the first of the files that transformers looks for it in."""
-    for name in (*PROCESSOR, "tokenizer_config.json"):
+    """The name of its class, in the first of the files that transformers looks for it in; else by the model's kind."""
+    for name in (*PROCESSOR, "tokenizer_config.json", "config.json"):
         try:
-            found = json.loads((folder / name).read_text(encoding="utf-8")).get("processor_class")
+            values = json.loads((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
+        found = values.get("processor_class") or QWEN_VL.get(str(values.get("model_type")))
         if found:
             return str(found)
     return ""
@@ -109,7 +115,7 @@ def of_pixels(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_known(names: Iterable[str], kind: str, place: str) -> None:
     """Refuse a processor that gives other things than those a model is shown here."""
-    further = sorted(set(names) - OF_TOKENS - OF_PIXELS - (OF_GRIDS if kind in QWEN_VL else set()))
+    further = sorted(set(names) - OF_TOKENS - OF_PIXELS - (OF_GRIDS if kind in QWEN_VL.values() else set()))
     if further:
         raise ConfigError(f"{place}: its processor gives {further[0]}, which is not known for pictures yet")
 

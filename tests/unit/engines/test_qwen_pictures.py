@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from llmood.engines.models.shown import contracted
 from llmood.engines.pictures import seeing
 from llmood.engines.placing import with_marks, without_marks
 from llmood.engines.processor import read_processor
 from llmood.engines.transformers import TransformersEngine
 from llmood.errors import ConfigError
-from llmood.records import CaptureSpec
+from llmood.records import CaptureSpec, Message
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, speckled
 from tests.seeing import WORDS, captured, request_for
@@ -110,6 +111,13 @@ def test_marks_are_a_pictures_own(engine: TransformersEngine, images: list[Image
     assert tokenizer.decode(placed.token_ids[stop:]) == "b"
     assert tokenizer.features(placed.token_ids) == ((start + 1, stop - 1),)
     assert tokenizer.made_places(placed.places) == ((start + 1, stop - 1),)
+    sent = contracted(placed.token_ids, tokenizer.made_places(placed.places), tokenizer.image_token_id)
+    assert sent == tokenizer.plain(f"a{QWEN_TOKEN}b", 1, rendered=False)
+    turns = tokenizer.render([Message("user", "b")], 2)
+    ids = tokenizer.place(turns, images[:2], rendered=True)
+    assert turns == f"<s>user:{QWEN_TOKEN * 2}b</s>assistant:"
+    marks = tuple(tokenizer._tokenizer.convert_tokens_to_ids(["<|vision_start|>", "<|vision_end|>"]))
+    assert [(ids.token_ids[first], ids.token_ids[last - 1]) for first, last in ids.places] == [marks] * 2
     for text in (f"a{tokenizer.image_token}b", f"{tokenizer.image_token}<|vision_end|>b", "<|image_pad|>"):
         with pytest.raises(RowError, match="without the marks that its model has around each"):
             tokenizer.place(text, [images[1]], rendered=False)
