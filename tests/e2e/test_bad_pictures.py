@@ -18,7 +18,8 @@ from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.vllm_build import has_torchvision
 from tests.pictures import claiming, png, saved, speckled
 from tests.task_files import write_task
-from tests.tiny_pictures import save_llava, save_pictured, save_qwen
+from tests.tiny_pictures import save_llava, save_pictured
+from tests.tiny_qwen import save_qwen
 from tests.worlds import Outcome, llmood, refused, spawn
 
 pytestmark = pytest.mark.usefixtures("no_report")

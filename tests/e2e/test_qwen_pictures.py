@@ -11,7 +11,8 @@ import yaml
 
 from tests.pictures import demo_pictures, speckled
 from tests.task_files import write_task
-from tests.tiny_pictures import QWEN_TOKEN, save_picture_adapter, save_qwen
+from tests.tiny_pictures import save_picture_adapter
+from tests.tiny_qwen import QWEN_TOKEN, save_qwen
 from tests.worlds import Outcome, llmood, refused
 
 pytestmark = pytest.mark.usefixtures("no_report")

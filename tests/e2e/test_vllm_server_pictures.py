@@ -17,7 +17,8 @@ from llmood.picture_records import Picture
 from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.read import image_digest
 from tests.pictures import demo_pictures, saved, speckled
-from tests.tiny_pictures import plain_logprobs, save_picture_adapter, save_pictured
+from tests.plain_pictures import plain_logprobs
+from tests.tiny_pictures import save_picture_adapter, save_pictured
 from tests.vllm_server import vllm_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("fresh_cache")]

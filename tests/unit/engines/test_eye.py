@@ -14,9 +14,11 @@ from llmood.engines.base import EMBEDDING, engines, why_never
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
 from tests.pictures import demo_pictures, speckled
+from tests.plain_pictures import plain_eye
 from tests.seeing import captured, request_for
 from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import KINDS, plain_eye, save_picture_adapter
+from tests.tiny_pictures import save_picture_adapter
+from tests.tiny_qwen import KINDS
 
 SPECS = {role: CaptureSpec.of(EMBEDDING, role) for role in ("base", "tuned")}
 

@@ -18,9 +18,11 @@ from llmood.engines.states import states_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
 from tests.pictures import demo_pictures, speckled
+from tests.plain_pictures import plain_states
 from tests.seeing import WORDS, prompt_for, request_for, requests_of
 from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import KINDS, plain_states, save_picture_adapter, seen, text_of
+from tests.tiny_pictures import save_picture_adapter
+from tests.tiny_qwen import KINDS, seen, text_of
 
 DEPTH = 2
 POSITIONS = "last_prompt,mean_prompt,mean_image,mean_text,prompt-2"

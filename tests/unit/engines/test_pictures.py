@@ -24,17 +24,11 @@ from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, speckled
+from tests.plain_pictures import plain_logprobs
 from tests.seeing import WORDS, captured, picture, request_for, requests_of
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_pictures import (
-    KINDS,
-    TOKEN,
-    plain_logprobs,
-    save_picture_adapter,
-    save_pictured,
-    seen,
-    text_of,
-)
+from tests.tiny_pictures import TOKEN, save_picture_adapter, save_pictured
+from tests.tiny_qwen import KINDS, seen, text_of
 
 
 @pytest.fixture(scope="module", params=KINDS)

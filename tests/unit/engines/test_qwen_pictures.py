@@ -21,15 +21,11 @@ from llmood.errors import ConfigError
 from llmood.records import CaptureSpec, Message
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, speckled
+from tests.plain_pictures import plain_answer, plain_logprobs
 from tests.seeing import WORDS, captured, request_for
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_pictures import (
-    QWEN_TOKEN,
-    plain_answer,
-    plain_logprobs,
-    save_picture_adapter,
-    save_qwen,
-)
+from tests.tiny_pictures import save_picture_adapter
+from tests.tiny_qwen import QWEN_TOKEN, save_qwen
 
 STEPS = 8
 
