@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from llmood.config import RunConfig
 from llmood.engines.base import Engine
-from llmood.engines.pictures import Placed
+from llmood.engines.placing import Placed
 from llmood.engines.prompts import Prompt, Unmade
 from llmood.errors import ConfigError
 from llmood.modality_config import CONTROLS

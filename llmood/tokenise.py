@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from llmood.config import RunConfig
 from llmood.engines.base import ENCODER, Engine, prompt_role, prompted_roles
-from llmood.engines.pictures import Placed
+from llmood.engines.placing import Placed
 from llmood.engines.prompts import Prompt, Unmade, ids_of, is_chat, prompt_text, read_prompts
 from llmood.errors import ConfigError
 from llmood.identity import digest

@@ -19,7 +19,6 @@ from tests.pictures import saved
 from tests.tiny_models import BASE
 
 WORDS = ("what is red?", "which", "is the circle above the square, or below?")
-TOKEN = "<image>"
 
 
 def picture(image: Image.Image) -> Picture:
@@ -31,7 +30,7 @@ def prompt_for(engine: TransformersEngine, text: str, *images: Image.Image) -> P
     turns = (Message("user", text),)
     if not images:
         return Prompt("s", tokenizer.encode([text], rendered=False)[0], messages=turns)
-    placed = tokenizer.place(TOKEN * len(images) + text, list(images), rendered=False)
+    placed = tokenizer.place(tokenizer.image_text * len(images) + text, list(images), rendered=False)
     shown = tuple(map(picture, images))
     return Prompt("s", placed.token_ids, messages=turns, pictures=shown, places=placed.places)
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from tests.tiny_models import SPECIAL, save_tokenizer
 
@@ -35,7 +30,7 @@ def save_pictured(
 
     Args:
         split: whether a picture is cut into tiles, so that its size decides how many tokens it has.
-        text: what its language model has otherwise than `_text` says.
+        text: what its language model has otherwise than `text_config` says.
     """
     import torch
     from transformers import (
@@ -56,7 +51,7 @@ def save_pictured(
     )
     processor.save_pretrained(folder)
     config = Idefics3Config(
-        text_config={"model_type": "llama", **_text(len(tokenizer)), **text},
+        text_config={"model_type": "llama", **text_config(len(tokenizer)), **text},
         vision_config=_VISION,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         pad_token_id=SPECIAL.index("<pad>"),
@@ -100,7 +95,7 @@ def save_llava(folder: Path, *, seed: int = 0) -> Path:
     )
     processor.save_pretrained(folder)
     config = LlavaConfig(
-        text_config={"model_type": "llama", **_text(len(tokenizer))},
+        text_config={"model_type": "llama", **text_config(len(tokenizer))},
         vision_config={"model_type": "clip_vision_model", "projection_dim": 32, **_VISION},
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
@@ -110,53 +105,8 @@ def save_llava(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def save_qwen(folder: Path, *, seed: int = 0) -> Path:
-    """A model of Qwen2-VL's kind: tokens by a picture's size, and positions of its own.
-
-    Its processor is written and never made: transformers does that with torchvision alone.
-    """
-    import torch
-    from transformers import AutoTokenizer, Qwen2VLConfig, Qwen2VLForConditionalGeneration
-
-    save_tokenizer(folder, prefix="")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer.add_special_tokens({"additional_special_tokens": marks})
-    tokenizer.save_pretrained(folder)
-    values = {
-        "processor_class": "Qwen2VLProcessor",
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "min_pixels": (SIDE // 2) ** 2,
-        "max_pixels": SIDE**2,
-        "patch_size": PATCH,
-        "merge_size": SCALE,
-        "temporal_patch_size": 2,
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(values), encoding="utf-8")
-    names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
-    text = {key: value for key, value in _text(len(tokenizer)).items() if key != "head_dim"}
-    config = Qwen2VLConfig(
-        text_config={**text, "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]}},
-        vision_config={
-            "depth": 2,
-            "embed_dim": 32,
-            "hidden_size": 32,
-            "num_heads": 4,
-            "mlp_ratio": 2,
-            "patch_size": PATCH,
-            "spatial_merge_size": SCALE,
-            "temporal_patch_size": 2,
-            "initializer_range": 0.25,
-        },
-        **dict(zip(names, tokenizer.convert_tokens_to_ids(marks), strict=True)),
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
-    return folder
-
-
-def _text(vocabulary: int) -> dict[str, Any]:
+def text_config(vocabulary: int) -> dict[str, Any]:
+    """What the language model of each has."""
     return {
         "vocab_size": vocabulary,
         "hidden_size": 32,
@@ -205,88 +155,13 @@ def save_picture_adapter(folder: Path, base: Path, *, seed: int = 1, eye: bool =
     model = AutoModelForImageTextToText.from_pretrained(base)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        targets = ["q_proj", "v_proj"] if eye else r".*text_model.*\.(q_proj|v_proj)"
+        if model.config.model_type.startswith("qwen"):
+            targets = ["q_proj", "v_proj", *(["qkv"] if eye else [])]
+        else:
+            targets = ["q_proj", "v_proj"] if eye else r".*text_model.*\.(q_proj|v_proj)"
         tuned = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=targets))
         for name, parameter in tuned.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.3)
     tuned.save_pretrained(folder)
     return folder
-
-
-def plain_logprobs(
-    folder: Path,
-    text: str,
-    images: Sequence[Image.Image],
-    adapter: Path | None = None,
-    *,
-    special: bool = True,
-) -> tuple[list[int], list[float]]:
-    """Ids, and log p of tokens 2..T, by transformers and peft alone: one text, no llmood."""
-    import torch
-
-    ids, logits = plain_logits(folder, text, images, adapter, special=special)
-    own = torch.from_numpy(logits).log_softmax(-1)[:-1].gather(1, torch.tensor(ids)[1:, None])[:, 0]
-    return ids, own.tolist()
-
-
-def plain_logits(
-    folder: Path,
-    text: str,
-    images: Sequence[Image.Image],
-    adapter: Path | None = None,
-    *,
-    special: bool = True,
-) -> tuple[list[int], NDArray[np.float64]]:
-    """Ids and logits (T, V), likewise."""
-    ids, output, _ = _plain(folder, text, images, adapter, special=special)
-    return ids.tolist(), output.logits[0].double().numpy()
-
-
-def plain_states(
-    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
-    """Ids, every hidden state (layers, tokens, size), and the id of an image token, likewise."""
-    ids, output, image_id = _plain(folder, text, images, adapter, special=True)
-    return ids.numpy(), np.stack([layer[0].numpy() for layer in output.hidden_states]), image_id
-
-
-def _plain(
-    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
-) -> tuple[Any, Any, int]:
-    import torch
-
-    model, inputs, image_id = _loaded(folder, text, images, adapter, special=special)
-    with torch.no_grad():
-        output = model(**inputs, output_hidden_states=True)
-    return inputs["input_ids"][0], output, image_id
-
-
-def _loaded(
-    folder: Path, text: str, images: Sequence[Image.Image], adapter: Path | None, *, special: bool
-) -> tuple[Any, Any, int]:
-    from peft import PeftModel
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    processor = AutoProcessor.from_pretrained(folder)
-    model = AutoModelForImageTextToText.from_pretrained(folder)
-    model = (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
-    inputs = processor(text=[text], images=[list(images)], return_tensors="pt", add_special_tokens=special)
-    return model, inputs, processor.image_token_id
-
-
-def plain_eye(folder: Path, image: Image.Image, adapter: Path | None = None) -> NDArray[np.float32]:
-    """What the eye's last layer makes of each patch of all tiles (patches, size), likewise."""
-    import torch
-
-    found: list[torch.Tensor] = []
-    model, inputs, _ = _loaded(folder, TOKEN, [image], adapter, special=True)
-    names = ("vision_model", "vision_tower")
-    eye = next(module for name, module in model.named_modules() if name.endswith(names))
-    handle = eye.register_forward_hook(lambda *given: found.append(given[-1].last_hidden_state))
-    with torch.no_grad():
-        model(**inputs)
-    handle.remove()
-    states = found[0][:, -((SIDE // PATCH) ** 2) :]
-    own: NDArray[np.float32] = states.reshape(-1, states.shape[-1]).numpy()
-    return own

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from llmood.detector.form import Read
 from llmood.engines.base import Engine, Tokenizer, prompt_role, prompted_roles
-from llmood.engines.pictures import Placed
+from llmood.engines.placing import Placed
 from llmood.engines.prompts import Prompt, Unmade, ids_of, prompt_text, read_prompts
 from llmood.errors import ConfigError
 from llmood.records import EVALUATED, CaptureSpec

@@ -26,7 +26,7 @@ from llmood.engines.base import (
 )
 from llmood.engines.encoder_model import PLACE, EncoderModel
 from llmood.engines.opened_pictures import load_all
-from llmood.engines.pictures import Placed
+from llmood.engines.placing import Placed
 from llmood.engines.prompts import Prompt
 from llmood.engines.tokenizer import FolderTokenizer
 from llmood.errors import ConfigError
@@ -55,7 +55,7 @@ class EncoderTokenizer(FolderTokenizer):
 class SeeingEncoderTokenizer(EncoderTokenizer):
     """The same of an encoder that sees: pictures stand beside the words, and none of the ids are theirs."""
 
-    image_token = ""
+    image_token = image_text = ""
 
     def refuses(self, pictures: int) -> str | None:
         """Nothing: it reads one picture after the other."""

@@ -19,7 +19,8 @@ from llmood.engines.exits import exit_of
 from llmood.engines.folders import ModelFolder, processor_files, resolve_adapter, resolve_model
 from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.layers import depth_of, exit_layer
-from llmood.engines.pictures import PictureTokenizer
+from llmood.engines.pictures import PictureTokenizer, seeing
+from llmood.engines.processor import QWEN_VL
 from llmood.engines.states import HIDDEN_STATES, States, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
@@ -170,6 +171,9 @@ class LocalEngine(Engine):
             weights = self.weights(role)
             if not weights.sees:
                 return f"{weights.place}: {weights.name} lacks a vision_config or a processor, and sees no pictures"
+            kind = str(weights.config.get("model_type"))
+            if kind not in QWEN_VL and seeing(self.tokenizer(role)).is_qwen:
+                return f"{weights.place}: models of the kind '{kind}' aren't known for pictures yet"
         return None
 
     def second_path(

@@ -7,11 +7,11 @@ many they are may depend on the picture's size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -19,7 +19,8 @@ from llmood.engines.base import Pictures, Tokenizer
 from llmood.engines.folders import processor_files
 from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.opened_pictures import load_all
-from llmood.engines.processor import of_pixels, process, read_processor
+from llmood.engines.placing import Placed, Places, with_marks, without_marks
+from llmood.engines.processor import QWEN_MARKS, QWEN_VL, of_pixels, process, read_processor
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError
 from llmood.identity import FileDigests
@@ -29,16 +30,8 @@ from llmood.tasks.row_errors import RowError
 if TYPE_CHECKING:
     from llmood.engines.models.pixels import Pixels
 
-SEVERAL = frozenset({"Idefics3Processor"})
+SEVERAL = frozenset({"Idefics3Processor"}) | frozenset(QWEN_VL.values())
 """The processors of models that were trained on several pictures in a prompt. None says so itself; any takes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A prompt's ids with its pictures' places in them, (start, end), in their order."""
-
-    token_ids: tuple[int, ...]
-    places: tuple[tuple[int, int], ...]
 
 
 class PictureTokenizer(FolderTokenizer):
@@ -67,8 +60,18 @@ class PictureTokenizer(FolderTokenizer):
 
     @property
     def image_token(self) -> str:
-        """What stands for a picture in a text."""
+        """The token that stands for a picture in a text."""
         return str(self._processor.image_token)
+
+    @property
+    def image_text(self) -> str:
+        """The same with the marks that a model has around it, as its chat template would write it."""
+        return self.image_token.join(QWEN_MARKS) if self.is_qwen else self.image_token
+
+    @cached_property
+    def is_qwen(self) -> bool:
+        """Whether it is one of Qwen-VL's: a picture stands between marks, and the model counts by its grid."""
+        return type(self._processor).__name__ in QWEN_VL.values()
 
     @property
     def image_token_id(self) -> int:
@@ -94,7 +97,7 @@ class PictureTokenizer(FolderTokenizer):
             RowError: the text holds another number of them, or the processor refuses a picture.
         """
         plain = self.plain(text, len(images), rendered=rendered)
-        return self._placed(text, plain, images, rendered=rendered)[0]
+        return self._with_marks(self._placed(text, plain, images, rendered=rendered)[0])
 
     def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed:
         """As `place`; what the processor makes of a picture is remembered.
@@ -111,7 +114,8 @@ class PictureTokenizer(FolderTokenizer):
         beside = (plain[first - 1] if first else None, *plain[first + 1 : first + 2])
         known = self._tokens.get(digests[0]) if len(digests) == 1 and beside in self._beside else None
         if known is not None:
-            return Placed((*plain[:first], *known, *plain[first + 1 :]), ((first, first + len(known)),))
+            place = (first, first + len(known))
+            return self._with_marks(Placed((*plain[:first], *known, *plain[first + 1 :]), (place,)))
         placed, pixels = self._placed(text, plain, load_all(pictures), rendered=rendered)
         self._kept.add((self._processor_folder, *digests), pixels)
         if len(digests) == 1:
@@ -119,13 +123,24 @@ class PictureTokenizer(FolderTokenizer):
             own = placed.token_ids[start:stop]
             self._tokens[digests[0]] = self._alike.setdefault(own, own)
             self._beside.add(beside)
-        return placed
+        return self._with_marks(placed)
 
     def plain(self, text: str, pictures: int, *, rendered: bool) -> tuple[int, ...]:
         """The ids of a text in which one token stands for each picture."""
         if text.count(self.image_token) != pictures:
             raise RowError(f"the text itself holds {self.image_token}, which stands for a picture")
         return self.encode([text], rendered=rendered)[0]
+
+    def made_places(self, places: Places) -> Places:
+        """What a processor makes of one image token each: the places without marks that stand in the text, too."""
+        return without_marks(places) if self.is_qwen else places
+
+    def _with_marks(self, placed: Placed) -> Placed:
+        """Marks around a picture are its own: nobody wrote them, and they have no likelihood."""
+        if not self.is_qwen:
+            return placed
+        before, after = self._tokenizer.convert_tokens_to_ids(list(QWEN_MARKS))
+        return replace(placed, places=with_marks(placed.token_ids, placed.places, (before, after)))
 
     def _marks(self, plain: Sequence[int]) -> list[int]:
         """Where image tokens stand."""
@@ -206,26 +221,6 @@ class PictureTokenizer(FolderTokenizer):
         return self._processor.tokenizer
 
 
-class SeeingTokenizer(Protocol):
-    """What prompts with pictures are made by."""
-
-    @property
-    def image_token(self) -> str: ...
-
-    def render(self, messages: Sequence[Message], pictures: int = 0) -> str: ...
-
-    def refuses(self, pictures: int) -> str | None: ...
-
-    def place_shown(self, text: str, pictures: Pictures, *, rendered: bool) -> Placed: ...
-
-
-def placing(tokenizer: Tokenizer) -> SeeingTokenizer:
-    """The same, where pictures were let through because it can place them."""
-    if not hasattr(tokenizer, "place_shown"):
-        raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
-    return cast("SeeingTokenizer", tokenizer)
-
-
 def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
     """The same, where pictures were let through because it has their pixels."""
     if not isinstance(tokenizer, PictureTokenizer):
@@ -236,18 +231,3 @@ def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
 def _check_words(found: Sequence[int], plain: Sequence[int]) -> None:
     if found != plain:
         raise RowError("the processor reads the words beside a picture differently than without one")
-
-
-def picture_text(
-    tokenizer: Tokenizer, messages: Sequence[Message], text: str, pictures: int, *, chat: bool
-) -> str:
-    """The text of a prompt, with what stands for the pictures that it shows.
-
-    Args:
-        messages: its turns, for a chat template.
-        text: all of it, where there is none.
-    """
-    if not pictures:
-        return tokenizer.render(messages) if chat else text
-    reader = placing(tokenizer)
-    return reader.render(messages, pictures) if chat else reader.image_token * pictures + text

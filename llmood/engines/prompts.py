@@ -8,7 +8,8 @@ from typing import Any
 
 from llmood.engines.base import Pictures, Tokenizer
 from llmood.engines.opened_pictures import UnreadableError
-from llmood.engines.pictures import PictureTokenizer, Placed, picture_text, placing
+from llmood.engines.pictures import PictureTokenizer
+from llmood.engines.placing import Placed, picture_text, placing
 from llmood.errors import ConfigError
 from llmood.records import EMPTY_ANSWER, FAILED, UNSCORED, CaptureSpec, Message, Part, Sample, Status
 from llmood.tasks.row_errors import RowError

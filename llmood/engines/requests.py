@@ -7,7 +7,8 @@ from typing import Any
 
 from llmood.engines.bare import is_bare, outside_request
 from llmood.engines.base import EMBEDDING, FEATURES, PICTURE, Engine, Request, prompt_role
-from llmood.engines.pictures import Placed, picture_text, seeing
+from llmood.engines.pictures import seeing
+from llmood.engines.placing import Placed, picture_text
 from llmood.engines.prompts import Prompt, Unmade, answer_of, over_context, place_pictures
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from llmood.engines.processor import INSTALL_TORCHVISION
 from llmood.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ NEED_TORCHVISION = frozenset(
     }
 )
 UNINSPECTED = "failed to be inspected"
-USE_ANOTHER = "install torchvision in the version that belongs to torch's, or choose engine.kind=transformers"
+USE_ANOTHER = f"{INSTALL_TORCHVISION}, or choose engine.kind=transformers"
 OLDER_RUNNER = "VLLM_USE_V2_MODEL_RUNNER"
 NO_LOGITS = f"on a GPU vLLM shows no logits (its older runner does: set {OLDER_RUNNER}=0)"
 

@@ -45,7 +45,7 @@ def check_causal(model: VllmModel, rows: Sequence[Sequence[int]]) -> bool:
     row = next((row for row in rows if isinstance(row, ShownRow) and row.behind > 1), None)
     if row is None:
         return False
-    from llmood.engines.models.causal_lm import HALF_TOLERANCE, TOLERANCE
+    from llmood.engines.models.loaded import HALF_TOLERANCE, TOLERANCE
 
     shorter = ShownRow(row.ids[:-1], row.sent[:-1], row.images, row.behind - 1)
     found = model.token_logprobs([row, shorter], [None, None])
@@ -61,11 +61,12 @@ def _shown(request: Request, tokenizer: Tokenizer) -> ShownRow | Captured:
     if len(request.pictures) > MOST_PICTURES:
         reason = f"{len(request.pictures)} pictures, and {MOST_PICTURES} is the most for the engine 'vllm'"
         return Captured(status=UNSCORED, reason=reason)
-    places = [(start, stop) for name, start, stop in request.spans if name == PICTURE]
+    places = tuple((start, stop) for name, start, stop in request.spans if name == PICTURE)
     if len(places) != len(request.pictures):
         raise ValueError(f"{len(places)} places of {len(request.pictures)} pictures")
     try:
-        sent = contracted(request.token_ids, places, seeing(tokenizer).image_token_id)
+        reader = seeing(tokenizer)
+        sent = contracted(request.token_ids, reader.made_places(places), reader.image_token_id)
         behind = len(request.token_ids) - max(stop for _, stop in places)
         return ShownRow(request.token_ids, sent, tuple(load_all(request.pictures)), behind)
     except RowError as error:

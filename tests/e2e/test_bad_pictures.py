@@ -18,7 +18,8 @@ from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.vllm_build import has_torchvision
 from tests.pictures import claiming, png, saved, speckled
 from tests.task_files import write_task
-from tests.tiny_pictures import save_llava, save_pictured, save_qwen
+from tests.tiny_pictures import save_llava, save_pictured
+from tests.tiny_qwen import save_qwen
 from tests.worlds import Outcome, llmood, refused, spawn
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -196,9 +197,13 @@ def test_a_file_that_changes_while_it_runs_fails_alone(
     assert reasons[2] == "picture: can't be decoded: image file is truncated"
 
 
-def test_a_kind_that_is_not_known_is_refused_whatever_is_installed(home: Path, tmp_path: Path) -> None:
-    save_qwen(tmp_path / "qwen")
-    outcome = run(tmp_path, home, "mixed", str(tmp_path / "qwen"))
+@pytest.mark.skipif(has_torchvision(), reason="what lacks torchvision is read with it")
+def test_nobody_installs_for_a_kind_that_is_not_known(home: Path, tmp_path: Path) -> None:
+    """It gives what Qwen-VL's kind does, and isn't one of those that were tried."""
+    path = save_qwen(tmp_path / "glm") / "preprocessor_config.json"
+    values = {"processor_class": "Glm4vProcessor", "image_processor_type": "Glm4vImageProcessor"}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    outcome = run(tmp_path, home, "mixed", str(tmp_path / "glm"))
     refused(outcome, "models.tuned: its processor gives image_grid_thw, which is not known for pictures yet")
     assert "torchvision" not in outcome.err.lower()
     assert not (tmp_path / "run").exists()

@@ -16,10 +16,11 @@ from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.detecting import detecting_world
 from tests.pictures import demo_pictures, saved
+from tests.plain_pictures import plain_logprobs
 from tests.proxying import chat, guarding
 from tests.raw_upstream import PLAIN, Upstream, answer, raw_upstream
 from tests.serving import Served
-from tests.tiny_pictures import plain_logprobs, save_picture_adapter, save_pictured
+from tests.tiny_pictures import save_picture_adapter, save_pictured
 from tests.traffic_rows import fit_two
 from tests.worlds import llmood
 

@@ -10,14 +10,15 @@ import pytest
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
 from llmood.engines.openai import OpenAIEngine
-from llmood.engines.pictures import placing
+from llmood.engines.placing import placing
 from llmood.engines.prompts import Prompt
 from llmood.engines.requests import request_of
 from llmood.picture_records import Picture
 from llmood.records import CaptureSpec, Message
 from llmood.tasks.images.read import image_digest
 from tests.pictures import demo_pictures, saved, speckled
-from tests.tiny_pictures import plain_logprobs, save_picture_adapter, save_pictured
+from tests.plain_pictures import plain_logprobs
+from tests.tiny_pictures import save_picture_adapter, save_pictured
 from tests.vllm_server import vllm_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("fresh_cache")]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -17,8 +16,7 @@ import numpy as np
 import torch
 
 from llmood.engines.models.host import ToHost
-from llmood.engines.models.layout import padded
-from llmood.engines.models.pixels import Pixels
+from llmood.engines.models.pixels import Pixels, laid_out
 from llmood.engines.models.pooling import blocks_of
 from llmood.engines.models.states import Finish
 from llmood.errors import EngineError
@@ -67,7 +65,7 @@ class Attending:
         counts = [len(each) for each in owned]
         text = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(counts))
         token = torch.cat(owned)
-        layout = replace(padded(rows), arguments=shown or {}).on(self._model.device)
+        layout = laid_out(self._model, rows, shown or {}).on(self._model.device)
         found = self._pass(layout.ids, layers, text, token, layout.arguments)
         copy = ToHost(torch.stack([found[layer] for layer in layers]).transpose(1, 2))
         ends = np.cumsum(counts)[:-1]

@@ -5,21 +5,16 @@ Imported only when a model is to be loaded: this is where torch comes in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig
 
 from llmood.engines.decoding import Answer, Decoding, NextToken
 from llmood.engines.models.attention import Attending
-from llmood.engines.models.checked import checked_head, checked_packing
 from llmood.engines.models.decoder import Decoder
 from llmood.engines.models.early_exit import OfStates as OfExit
 from llmood.engines.models.early_exit import final_norm
@@ -27,60 +22,30 @@ from llmood.engines.models.eye import eye_states
 from llmood.engines.models.forward import OfStates, of_states, states_of
 from llmood.engines.models.head import LEAST_ROWS, Head, logits_at_once
 from llmood.engines.models.host import ToHost
-from llmood.engines.models.layout import Layout, packed, padded
-from llmood.engines.models.loading import attach, load_model, peft_name
-from llmood.engines.models.memory import keep_freed_memory
+from llmood.engines.models.loaded import LoadedModel
 from llmood.engines.models.next_token import read_next
 from llmood.engines.models.of_logits import OfLogits, logprob_moments, own_logprobs
 from llmood.engines.models.pixels import Pixels, joined
-from llmood.engines.models.seeing import HEADLESS, check_causal
+from llmood.engines.models.seeing import HEADLESS
 from llmood.engines.models.states import Tapped
 from llmood.engines.states import Ranges
 from llmood.errors import ConfigError, EngineError
-
-TOLERANCE = 1e-4  # what a float32 log-probability may differ by between two right ways to make it
-HALF_TOLERANCE = 0.1  # and one in half precision, whose rounding depends on the batch
 
 Finish = Callable[[], list[NDArray[np.float32]]]
 """Waits for what a device was given to do, and reads it: an array for each row."""
 
 
-class CausalLM:
-    """One loaded base model, maybe with LoRA adapters, of which one or none is switched on.
+class CausalLM(LoadedModel):
+    """What is read off a loaded model's passes, of batches of rows of token ids."""
 
-    Args:
-        folder: the weights.
-        adapters: peft adapters' folders, by the names that `adapter` calls them by.
-        dtype: a torch dtype's name; `device` as torch names it.
-    """
+    _taps: Tapped | None = None  # of its hidden states, once they are asked for
+    _attending: Attending | None = None
+    _norm: OfExit | None = None
 
-    def __init__(
-        self,
-        folder: Path,
-        adapters: Mapping[str, Path],
-        *,
-        dtype: str,
-        device: str,
-        trust_remote_code: bool = False,
-    ) -> None:
-        self.device = torch.device(device)
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        model = load_model(folder, dtype=dtype, trust_remote_code=trust_remote_code)
-        self._switch: Any = None
-        if adapters:
-            self._switch = attach(model, adapters)
-            model = self._switch.get_base_model()
-        self.model: Any = model.to(self.device).eval()
-        # The model's own generation settings (sampling, penalties, minimum lengths) must not leak into "greedy".
-        self.model.generation_config = GenerationConfig()
-        self._head = checked_head(self.model, self._few_ids, tolerance=self._tolerance)
-        self._packing = checked_packing(self.model, self._head, self._few_ids, tolerance=self._tolerance)
-        self.decoder = Decoder(self.model, self._head, few_ids=self._few_ids, tolerance=self._tolerance)
-        self._taps: Tapped | None = None  # of its hidden states, once they are asked for
-        self._attending: Attending | None = None
-        self._norm: OfExit | None = None
-        self._is_causal = False  # with a picture, once that was tried
+    @cached_property
+    def decoder(self) -> Decoder:
+        """How it answers."""
+        return Decoder(self.model, self._head, few_ids=self._few_ids, tolerance=self._tolerance)
 
     def token_logprobs(
         self,
@@ -124,31 +89,6 @@ class CausalLM:
         """What a function makes of the decoder's states before each token but the first, row by row."""
         with self._laid_out(rows, adapter, pixels) as layout:
             return _by_row(of_states(self.model, layout, function), rows)
-
-    @contextmanager
-    def _laid_out(
-        self, rows: Sequence[Sequence[int]], adapter: str | None, pixels: Sequence[Pixels] | None
-    ) -> Iterator[Layout]:
-        """Rows as one pass sees them, while the model is ready for it: behind each other where that is proved right.
-
-        Rows that are shown something lie side by side.
-        """
-        with torch.inference_mode(), self._adapted(adapter):
-            if pixels:
-                self._check_seeing(rows[0], pixels[0])
-                yield replace(padded(rows), arguments=joined(pixels) or {}).on(self.device)
-            elif self._packing is None:
-                yield padded(rows).on(self.device)
-            else:
-                with self._packing.on():
-                    yield packed(rows).on(self.device)
-
-    def _check_seeing(self, row: Sequence[int], pixels: Pixels) -> None:
-        if self._head is None:
-            raise EngineError(HEADLESS)
-        if not self._is_causal:
-            check_causal(self.model, self._head, row, pixels, self._tolerance)
-            self._is_causal = True
 
     def _of_logits(
         self,
@@ -282,22 +222,6 @@ class CausalLM:
             return self.decoder.answers(
                 rows, decoding, seeds=seeds, max_new_tokens=max_new_tokens, pixels=pixels
             )
-
-    @property
-    def _few_ids(self) -> list[int]:
-        return list(range(min(8, int(self.model.config.get_text_config().vocab_size))))
-
-    @property
-    def _tolerance(self) -> float:
-        return TOLERANCE if self.model.dtype == torch.float32 else HALF_TOLERANCE
-
-    def _adapted(self, adapter: str | None) -> AbstractContextManager[Any]:
-        if self._switch is None:
-            return nullcontext()
-        if adapter is None:
-            return cast("AbstractContextManager[Any]", self._switch.disable_adapter())
-        self._switch.set_adapter(peft_name(adapter), inference_mode=True)
-        return nullcontext()
 
 
 def _by_row(values: torch.Tensor, rows: Sequence[Sequence[int]]) -> Finish:

@@ -20,6 +20,7 @@ from llmood.engines.decoding import Answer
 from llmood.engines.models.choosing import Choose, Chosen
 from llmood.engines.models.head import Head, logits_at_once
 from llmood.engines.models.pixels import Pixels
+from llmood.engines.models.positions import first_positions, next_positions, picked
 
 
 def keeps_keys_and_values(model: Any) -> bool:
@@ -53,34 +54,35 @@ class Stepper:
         names = inspect.signature(self._body.forward).parameters
         self._takes_positions = "position_ids" in names
         self._kept = {"logits_to_keep": 1} if head is None and "logits_to_keep" in names else {}
-        ids, mask = left_padded(rows)
-        positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
-        # Without padding all rows stand at the same places, and no mask is needed.
+        padded, mask = left_padded(rows)
+        ids = torch.from_numpy(padded).to(model.device)
         self._mask = None if mask.all() else torch.from_numpy(mask).to(model.device)
-        self._positions = torch.from_numpy(positions[:1] if mask.all() else positions).to(model.device)
         pixels = {name: value.to(model.device) for name, value in (shown or {}).items()}
-        self.states = self._read(torch.from_numpy(ids).to(model.device), **pixels)
+        self._positions = first_positions(model, ids, mask, pixels)
+        self.states = self._read(ids, **pixels)
 
     def repeat(self, times: int) -> None:
         """Each row so many times, one behind the other."""
         if times > 1:
             self._cache.batch_repeat_interleave(times)
-            self.states = self.states.repeat_interleave(times, dim=0)
+            rows = torch.arange(len(self.states), device=self.states.device).repeat_interleave(times)
+            self.states = self.states[rows]
+            self._positions = picked(self._positions, rows)
             if self._mask is not None:
-                self._positions = self._positions.repeat_interleave(times, dim=0)
-                self._mask = self._mask.repeat_interleave(times, dim=0)
+                self._mask = self._mask[rows]
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """These rows alone, of those that are there."""
-        picked = torch.from_numpy(rows).to(self._positions.device)
-        self._cache.batch_select_indices(picked)
-        self.states = self.states[picked]
+        kept = torch.from_numpy(rows).to(self._positions.device)
+        self._cache.batch_select_indices(kept)
+        self.states = self.states[kept]
+        self._positions = picked(self._positions, kept)
         if self._mask is not None:
-            self._positions, self._mask = self._positions[picked], self._mask[picked]
+            self._mask = self._mask[kept]
 
     def step(self, ids: torch.Tensor) -> None:
         """Read one more token (n,) in each row."""
-        self._positions = self._positions[:, -1:] + 1
+        self._positions = next_positions(self._positions)
         if self._mask is not None:
             self._mask = torch.cat([self._mask, self._mask.new_ones(len(ids), 1)], dim=1)
         self.states = self._read(ids[:, None])

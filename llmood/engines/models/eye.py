@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from llmood.engines.models.host import ToHost
-from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.pixels import GRIDS, Pixels, joined
 from llmood.errors import EngineError
 
 SUMMARY = 1  # states before the patches' own: CLIP's eye has one that stands for the whole
@@ -34,6 +34,8 @@ def eye_states(model: Any, pixels: Sequence[Pixels]) -> Callable[[], NDArray[np.
         found = model.base_model.get_image_features(
             **{**shown, "pixel_values": values.to(model.dtype)}
         ).last_hidden_state
+    if GRIDS in shown:
+        found = found[None]  # all patches of all pictures, one behind the other
     further = found.shape[1] - cells.shape[1]
     if found.shape[0] != cells.shape[0] or further not in (0, SUMMARY):
         raise EngineError(
@@ -49,6 +51,8 @@ def eye_states(model: Any, pixels: Sequence[Pixels]) -> Callable[[], NDArray[np.
 def _patches(model: Any, shown: Pixels) -> torch.Tensor:
     """Which patches of each picture or tile show some of it, float32 (tiles, patches)."""
     values = shown["pixel_values"]
+    if GRIDS in shown:
+        return torch.ones((1, len(values)), device=values.device)
     height, width = values.shape[-2:]
     size = int(model.config.vision_config.patch_size)
     tiles = values.numel() // (values.shape[-3] * height * width)

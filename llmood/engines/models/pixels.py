@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 
+from llmood.engines.models.layout import Layout, padded
+
 Pixels = dict[str, torch.Tensor]
 """A row's tensors by the names of the model's own arguments, its first axis made to be joined."""
+GRIDS = "image_grid_thw"
+"""What models of Qwen-VL's kind are told of each picture: how many patches it has in time, height and width."""
 
 
 def joined(pixels: Sequence[Pixels] | None) -> Pixels | None:
@@ -15,3 +21,16 @@ def joined(pixels: Sequence[Pixels] | None) -> Pixels | None:
     if not pixels or not pixels[0]:
         return None
     return {name: torch.cat([each[name] for each in pixels]) for name in pixels[0]}
+
+
+def laid_out(model: Any, rows: Sequence[Sequence[int]], shown: Pixels) -> Layout:
+    """Rows side by side, with the pixels in them. A model that counts by grids is told which ids are a picture's."""
+    layout = padded(rows)
+    if GRIDS in shown:
+        shown = {**shown, "mm_token_type_ids": types_of(model, layout.ids)}
+    return replace(layout, arguments=shown)
+
+
+def types_of(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """1 where an id stands for what a model sees, else 0."""
+    return (ids == int(model.config.image_token_id)).long()

@@ -13,15 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import AutoProcessor
 
 from llmood.engines.models.loading import attach, load_model, peft_name
+from llmood.engines.processor import read_processor
 from llmood.errors import EngineError
 from llmood.picture_records import Picture
 from llmood.tasks.images.cells import load_picture
 from llmood.tasks.row_errors import RowError
 
 Rows = Sequence[Sequence[int]]
+OF_TOKENS = ("input_ids", "attention_mask", "mm_token_type_ids")
 
 
 def plain_logprobs(
@@ -46,7 +47,9 @@ def plain_logprobs(
         EngineError: the model can't be loaded, or the device is too small for it.
     """
     seen = {
-        role: [_pixels(folder, each) for each in pictures.get(role) or [()] * len(own)]
+        role: [
+            _pixels(folder, each, trust=trust_remote_code) for each in pictures.get(role) or [()] * len(own)
+        ]
         for role, own in rows.items()
     }
     try:
@@ -68,11 +71,11 @@ def plain_logprobs(
     return found
 
 
-def _pixels(folder: Path, pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
+def _pixels(folder: Path, pictures: Sequence[Picture], *, trust: bool) -> dict[str, torch.Tensor]:
     """What the model's own processor makes of pictures."""
     if not pictures:
         return {}
-    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    processor = read_processor(folder, str(folder), trust=trust)
     images: list[Image.Image] = []
     for picture in pictures:
         try:
@@ -81,13 +84,15 @@ def _pixels(folder: Path, pictures: Sequence[Picture]) -> dict[str, torch.Tensor
             raise EngineError(str(error)) from None
     words = processor.image_token * len(images)
     found = processor(text=[words], images=[images], return_tensors="pt")
-    return {name: value for name, value in found.items() if name not in ("input_ids", "attention_mask")}
+    return {name: value for name, value in found.items() if name not in OF_TOKENS}
 
 
 def _logprobs(model: Any, row: Sequence[int], pixels: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
     with torch.inference_mode():
         ids = torch.tensor([list(row)], device=model.device)
         shown = {name: value.to(model.device) for name, value in pixels.items()}
+        if "image_grid_thw" in shown:  # Qwen-VL's kind asks which ids stand for a picture
+            shown["mm_token_type_ids"] = (ids == model.config.image_token_id).long()
         logits = model(input_ids=ids, use_cache=False, **shown).logits[0, :-1]
         logprobs = logits.float().log_softmax(dim=-1).gather(1, ids[0, 1:, None])[:, 0]
     found: NDArray[np.float32] = logprobs.cpu().numpy()

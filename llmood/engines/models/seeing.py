@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from llmood.engines.models.forward import of_states
 from llmood.engines.models.head import Head
-from llmood.engines.models.layout import padded
-from llmood.engines.models.pixels import Pixels
+from llmood.engines.models.pixels import Pixels, laid_out
 from llmood.errors import EngineError
 
 HEADLESS = "a model whose logits its head alone doesn't make can't be shown pictures yet"
@@ -20,7 +18,7 @@ HEADLESS = "a model whose logits its head alone doesn't make can't be shown pict
 def logprobs_seeing(model: Any, head: Head, row: Sequence[int], pixels: Pixels) -> torch.Tensor:
     """Log p(t_i | t_<i) of one row that is shown a picture, by one pass over all of it."""
     with torch.inference_mode():
-        layout = replace(padded([row]), arguments=pixels).on(model.device)
+        layout = laid_out(model, [row], pixels).on(model.device)
         return of_states(model, layout, head.own_logprobs)
 
 

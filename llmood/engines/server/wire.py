@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmood.engines.base import Pictures
-from llmood.engines.pictures import Placed
+from llmood.engines.placing import Placed
 from llmood.errors import ConfigError
 from llmood.identity import digest
 from llmood.records import Message
@@ -22,7 +22,7 @@ class WireTokenizer:
         chat: whether the server takes messages.
     """
 
-    image_token = ""  # pictures are no part of the bytes: they are put in when a request is sent
+    image_token = image_text = ""  # pictures are no part of the bytes: they are put in when a request is sent
     prefix_ids: tuple[int, ...] = ()
     end_ids: frozenset[int] = frozenset()
 

@@ -20,9 +20,10 @@ from llmood.picture_records import Picture
 from llmood.prompting.base import Material
 from llmood.prompting.p_true import P_TRUE
 from tests.pictures import demo_pictures, speckled
-from tests.seeing import TOKEN, picture, prompt_for
+from tests.plain_pictures import plain_logits
+from tests.seeing import picture, prompt_for
 from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import plain_logits, save_pictured
+from tests.tiny_pictures import TOKEN, save_pictured
 
 ASKED = derived_capture("next_token", "base", P_TRUE, labels="A|B", top=0)
 ANSWER = {"text": "red", "token_ids": [101]}

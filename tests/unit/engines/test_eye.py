@@ -14,19 +14,23 @@ from llmood.engines.base import EMBEDDING, engines, why_never
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
 from tests.pictures import demo_pictures, speckled
+from tests.plain_pictures import plain_eye
 from tests.seeing import captured, request_for
 from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import plain_eye, save_llava, save_picture_adapter, save_pictured
+from tests.tiny_pictures import save_picture_adapter
+from tests.tiny_qwen import KINDS
 
 SPECS = {role: CaptureSpec.of(EMBEDDING, role) for role in ("base", "tuned")}
 
 
-@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("sees")
-    return (
-        save_llava(made) if request.param == "llava" else save_pictured(made, split=request.param == "tiles")
-    )
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return KINDS[kind](tmp_path_factory.mktemp("sees"))
 
 
 @pytest.fixture(scope="module")

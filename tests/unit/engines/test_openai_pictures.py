@@ -15,7 +15,8 @@ from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
 from llmood.engines.fake import FakeModel
 from llmood.engines.openai import OpenAIEngine
-from llmood.engines.pictures import PictureTokenizer, placing
+from llmood.engines.pictures import PictureTokenizer
+from llmood.engines.placing import placing
 from llmood.engines.prompts import Prompt
 from llmood.engines.requests import request_of
 from llmood.engines.server import pictures as module

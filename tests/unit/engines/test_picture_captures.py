@@ -18,9 +18,11 @@ from llmood.engines.states import states_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
 from tests.pictures import demo_pictures, speckled
-from tests.seeing import TOKEN, WORDS, prompt_for, request_for, requests_of
+from tests.plain_pictures import plain_states
+from tests.seeing import WORDS, prompt_for, request_for, requests_of
 from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import SEEN, plain_states, save_llava, save_picture_adapter, save_pictured
+from tests.tiny_pictures import save_picture_adapter
+from tests.tiny_qwen import KINDS, seen, text_of
 
 DEPTH = 2
 POSITIONS = "last_prompt,mean_prompt,mean_image,mean_text,prompt-2"
@@ -46,12 +48,14 @@ SPECS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("sees")
-    return (
-        save_llava(made) if request.param == "llava" else save_pictured(made, split=request.param == "tiles")
-    )
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return KINDS[kind](tmp_path_factory.mktemp("sees"))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +118,7 @@ def test_alone_and_in_a_batch(
 
 @pytest.mark.parametrize("role", STATES)
 def test_states_are_those_of_transformers(
-    engine: TransformersEngine, folder: Path, adapter: Path, images: list[Image.Image], role: str
+    engine: TransformersEngine, folder: Path, adapter: Path, images: list[Image.Image], kind: str, role: str
 ) -> None:
     spec = STATES[role]
     requests = requests_of(engine, images, spec)
@@ -122,18 +126,18 @@ def test_states_are_those_of_transformers(
         WORDS, images, requests, engine.capture(spec, requests), strict=False
     ):
         ids, theirs, image_id = plain_states(
-            folder, TOKEN + text, [image], adapter if role == "tuned" else None
+            folder, text_of(kind) + text, [image], adapter if role == "tuned" else None
         )
         ((start, stop),) = [each[1:] for each in request.spans if each[0] == "picture"]
-        seen = ids == image_id
-        assert seen.sum() % SEEN == 0
-        assert seen[start:stop].sum() == seen.sum()
+        features = ids == image_id
+        assert seen(kind, features.sum())
+        assert features[start:stop].sum() == features.sum()
         text_alone = np.ones(len(ids), bool)
         text_alone[start:stop] = False
         expected = [
             theirs[:, -1],
             theirs.mean(1),
-            theirs[:, seen].mean(1),
+            theirs[:, features].mean(1),
             theirs[:, text_alone].mean(1),
             theirs[:, -2],
         ]

@@ -14,9 +14,8 @@ from llmood.picture_records import Picture
 from llmood.records import CaptureSpec
 from llmood.tasks.images.cells import pictures_of
 from tests.pictures import demo_pictures
-from tests.seeing import TOKEN
 from tests.tiny_models import engine_of
-from tests.tiny_pictures import save_pictured
+from tests.tiny_pictures import TOKEN, save_pictured
 
 COUNT = 400
 LEAST_A_SECOND = 150

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,21 @@ from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, speckled
-from tests.seeing import TOKEN, WORDS, captured, picture, request_for, requests_of
+from tests.plain_pictures import plain_logprobs
+from tests.seeing import WORDS, captured, picture, request_for, requests_of
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_pictures import SEEN, plain_logprobs, save_llava, save_picture_adapter, save_pictured
+from tests.tiny_pictures import TOKEN, save_picture_adapter, save_pictured
+from tests.tiny_qwen import KINDS, seen, text_of
 
 
-@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("sees")
-    return (
-        save_llava(made) if request.param == "llava" else save_pictured(made, split=request.param == "tiles")
-    )
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return KINDS[kind](tmp_path_factory.mktemp("sees"))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,12 @@ def images() -> list[Image.Image]:
 
 @pytest.mark.parametrize("spec", [BASE, TUNED], ids=["base", "adapter"])
 def test_alone_in_a_batch_and_by_transformers_itself(
-    engine: TransformersEngine, folder: Path, adapter: Path, images: list[Image.Image], spec: CaptureSpec
+    engine: TransformersEngine,
+    folder: Path,
+    adapter: Path,
+    images: list[Image.Image],
+    kind: str,
+    spec: CaptureSpec,
 ) -> None:
     requests = requests_of(engine, images)
     together = captured(engine, spec, requests)
@@ -66,7 +76,9 @@ def test_alone_in_a_batch_and_by_transformers_itself(
         known = [(a, b) for a, b in zip(alone["logprobs"], values["logprobs"], strict=True) if a is not None]
         assert max(abs(a - b) for a, b in known) < TOLERANCE
     for text, image, request, values in zip(WORDS, images, requests, together, strict=False):
-        ids, theirs = plain_logprobs(folder, TOKEN + text, [image], adapter if spec is TUNED else None)
+        ids, theirs = plain_logprobs(
+            folder, text_of(kind) + text, [image], adapter if spec is TUNED else None
+        )
         assert list(request.token_ids) == ids
         ours = values["logprobs"][1:]
         start, stop = request.spans[1][1:]
@@ -79,24 +91,25 @@ def test_alone_in_a_batch_and_by_transformers_itself(
     assert abs(together[0]["logprobs"][-1] - together[-1]["logprobs"][-1]) > 100 * TOLERANCE
 
 
-def test_a_picture_has_its_places(engine: TransformersEngine, images: list[Image.Image]) -> None:
-    tokenizer = seeing(engine.tokenizer("base"))
-    placed = tokenizer.place(f"look: {TOKEN}what?", [images[0]], rendered=False)
+def test_a_picture_has_its_places(engine: TransformersEngine, images: list[Image.Image], kind: str) -> None:
+    tokenizer, token = seeing(engine.tokenizer("base")), text_of(kind)
+    assert tokenizer.image_text == token
+    placed = tokenizer.place(f"look: {token}what?", [images[0]], rendered=False)
     ((start, stop),) = placed.places
     assert tokenizer.decode(placed.token_ids[:start]).strip() == "look:"
     assert tokenizer.decode(placed.token_ids[stop:]) == "what?"
-    image_id = tokenizer._tokenizer.convert_tokens_to_ids(TOKEN)
-    assert placed.token_ids.count(image_id) % SEEN == 0
+    image_id = tokenizer._tokenizer.convert_tokens_to_ids(tokenizer.image_token)
+    assert seen(kind, placed.token_ids.count(image_id))
     assert image_id not in (*placed.token_ids[:start], *placed.token_ids[stop:])
-    with pytest.raises(RowError, match="the text itself holds <image>"):
-        tokenizer.place(f"{TOKEN}what is {TOKEN}?", [images[0]], rendered=False)
+    with pytest.raises(RowError, match=f"the text itself holds {re.escape(tokenizer.image_token)}"):
+        tokenizer.place(f"{token}what is {tokenizer.image_token}?", [images[0]], rendered=False)
 
 
 def test_several_pictures(
-    engine: TransformersEngine, folder: Path, images: list[Image.Image], request: pytest.FixtureRequest
+    engine: TransformersEngine, folder: Path, images: list[Image.Image], kind: str
 ) -> None:
-    tokenizer = seeing(engine.tokenizer("base"))
-    if "llava" in request.node.callspec.id:
+    tokenizer, token = seeing(engine.tokenizer("base")), text_of(kind)
+    if kind == "llava":
         assert (tokenizer.refuses(1), tokenizer.refuses(2)) == (None, "2 pictures, and the model takes 1")
         return
     assert tokenizer.refuses(3) is None
@@ -108,7 +121,7 @@ def test_several_pictures(
     ]
     together = captured(engine, BASE, requests)
     for sent, own, values in zip(requests[:2], (shown, shown[::-1]), together, strict=False):
-        ids, theirs = plain_logprobs(folder, TOKEN * 2 + "same?", own)
+        ids, theirs = plain_logprobs(folder, token * 2 + "same?", own)
         assert list(sent.token_ids) == ids
         places = [place for _, start, end in sent.spans[1:] for place in range(start, end)]
         assert {place for place, each in enumerate(values["logprobs"]) if each is None} == {0, *places}
@@ -116,8 +129,8 @@ def test_several_pictures(
         assert max(abs(a - b) for a, b in known) < TOLERANCE
     assert abs(together[0]["logprobs"][-1] - together[1]["logprobs"][-1]) > 10 * TOLERANCE
     # Words may stand between them; each picture has as many tokens as it has alone.
-    placed = tokenizer.place(f"a{TOKEN}b {TOKEN}c", shown, rendered=False)
-    alone = [tokenizer.place(TOKEN, [image], rendered=False).places[0] for image in shown]
+    placed = tokenizer.place(f"a{token}b {token}c", shown, rendered=False)
+    alone = [tokenizer.place(token, [image], rendered=False).places[0] for image in shown]
     assert [end - start for start, end in placed.places] == [end - start for start, end in alone]
     (first, second), words = placed.places, placed.token_ids
     parts = (words[: first[0]], words[first[1] : second[0]], words[second[1] :])
@@ -204,17 +217,16 @@ def test_what_shows_nothing_sends_nothing(engine: TransformersEngine, images: li
 def test_a_model_that_looks_ahead_is_refused(
     folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformers.models.llama.modeling_llama import LlamaAttention
-
     engine = engine_of(folder)
     request = request_for(engine, WORDS[0], images[0])
-    original = LlamaAttention.forward
+    attention = type(engine._model("base").model.get_decoder().layers[0].self_attn)
+    original = attention.forward
 
     def forward(self: Any, hidden_states: Any, *args: Any, **kwargs: Any) -> Any:
         ahead = hidden_states + hidden_states[:, -1:]
         return original(self, ahead, *args, **kwargs)
 
-    monkeypatch.setattr(LlamaAttention, "forward", forward)
+    monkeypatch.setattr(attention, "forward", forward)
     with pytest.raises(EngineError, match="looks ahead in a prompt with a picture"):
         engine.capture(BASE, [request])
 

@@ -25,8 +25,9 @@ from llmood.records import CaptureSpec
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
 from tests.pictures import demo_pictures, saved, speckled
+from tests.plain_pictures import plain_logprobs, plain_states
 from tests.tiny_models import BASE, TOLERANCE, TUNED, respond
-from tests.tiny_pictures import plain_logprobs, plain_states, save_llava, save_picture_adapter, save_pictured
+from tests.tiny_pictures import save_llava, save_picture_adapter, save_pictured
 
 TOKEN = "<image>"
 WORDS = ("what is red?", "which", "is the circle above the square, or below?", "no picture here")
