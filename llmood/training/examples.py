@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmood.engines.base import Pictures, Tokenizer
-from llmood.engines.pictures import PictureTokenizer, Placed
+from llmood.engines.pictures import PictureTokenizer
+from llmood.engines.placing import Placed
 from llmood.engines.prompts import Unmade, encode_texts, is_chat, prompt_text, read_prompts
 from llmood.errors import DataError
 from llmood.finetune_config import Settings
