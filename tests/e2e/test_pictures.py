@@ -460,11 +460,6 @@ def test_a_model_of_words_is_refused(home: Path, tmp_path: Path) -> None:
     refused(outcome, "correctness:", "models.judge sees no pictures", "shapes has pictures")
 
 
-def test_nothing_is_made_that_leaves_pictures_out(home: Path, tmp_path: Path) -> None:
-    config = configured(home)
-    refused(llmood("finetune", config, "-o", tmp_path / "tuned"), "shapes: has pictures", "text alone")
-
-
 def test_what_would_be_run(home: Path) -> None:
     outcome = llmood("run", configured(home, "flags"), "--dry-run")
     assert outcome.code == 0, outcome

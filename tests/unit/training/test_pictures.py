@@ -36,9 +36,11 @@ from llmood.training.pictures import (
 from llmood.training.targets import choose_targets
 from tests import tiny_models
 from tests.pictures import demo_pictures, speckled
-from tests.seeing import TOKEN, picture
+from tests.seeing import picture
 from tests.tiny_models import TUNED, engine_of
 from tests.tiny_pictures import save_llava, save_pictured
+
+TOKEN = "<image>"
 
 QUESTIONS = ("what is red?", "which", "is the circle above the square?", "what is red?")
 ANSWERS = ("a square", "circle", "yes", "a ring")
