@@ -123,6 +123,12 @@ def test_what_no_picture_can_be_had_of(home: Path, detector: Path) -> None:
     for record in without:
         (reason,) = loaded.score([record], folder=home)["reason"]
         assert "image" in reason or "picture" in reason or "text" in reason
+    none = [{**row, "image": []}, {"messages": [{"role": "user", "content": row["text"]}]}]
+    found = loaded.score([*none, row], folder=home)
+    assert found["status"].tolist() == ["failed", "failed", "ok"]
+    assert set(found["reason"][:2]) == {
+        "picture: is missing, and each calibration row of the detector has one"
+    }
     other = loaded.score([{**row, "image": absolute}, {**row, "image": "../x.png"}], folder=home)
     assert other["status"].tolist() == ["ok", "failed"]
     assert "leaves the folder of the rows" in other["reason"][1]
