@@ -120,6 +120,10 @@ class FileSource(Source):
             raise ValueError("'files' names the splits already: leave 'splits' out")
         if isinstance(self.images, dict) and not self.images.keys() <= self.paths.keys():
             raise ValueError("'images' names an archive for a split that 'files' doesn't have")
+        if isinstance(self.images, dict) and (lacking := self.paths.keys() - self.images.keys()):
+            raise ValueError(
+                f"'images' names no archive for the split '{min(lacking)}': name one for each split of 'files'"
+            )
         if isinstance(self.images, str) and "{split}" in self.images and not self.splits:
             raise ValueError("'images' has '{split}', and 'splits' doesn't say what each is called in it")
         return self
