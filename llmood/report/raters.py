@@ -12,11 +12,12 @@ from llmood.lineage import group_keys
 from llmood.measures.votes import majority_share
 from llmood.questions.rater_disagreement import CORRELATION, QUESTION, SPLIT
 from llmood.report.calibration_records import kind_of, ood_name
+from llmood.report.cells import Cell, record_cell
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, Column, column_of, number_cell
+from llmood.report.tables import Column, column_of
 from llmood.report.text import count, interval, number
 
 SHOWN = 4  # scorers of a figure
@@ -56,7 +57,7 @@ def raters_part(run: RunFiles, prefix: str) -> RatersPart | None:
         RaterRow(
             name,
             tuple(
-                number_cell(index.get((metric, name, ood_name(task))))
+                record_cell(index.get((metric, name, ood_name(task))))
                 for task in tasks
                 for metric in (CORRELATION, SPLIT)
             ),
