@@ -11,7 +11,8 @@ from llmood.config import RunConfig
 from llmood.config_file import load_config
 from llmood.engines.fake import FakeEngine, FakeTokenizer
 from llmood.errors import ConfigError
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.records import Reject
 from llmood.scorers.baselines import BASELINES
 from llmood.scorers.choose import make_scorers
