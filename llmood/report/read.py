@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from llmood.explanation_records import Explanation
 from llmood.manifest import check_planned, read_manifest, read_records
 from llmood.picture_records import Corruptions
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.mistakes import asked_for
-from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
+from llmood.records import EVALUATED, SHIFTS, Check, MetricRecord
 from llmood.report.check_lines import gathered
 from llmood.report.gallery import Gallery
 from llmood.report.kept_pictures import FILE as PICTURES
