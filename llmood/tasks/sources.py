@@ -19,7 +19,8 @@ from llmood.tasks.images.archive import check_archive
 from llmood.tasks.lm_eval import find_harness_task
 from llmood.tasks.lm_eval_rows import HarnessData
 from llmood.tasks.read import read_rows
-from llmood.tasks.spec import AnySource, FileSource, GeneratedSource, HubSource, LmEvalSource, TaskSpec
+from llmood.tasks.source_specs import AnySource, FileSource, GeneratedSource, HubSource, LmEvalSource
+from llmood.tasks.spec import TaskSpec
 
 NumberedRows = Iterator[tuple[int, dict[str, Any]] | Reject]
 
