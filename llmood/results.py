@@ -19,6 +19,7 @@ from llmood.calibrated import (
 from llmood.checks import CheckInput, run_checks
 from llmood.config import RunConfig
 from llmood.engines.observations import Observations
+from llmood.explanation_records import Explanation
 from llmood.manifest import check_planned
 from llmood.measuring import (
     measure,
@@ -38,7 +39,7 @@ from llmood.questions.familiarity import BASE, BaseLikelihood
 from llmood.questions.judgements import Judgements, read_judgements, verdicts
 from llmood.questions.population_shift import population_shift, readable_members
 from llmood.questions.populations import ScoredBenchmark
-from llmood.records import EVALUATED, FAILED, Check, Explanation, MetricRecord
+from llmood.records import EVALUATED, FAILED, Check, MetricRecord
 from llmood.run_folder import RunFolder, RunStatus
 from llmood.sameness import read_tasks
 from llmood.scorers.artefact_folder import SCORERS, write_artefacts

@@ -24,7 +24,8 @@ from llmood.judging.equivalence.compare import compare_all
 from llmood.judging.judge_model import replies_of
 from llmood.judging.shown import judge_of
 from llmood.pieces import explained_captures, pieces_of, write_pieces
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.progress import Progress
 from llmood.records import EVALUATED, FAILED, Reject
 from llmood.report import write_report

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llmood.engines.captures import EQUIVALENCE, given_for
-from llmood.engines.fake import END, FIRST_BYTE, FakeTokenizer
+from llmood.engines.fake_model import END, FIRST_BYTE, FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmood.engines.fake import BEGIN, END, FIRST_BYTE
+from llmood.engines.fake_model import BEGIN, END, FIRST_BYTE
 
 
 def save_fake_tokenizer(folder: Path) -> Path:

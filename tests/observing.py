@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import EMBEDDING, ENCODER, Captured, Request
 from llmood.engines.captures import EQUIVALENCE, given_for, shows_shots
-from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.engines.fake import FakeEngine
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.prompts import Prompt

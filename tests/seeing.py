@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from llmood.engines.base import Request
+from llmood.engines.base import Engine, Request
 from llmood.engines.pictures import seeing
 from llmood.engines.prompts import Prompt
 from llmood.engines.requests import request_of
@@ -25,7 +25,7 @@ def picture(image: Image.Image) -> Picture:
     return Picture(image_digest(image), saved(image, "PNG"))
 
 
-def prompt_for(engine: TransformersEngine, text: str, *images: Image.Image) -> Prompt:
+def prompt_for(engine: Engine, text: str, *images: Image.Image) -> Prompt:
     tokenizer = seeing(engine.tokenizer("base"))
     turns = (Message("user", text),)
     if not images:
@@ -36,7 +36,7 @@ def prompt_for(engine: TransformersEngine, text: str, *images: Image.Image) -> P
 
 
 def request_for(
-    engine: TransformersEngine,
+    engine: Engine,
     text: str,
     *images: Image.Image,
     spec: CaptureSpec = BASE,

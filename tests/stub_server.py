@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from llmood.engines.fake import END, FIRST_BYTE, FakeModel, FakeTokenizer
+from llmood.engines.fake_model import END, FIRST_BYTE, FakeModel, FakeTokenizer
 from llmood.records import Message
 from llmood.tasks.images.decode import decode
 from llmood.tasks.images.read import LIMITS, image_digest

@@ -9,7 +9,8 @@ from typing import Any
 from llmood.cli.terminal import print_json, print_table, say
 from llmood.config_file import load_config
 from llmood.forecast import Comparing, Forecast, forecast, forecast_comparing
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.records import BACKGROUND, EVALUATED
 from llmood.run_folder import RunFolder, default_folder
 from llmood.sharding import Cut, Shard, cut

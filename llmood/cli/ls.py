@@ -15,7 +15,8 @@ from llmood.records import SPLITS
 if TYPE_CHECKING:
     from llmood.config import BenchmarkSpec, ShiftedTask
     from llmood.scorers.base import Scorer
-    from llmood.tasks.spec import AnySource, TaskSpec
+    from llmood.tasks.source_specs import AnySource
+    from llmood.tasks.spec import TaskSpec
 
 PIPED_WIDTH = 100  # of the scorers: a pattern of variants is long, and what a scorer needs longer
 
@@ -77,7 +78,7 @@ def _describe_source(source: AnySource) -> dict[str, Any]:
 
 def _sizes(source: AnySource) -> dict[str, int | None]:
     """How many samples each split has; None where that isn't written down."""
-    from llmood.tasks.spec import GeneratedSource
+    from llmood.tasks.source_specs import GeneratedSource
 
     filtered = source.where or source.where_not
     made = source.splits if isinstance(source, GeneratedSource) and not filtered else {}

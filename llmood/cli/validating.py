@@ -72,7 +72,7 @@ def benchmark(file: str, include: Sequence[Path]) -> Found:
 def configuration(file: str, sets: list[str], include: Sequence[Path]) -> Found:
     """A configuration: all that a run finds out before a model loads, and what is still to be made."""
     from llmood.config_file import load_config
-    from llmood.plan import make_plan
+    from llmood.planning import make_plan
 
     config, folder, name = load_config(file, sets)
     missing = missing_adapters(config, folder)

@@ -149,6 +149,7 @@ def _content(
         chat=chat and not reads_words_only(plan.engine),
         answers=answers,
         turns=reads_turns(needs),
+        pictures=all(own.samples["images"].to_pylist()),
     )
     return Content(
         planned.name,

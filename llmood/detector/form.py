@@ -52,22 +52,26 @@ class Form:
         chat: whether prompts go through the model's chat template.
         answers: whether the detector looks at answers; only then is `response` read.
         turns: whether it reads the turns themselves, which `prompt` to the letter doesn't tell under a chat template.
+        pictures: whether each calibration row has a picture, so that a record without one is another kind of question.
     """
 
     task: Mapping[str, Any]
     chat: bool
     answers: bool
     turns: bool = False
+    pictures: bool = False
     _readers: dict[frozenset[str], RowReader] = field(default_factory=dict, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """As `detector.json` holds it."""
-        return {"task": self.task, "chat": self.chat, "answers": self.answers, "turns": self.turns}
+        names = ("task", "chat", "answers", "turns", "pictures")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Form:
         """The form that `to_json` made JSON of."""
-        return cls(value["task"], chat=value["chat"], answers=value["answers"], turns=value["turns"])
+        names = ("chat", "answers", "turns", "pictures")
+        return cls(value["task"], **{name: value[name] for name in names})
 
     def read(self, record: Any, row: int, folder: Path | None = None) -> Read:
         """A record as a sample.
@@ -85,6 +89,8 @@ class Form:
         if not isinstance(record, Mapping):
             raise RowError(f"wrong type: a record is a mapping, not {kind_of(record)}")
         sample, literal = self._sample(record, folder)
+        if self.pictures and not sample.pictures:
+            raise RowError("picture: is missing, and each calibration row of the detector has one")
         response = self._response(record)
         # As a run counts its rows: one that draws answers draws the same for the same question.
         counted = [sample.task, EVALUATED, content_key(sample), 0]
@@ -227,7 +233,7 @@ def _shown(column: Any) -> str:
     return str(column) if re.fullmatch(r"[\w.-]{1,40}", str(column)) else "…"
 
 
-def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool) -> Form:
+def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool, pictures: bool) -> Form:
     """The form of a task's rows; the arguments are those of `Form`."""
     task = {
         "name": spec.name,
@@ -237,7 +243,7 @@ def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool) -> Form:
         "language": spec.language,
         "fields": spec.fields_of(spec.sources[0]).model_dump(),
     }
-    return Form(task, chat=chat, answers=answers, turns=turns)
+    return Form(task, chat=chat, answers=answers, turns=turns, pictures=pictures)
 
 
 def _spec_of(task: Mapping[str, Any]) -> TaskSpec:

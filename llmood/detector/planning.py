@@ -18,7 +18,8 @@ from llmood.detector.targets import Targets
 from llmood.engines.captures import RESPONSE
 from llmood.errors import ConfigError
 from llmood.halves import THRESHOLDS, halves
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.records import Reject
 from llmood.registry import suggest
 from llmood.scorers.base import Scorer

@@ -33,7 +33,7 @@ class Made:
     faults: Mapping[int, str]
 
 
-def make_prompts(reads: Sequence[Read], engine: Engine, captures: Sequence[CaptureSpec] = ()) -> Made:
+def make_prompts(reads: Sequence[Read], *, engine: Engine, captures: Sequence[CaptureSpec] = ()) -> Made:
     """The prompts of records that are all different questions.
 
     Args:

@@ -95,7 +95,9 @@ class Verdicts:
         """Score questions that are all different; say which of them, and of their like, became no prompt."""
         firsts = {reads[0].row: reads for reads in own.values()}
         watch = self._watch
-        made = make_prompts([reads[0] for reads in own.values()], watch.engine, watch.captures)
+        made = make_prompts(
+            [reads[0] for reads in own.values()], engine=watch.engine, captures=watch.captures
+        )
         if made.prompts:
             with watch.observe(made, self._store) as observations:
                 scored = score_all(observations, self._content.scorers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
-DRAWS = 400
 PLACES = 2  # of a share: of 5 raters and of 4 they are told apart
 COLUMNS = ("scorer", "majority", "n", "mean_rank", "ci_low", "ci_high")
 
@@ -33,11 +32,11 @@ class DisagreementCurve:
     """A line a scorer: its mean rank among these samples, from 0 to 1, at each share of the majority, with intervals.
 
     Args:
-        scores: scorer → (n,), NaN where unscored.
+        scores: scorer → (n,), NaN where unscored; those beyond the sixth are in `frame()` alone.
         majority: (n,), the share of raters who gave the commonest answer.
         groups: (n,), what is resampled together.
         task: the population's name.
-        level: of the intervals.
+        draws, level, seed: of the intervals, as of `bootstrap_interval`.
     """
 
     def __init__(
@@ -47,13 +46,15 @@ class DisagreementCurve:
         groups: list[str],
         *,
         task: str,
+        draws: int = 1000,
         level: float = 0.95,
+        seed: int = 0,
     ) -> None:
-        self.scores = dict(list(scores.items())[: len(LINES)])
+        self.scores = scores
         self.majority = np.round(majority, PLACES)
         self.groups = groups
         self.task = task
-        self.level = level
+        self.settings: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
 
     def frame(self) -> pd.DataFrame:
         """One row a scorer and share."""
@@ -66,17 +67,16 @@ class DisagreementCurve:
     def plot(self) -> Figure:
         frame = self.frame()
         shares = sorted(frame["majority"].unique(), reverse=True)
+        drawn = list(self.scores)[: len(LINES)]
         with styled():
             figure, axes = new_figure(4.8, 3.0)
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-            for position, name in enumerate(self.scores):
+            for position, name in enumerate(drawn):
                 own = frame[frame["scorer"] == name]
                 if len(own):
-                    places = [
-                        shares.index(each) + beside(position, len(self.scores)) for each in own["majority"]
-                    ]
-                    drawn = (own["mean_rank"], own["ci_low"], own["ci_high"])
-                    draw_intervals(axes, places, *drawn, position=position, name=name)
+                    places = [shares.index(each) + beside(position, len(drawn)) for each in own["majority"]]
+                    ends = (own["mean_rank"], own["ci_low"], own["ci_high"])
+                    draw_intervals(axes, places, *ends, position=position, name=name)
             axes.set_xticks(range(len(shares)), [f"{share * 100:.0f} %" for share in shares])
             axes.set_ylim(-0.02, 1.02)
             axes.set_xlabel("raters for the commonest answer")
@@ -109,6 +109,6 @@ class DisagreementCurve:
         for share in np.unique(self.majority[there])[::-1].tolist():
             own = np.flatnonzero(self.majority[there] == share)
             groups = [self.groups[row] for row in there[own].tolist()]
-            mean = mean_bootstrap(ranks[own], groups=groups, draws=DRAWS, level=self.level)
+            mean = mean_bootstrap(ranks[own], groups=groups, **self.settings)
             found.append((name, share, len(own), mean.value, mean.low, mean.high))
         return found

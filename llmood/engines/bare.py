@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmood.engines.base import ENCODER, Engine, Request, prompt_role
-from llmood.engines.prompts import Prompt, Unmade, answer_of, over_context
-from llmood.prompting.base import Material, template_of
-from llmood.records import NO_REFERENCE, UNSCORED, CaptureSpec
+from llmood.engines.material import material_of
+from llmood.engines.prompts import Prompt, Unmade, over_context
+from llmood.prompting.base import template_of
+from llmood.records import UNSCORED, CaptureSpec
 
 NO_WORDS = "the text is empty"
 NO_PICTURE = "it shows no picture"
@@ -62,15 +63,8 @@ def _bare_text(
     spec: CaptureSpec, prompt: Prompt, response: Mapping[str, Any] | Unmade | None
 ) -> str | Unmade:
     template = template_of(spec.target)
-    said = ""
-    if "response" in template.reads:
-        answer = answer_of(spec, response)
-        if isinstance(answer, Unmade):
-            return answer
-        said = answer["text"]
-    if "references" in template.reads and not prompt.references:
-        return Unmade(UNSCORED, NO_REFERENCE)
-    return template.make(Material(prompt.messages, said, references=prompt.references)).messages[0].content
+    material = material_of(template, spec, prompt, response)
+    return material if isinstance(material, Unmade) else template.make(material).messages[0].content
 
 
 def _seen(prompt: Prompt) -> Request | Unmade:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from llmood.config import Adapter, FullModel
 from llmood.engines.base import Captured, Engine, Request, Tokenizer, engines, prompted_roles
 from llmood.engines.decoding import needs_logits
 from llmood.engines.folders import resolve_tokenizer, sees
@@ -19,6 +18,7 @@ from llmood.engines.server.client import key_of
 from llmood.engines.server.fingerprint import Known, Register
 from llmood.engines.server.pictures import NO_IDS_BESIDE, NOT_DERIVED, ServedPictureTokenizer, Sight
 from llmood.engines.server.probe import Abilities
+from llmood.engines.server.section import served_name, server_section
 from llmood.engines.server.session import Session
 from llmood.engines.server.stream import stream
 from llmood.engines.server.survey import Served, look_again, look_at_pictures, survey
@@ -26,7 +26,6 @@ from llmood.engines.server.wire import WireTokenizer
 from llmood.engines.tokenizer import FolderTokenizer
 from llmood.errors import ConfigError, EngineError
 from llmood.records import CaptureSpec
-from llmood.server_config import ServerConfig
 
 ENGINE_VERSION = 1  # raise it with every change that changes what is asked for
 NO_DISTRIBUTION = "of a server's answers only each token's own log-probability is recorded"
@@ -53,31 +52,13 @@ class OpenAIEngine(Engine):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         need("openai", extra="api")
-        self.server = self._section()
-        self._names = {role: _served_name(role, model) for role, model in self.models.by_role.items()}
+        self.server = server_section(self.config)
+        self._names = {role: served_name(role, model) for role, model in self.models.by_role.items()}
         self._budget = Budget(self.server.max_requests, self.server.max_tokens)
         self._ends: float | None = None
         self._running: Iterator[list[tuple[int, Captured]]] | None = None
         self._sights: dict[str, Sight] = {}
         key_of(self.server)
-
-    def _section(self) -> ServerConfig:
-        server = self.config.server
-        if server is None:
-            raise ConfigError(
-                "engine.server: is missing", hint="write engine: {kind: openai, server: {url: …}}"
-            )
-        if server.tokenizer is not None and server.api == "chat":
-            raise ConfigError(
-                "engine.server.api: 'chat' takes messages, no token ids, and a tokenizer makes ids",
-                hint="leave one of the two out",
-            )
-        if server.tokenizer is None and self.config.max_length is not None:
-            raise ConfigError(
-                "engine.max_length: counts tokens, and without engine.server.tokenizer nobody can",
-                hint="leave it out, or name the tokenizer",
-            )
-        return server
 
     # ---------------------------------------------------------------------------------------- what it is
 
@@ -258,18 +239,3 @@ class OpenAIEngine(Engine):
         if role not in self._names:
             raise ConfigError(f"models.{role}: is missing")
         return self._names[role]
-
-
-def _served_name(role: str, model: Adapter | FullModel) -> str:
-    place = f"models.{role.replace(':', '.')}"
-    if isinstance(model, Adapter):
-        raise ConfigError(
-            f"{place}.adapter: the engine 'openai' can't put an adapter on a server's model",
-            hint=f"serve it (vLLM: --lora-modules NAME={model.adapter}) and write {place}: NAME",
-        )
-    if model.revision is not None:
-        raise ConfigError(
-            f"{place}.revision: a server serves what it serves: no revision can be asked for",
-            hint="leave it out",
-        )
-    return model.model

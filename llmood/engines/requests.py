@@ -7,13 +7,14 @@ from typing import Any
 
 from llmood.engines.bare import is_bare, outside_request
 from llmood.engines.base import EMBEDDING, FEATURES, PICTURE, Engine, Request, prompt_role
+from llmood.engines.material import material_of
 from llmood.engines.pictures import seeing
 from llmood.engines.placing import Placed, picture_text
 from llmood.engines.prompts import Prompt, Unmade, answer_of, over_context, place_pictures
 from llmood.engines.states import HIDDEN_STATES, lacking
 from llmood.identity import digest_bytes
-from llmood.prompting.base import Material, Shot, template_of
-from llmood.records import NO_REFERENCE, UNSCORED, CaptureSpec
+from llmood.prompting.base import Shot, template_of
+from llmood.records import UNSCORED, CaptureSpec
 from llmood.seeds import derive_seed
 from llmood.tables import SEVERAL_ROWS
 
@@ -115,20 +116,10 @@ def _derived(
 ) -> Placed | Unmade:
     """The ids of the prompt that a template makes; it shows the pictures that its sample's own does."""
     template = template_of(spec.target)
-    said = ""
-    if "response" in template.reads:
-        answer = answer_of(spec, response)
-        if isinstance(answer, Unmade):
-            return answer
-        said = answer["text"]
-    if isinstance(draws, Unmade):
-        return draws
-    if isinstance(shots, Unmade):
-        return shots
-    if "references" in template.reads and not prompt.references:
-        return Unmade(UNSCORED, NO_REFERENCE)
-    others = tuple(dict.fromkeys(draw.strip() for draw in draws if draw.strip()))
-    turns = template.make(Material(prompt.messages, said, others, prompt.references, shots))
+    material = material_of(template, spec, prompt, response, draws, shots)
+    if isinstance(material, Unmade):
+        return material
+    turns = template.make(material)
     judge = spec.model == "judge"
     tokenizer = engine.tokenizer(spec.model if judge else prompt_role(engine))
     # A judge is addressed as it is used to be, whatever the task is.

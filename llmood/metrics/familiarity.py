@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from llmood.metrics.base import GroupCounts, Metric, resolve_metric
 from llmood.metrics.counts import Counts, Ranking
+from llmood.metrics.drawn_interval import LEAST_DRAWS
 from llmood.metrics.inputs import FloatArray, UndefinedMetric, check_values
 from llmood.metrics.interval import Interval, check_level, percentile_ends
 from llmood.metrics.resample import Resamples, WeightArray
 
-LEAST_DRAWS = 0.9  # of the resamples: where fewer have samples of both slices, the rest says too little
 LEAST_GROUPS = 10  # of each slice: of two slices alike, 6 samples each, one gap in nine would be called clear
 
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from llmood.metrics.calibration_interval import Estimate
 from llmood.metrics.correlation import spearman
+from llmood.metrics.drawn_interval import interval_where_defined
 from llmood.metrics.inputs import FloatArray, UndefinedMetric, check_values
-from llmood.metrics.interval import check_level, percentile_ends
-from llmood.metrics.loss import LEAST_DRAWS
+from llmood.metrics.interval import check_level
 from llmood.metrics.pooled import UnlabelledResamples
 
 LEAST_GRADES = 3  # of two, one is above the other: always −1 or 1
@@ -67,15 +67,15 @@ def grade_rank_intervals(
     check_level(level)
     checked = {name: _check(grade, each)[2] for name, each in values.items()}
     found = {name: _point(grade, each, level) for name, each in checked.items()}
-    defined = [name for name, each in found.items() if each.value is not None]
+    defined = {name: each.value for name, each in found.items() if each.value is not None}
     if not defined:
         return found
-    grades, place, _ = _check(grade, checked[defined[0]])
+    grades, place, _ = _check(grade, checked[next(iter(defined))])
     resamples = UnlabelledResamples(len(place), groups, draws=draws, seed=seed)
     if resamples.degenerate is not None:
         return found | {name: replace(found[name], reason=resamples.degenerate) for name in defined}
     drawn = _drawn(resamples, np.eye(len(grades))[place], {name: checked[name] for name in defined})
-    return found | {name: _with_interval(found[name], each) for name, each in drawn.items()}
+    return found | {name: _with_interval(found[name], defined[name], each) for name, each in drawn.items()}
 
 
 def _point(grade: ArrayLike, values: FloatArray, level: float) -> Estimate:
@@ -114,13 +114,11 @@ def _ranked(means: FloatArray) -> FloatArray:
     return found
 
 
-def _with_interval(point: Estimate, drawn: FloatArray) -> Estimate:
-    defined = drawn[np.isfinite(drawn)]
-    if len(defined) < LEAST_DRAWS * len(drawn):
-        lost = len(drawn) - len(defined)
-        return replace(point, reason=f"undefined in {lost} of {len(drawn)} resamples: too few samples")
-    low, high = percentile_ends(defined, point.level)
-    return replace(point, low=low, high=high, method="percentile", draws=len(defined))
+def _with_interval(point: Estimate, value: float, drawn: FloatArray) -> Estimate:
+    found = interval_where_defined(value, drawn, point.level, lacking="samples")
+    return replace(
+        point, low=found.low, high=found.high, method=found.method, draws=found.draws, reason=found.reason
+    )
 
 
 def _check(grade: ArrayLike, values: ArrayLike) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from llmood.metrics.drawn_interval import unlabelled_interval
 from llmood.metrics.inputs import FloatArray, IntArray, UndefinedMetric, check_values
-from llmood.metrics.interval import Interval, check_level, percentile_ends
-from llmood.metrics.pooled import UnlabelledResamples
+from llmood.metrics.interval import Interval, check_level
 from llmood.metrics.risk_coverage import risk_coverage_area
 from llmood.metrics.selective import binary_prr
 
@@ -57,12 +57,8 @@ def prr_interval(
     check_level(level)
     graded = _Graded(uncertainty, quality)
     value = float(graded.prr())
-    resamples = UnlabelledResamples(len(graded.risk), groups, draws=draws, seed=seed)
-    if resamples.degenerate is not None:
-        return Interval(value, None, None, level, None, 0, resamples.degenerate)
-    drawn = np.concatenate([graded.prr(weights) for weights in resamples.chunks()])
-    low, high = percentile_ends(drawn, level)
-    return Interval(value, low, high, level, "percentile", draws)
+    size = len(graded.risk)
+    return unlabelled_interval(value, graded.prr, size, groups, draws=draws, level=level, seed=seed)
 
 
 class _Graded:

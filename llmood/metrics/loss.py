@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike
 
 from llmood.metrics.base import Metric
 from llmood.metrics.counts import Counts, Ranking
+from llmood.metrics.drawn_interval import interval_where_defined, unlabelled_interval
 from llmood.metrics.exact import zero_rate_bound
 from llmood.metrics.inputs import BoolArray, FloatArray, UndefinedMetric, check_errors, check_values
-from llmood.metrics.interval import Interval, check_level, percentile_ends
+from llmood.metrics.interval import Interval, check_level
 from llmood.metrics.pooled import UnlabelledResamples
 from llmood.metrics.resample import Resamples, WeightArray
 
 Groups = Sequence[Hashable | None]
-LEAST_DRAWS = 0.9  # of the resamples: where fewer define both values, the rest says too little
 
 
 def mean_interval(
@@ -64,12 +64,11 @@ def mean_bootstrap(
     if not len(array):
         raise UndefinedMetric("no samples")
     value = float(array.mean())
-    resamples = UnlabelledResamples(len(array), groups, draws=draws, seed=seed)
-    if resamples.degenerate is not None:
-        return Interval(value, None, None, level, None, 0, resamples.degenerate)
-    drawn = np.concatenate([(each @ array) / each.sum(axis=1) for each in resamples.chunks()])
-    low, high = percentile_ends(drawn, level)
-    return Interval(value, low, high, level, "percentile", draws)
+
+    def drawn(weights: WeightArray) -> FloatArray:
+        return np.asarray((weights @ array) / weights.sum(axis=1))
+
+    return unlabelled_interval(value, drawn, len(array), groups, draws=draws, level=level, seed=seed)
 
 
 def metric_loss(
@@ -156,13 +155,7 @@ def _interval(
         reason = "the samples are of too few independent groups to resample"
         return Interval(value, None, None, level, None, 0, reason)
     found = np.concatenate([each(weights, sizes[0]) for weights in resamples.chunks()], axis=1)
-    lost = found[0] - found[1]
-    defined = lost[np.isfinite(lost)]
-    if len(defined) < LEAST_DRAWS * draws:
-        reason = f"undefined in {draws - len(defined)} of {draws} resamples: too few are right or wrong"
-        return Interval(value, None, None, level, None, draws, reason)
-    low, high = percentile_ends(defined, level)
-    return Interval(value, low, high, level, "percentile", len(defined))
+    return interval_where_defined(value, found[0] - found[1], level, lacking="are right or wrong")
 
 
 def _drawn(vectorised: Callable[[Counts], FloatArray], ranking: Ranking, weights: WeightArray) -> FloatArray:

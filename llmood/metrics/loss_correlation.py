@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llmood.metrics.correlation import pearson, spearman
+from llmood.metrics.drawn_interval import interval_where_defined
 from llmood.metrics.inputs import FloatArray, UndefinedMetric, check_values
-from llmood.metrics.interval import Interval, check_level, percentile_ends
-from llmood.metrics.loss import LEAST_DRAWS
+from llmood.metrics.interval import Interval, check_level
 from llmood.metrics.pooled import UnlabelledResamples
 
 LEAST_SHIFTS = 3  # two points always lie on a line
@@ -59,7 +59,11 @@ def loss_correlations(
         reason = resamples.degenerate
         return {name: Interval(value, None, None, level, None, 0, reason) for name, value in points.items()}
     losses = np.concatenate([_losses(each, array, population, len(sizes)) for each in resamples.chunks()])
-    return {name: _interval(name, value, fixed, losses, level) for name, value in points.items()}
+    drawn = {name: np.array([_one(name, fixed, row) for row in losses]) for name in points}
+    return {
+        name: interval_where_defined(value, drawn[name], level, lacking="samples")
+        for name, value in points.items()
+    }
 
 
 def _losses(
@@ -71,17 +75,6 @@ def _losses(
     with np.errstate(invalid="ignore", divide="ignore"):
         means = (drawn @ (member * values[:, None])) / (drawn @ member)
     return np.asarray(means[:, :1] - means[:, 1:])
-
-
-def _interval(name: str, value: float, known: FloatArray, losses: FloatArray, level: float) -> Interval:
-    drawn = np.array([_one(name, known, row) for row in losses])
-    defined = drawn[np.isfinite(drawn)]
-    if len(defined) < LEAST_DRAWS * len(drawn):
-        lost = len(drawn) - len(defined)
-        reason = f"undefined in {lost} of {len(drawn)} resamples: too few samples"
-        return Interval(value, None, None, level, None, 0, reason)
-    low, high = percentile_ends(defined, level)
-    return Interval(value, low, high, level, "percentile", len(defined))
 
 
 def _one(name: str, known: FloatArray, row: FloatArray) -> float:

@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 
+from llmood.explanation_records import Explanation
 from llmood.metrics import ERROR_DETECTION
 from llmood.questions.judgements import Judgements
 from llmood.questions.mistakes import asked_for, lowest
 from llmood.questions.ood_detection import HEADLINE
 from llmood.questions.populations import ScoredBenchmark
-from llmood.records import Explanation, MetricRecord
+from llmood.records import MetricRecord
 
 KIND: Literal["answer"] = "answer"
 SHOWN = 8

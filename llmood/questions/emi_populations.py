@@ -14,6 +14,7 @@ from llmood.measures.emi import Responses, cross_fitted_emi_terms
 from llmood.measures.folds import folds_of
 from llmood.questions.emi_states import EmiCaptures, EmiStates, read_states
 from llmood.questions.populations import Floats, Population, ScoredBenchmark
+from llmood.records import NO_REFERENCE
 from llmood.seeds import unit_interval
 
 PURPOSE = "emi"
@@ -22,6 +23,11 @@ MOST = 1_000  # rows of a population that are read: of 36 populations and 576 di
 MOST_FITTED = 2_500  # rows of all populations that channels are fitted on
 MOST_COMPARED = 500  # rows of each set of a divergence
 FEW = f"fewer than {FEWEST} rows have all their vectors"
+SHOWN = 3  # reasons, in a message
+NO_REFERENCES = (
+    "none of its rows has a reference to hold an answer against: 'fields: {references: COLUMN}' in the task's YAML "
+    "names them"
+)
 ALONE = "its rows are of too few groups: one of them would be alone in its fold"
 
 
@@ -85,7 +91,7 @@ def emi_rows(
     read = {
         one.task: read_states(observations, captures, _chosen(scored, one, MOST, seed)) for one in everyone
     }
-    excluded = {one.task: FEW for one in everyone if len(read[one.task].rows) < FEWEST}
+    excluded = {task: _too_few(states) for task, states in read.items() if len(states.rows) < FEWEST}
     while True:
         kept = tuple(one for one in everyone if one.task not in excluded)
         member = np.repeat(np.arange(len(kept)), [len(read[one.task].rows) for one in kept])
@@ -123,6 +129,15 @@ def _with_terms(found: EmiRows, folds: NDArray[np.int64], seed: int) -> EmiRows:
     except ValueError as error:
         return replace(found, reason=str(error))
     return replace(found, terms=terms, fitted_on=int(learned.sum()))
+
+
+def _too_few(states: EmiStates) -> str:
+    """Why a population has fewer rows than are needed, the commonest reasons first."""
+    lacking = Counter(states.lacking.values())
+    if NO_REFERENCE in lacking and not len(states.rows):
+        return NO_REFERENCES
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in lacking.most_common(SHOWN))
+    return f"{FEW} ({reasons})" if reasons else FEW
 
 
 def _chosen(scored: ScoredBenchmark, one: Population, most: int, seed: int) -> NDArray[np.int64]:

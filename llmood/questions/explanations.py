@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from llmood.engines.observations import Observations
+from llmood.explanation_records import Explanation, Telling
 from llmood.questions.mistakes import mistakes
 from llmood.questions.populations import ScoredBenchmark
-from llmood.records import CaptureSpec, Explanation, Telling
+from llmood.records import CaptureSpec
 from llmood.scorers.base import Scorer
 from llmood.scorers.by_token import HasTokens
 from llmood.scorers.neighbours import NOBODY, HasNeighbours

@@ -66,10 +66,15 @@ def rater_disagreement(
     for one in rated_populations(scored, votes):
         for scorer in rated_scorers(scored):
             rated = _rated(scored, votes, one, scorer)
-            own = {**settings, "seed": derive_seed(seed, "bootstrap", QUESTION, one.task)}
+            own = {**settings, "seed": disagreement_seed(seed, one.task)}
             yield _record(scored, one, scorer, rated, CORRELATION, _correlation(rated, own))
             yield _record(scored, one, scorer, rated, SPLIT, _detection(rated, own))
             on_step()
+
+
+def disagreement_seed(seed: int, task: str) -> int:
+    """The seed of all resamples of one population, from the run's."""
+    return derive_seed(seed, "bootstrap", QUESTION, task)
 
 
 def rated_populations(scored: ScoredBenchmark, votes: Votes) -> list[Population]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from llmood.questions.adapters import OVER_ADAPTERS
 from llmood.questions.ood_detection import HEADLINE
+from llmood.report.cells import Cell
 from llmood.report.read import Record, RunFiles
-from llmood.report.tables import Cell, Column, Row, Table, column_of, groups_of
+from llmood.report.tables import Column, Row, Table, column_of, groups_of
 from llmood.report.text import number
 
 

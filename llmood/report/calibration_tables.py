@@ -13,9 +13,10 @@ from llmood.questions.promise import (
     WRONG_ANSWERED,
 )
 from llmood.report.calibration_records import CalibrationRecords, ood_name
+from llmood.report.cells import NO_REASON, Cell
 from llmood.report.curves import named
 from llmood.report.read import Record
-from llmood.report.tables import Cell, Column, column_of
+from llmood.report.tables import Column, column_of
 from llmood.report.text import count, interval, number, percent, score
 
 ECE = "ece_width_15"
@@ -132,7 +133,7 @@ def _cell(record: Record | None) -> Cell | None:
     if record is None:
         return None
     if record["value"] is None:
-        return Cell(None, reason=record["reason"] or "no reason given")
+        return Cell(None, reason=record["reason"] or NO_REASON)
     if record["metric"] == ECE:
         return _ece(record)
     reason = None if record["ci_low"] is not None else record["reason"]
@@ -160,7 +161,7 @@ def _promise_cell(record: Record | None) -> Cell | None:
     if record is None:
         return None
     if record["value"] is None:
-        return Cell(None, reason=record["reason"] or "no reason given", unscored=record["n_unscored"])
+        return Cell(None, reason=record["reason"] or NO_REASON, unscored=record["n_unscored"])
     params = record["params"]
     value = f"{percent(record['value'])}\u00a0%"
     low, high = (params.get(name) for name in ("expected_low", "expected_high"))

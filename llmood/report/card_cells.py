@@ -8,9 +8,10 @@ from dataclasses import replace
 from llmood.markdown import code, plain, table
 from llmood.questions.ood_detection import HEADLINE
 from llmood.report.adapters import adapter_count
+from llmood.report.cells import Cell
 from llmood.report.read import RunFiles
 from llmood.report.shift_grids import crossed_grids, detected_table
-from llmood.report.tables import Cell, Column, Row, column_of, metric_table
+from llmood.report.tables import Column, Row, column_of, metric_table
 from llmood.report.text import count
 
 BASELINE = " (baseline)"

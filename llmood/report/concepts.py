@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from llmood.displays import ConceptCurve
 from llmood.questions.concepts import COMPLETENESS, QUESTION
+from llmood.report.cells import Cell, record_cell
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, checks_about, number_cell
+from llmood.report.tables import checks_about
 
 SHOWN = 4  # detectors; the others stand in metrics.json
 
@@ -80,4 +81,4 @@ def _rows(run: RunFiles, task: Record, scorers: tuple[str, ...], own: list[Recor
 
 def _cell(record: Record | None) -> Cell | None:
     of_all = record is None or record["metric"] == COMPLETENESS
-    return number_cell(record, unscored=None if of_all else 0)
+    return record_cell(record, unscored=None if of_all else 0)

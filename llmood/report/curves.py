@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from llmood.lineage import group_keys
 from llmood.questions.confidences import Confidence, KeptConfidence, read_kept
 from llmood.questions.judgements import Judgements, read_judgements
-from llmood.report.read import Floats, RunFiles
+from llmood.report.read import RunFiles
+from llmood.report.read_scores import Floats
 from llmood.tables import CONFIDENCES, CORRECTNESS, read_table
 
 RAW = "uncalibrated"

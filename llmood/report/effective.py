@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from llmood.displays import EmidAgainstBound
 from llmood.questions.effective_information import BOUND, EMI, EMID, QUESTION, WITH_BOUND
+from llmood.report.cells import Cell, loss_mark, record_cell
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, checks_about
+from llmood.report.tables import checks_about
 from llmood.report.text import interval, number
 
 CORRELATION = {"pearson": "Pearson’s correlation", "spearman": "Spearman’s rank correlation"}
@@ -79,8 +80,8 @@ def _row(
         apart = {"answers_ood": next((each["answers_id"] for each in known if each), None)}
     shown = [apart.get(key) for key in (*parts, "answers_ood")]
     cells = (
-        _cell(emi),
-        _cell(lost, _mark(lost)),
+        record_cell(emi),
+        record_cell(lost, mark=loss_mark, unscored=0),
         None
         if bound is None
         else Cell(_value(bound), reason=None if bound["value"] is not None else bound["reason"]),
@@ -89,26 +90,13 @@ def _row(
     return EmiRow(task["name"], task["shift"], task["severity"], checks_about(run, task["name"]), cells)
 
 
-def _cell(record: Record | None, mark: str = "") -> Cell | None:
-    if record is None:
-        return None
-    unscored = record["n_unscored"] if record["metric"] == EMI else 0
-    return Cell(_value(record), interval(record), record["reason"], mark, unscored)
-
-
 def _value(record: Record) -> str | None:
     return None if record["value"] is None else number(record["value"])
 
 
-def _mark(record: Record | None) -> str:
-    if record is None or record["ci_low"] is None:
-        return ""
-    return "loses" if record["ci_low"] > 0 else "gains" if record["ci_high"] < 0 else ""
-
-
 def _summary(run: RunFiles, index: Mapping[tuple[str, str | None], Record]) -> Iterator[Sentence]:
     measured = [task for task in run.ood_tasks if _known(index, EMID, task["name"]) is not None]
-    losing = [task for task in measured if _mark(index[EMID, task["name"]]) == "loses"]
+    losing = [task for task in measured if loss_mark(index[EMID, task["name"]]) == "loses"]
     if not measured:
         reason = next((record["reason"] for record in index.values() if record["value"] is None), None)
         yield Sentence.of(f"No set has an EMID{'' if reason is None else f': {reason}'}.")

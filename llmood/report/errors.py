@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from llmood.displays import ErrorsByShift
 from llmood.displays.auroc_intervals import side_of_chance
@@ -12,11 +13,12 @@ from llmood.questions.error_quality import PRR, SPEARMAN
 from llmood.questions.errors import ACCURACY, QUESTION, judged_by
 from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE
 from llmood.questions.yes_no import F1_YES, YES_RATE
+from llmood.report.cells import Cell, loss_mark, record_cell
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, Row, Table, column_of, groups_of
-from llmood.report.text import count, interval, metric_name, number, percent, shown
+from llmood.report.tables import Row, Table, column_of, groups_of
+from llmood.report.text import count, metric_name, number, percent, shown
 from llmood.scorers.baselines import BASELINES
 
 METRICS = (
@@ -151,11 +153,12 @@ def _rows(
 def _cell(run: RunFiles, record: Record | None, ood_task: str | None) -> Cell | None:
     if record is None:
         return None
-    unscored = record["n_unscored"] if record["metric"] == HEADLINE else 0
-    if record["value"] is None:
-        return Cell(None, reason=record["reason"], unscored=unscored)
-    text = shown(record["metric"], record["value"])
-    return Cell(text, interval(record), record["reason"], _mark(run, record, ood_task), unscored)
+    return record_cell(
+        record,
+        partial(shown, record["metric"]),
+        mark=lambda found: _mark(run, found, ood_task),
+        unscored=None if record["metric"] == HEADLINE else 0,
+    )
 
 
 def _mark(run: RunFiles, record: Record, ood_task: str | None) -> str:
@@ -189,23 +192,14 @@ def _losses(run: RunFiles) -> Table:
 
     def rows(names: Sequence[str]) -> tuple[Row, ...]:
         return tuple(
-            Row(name, tuple(_loss(records.get((name, *place))) for place in order)) for name in names
+            Row(
+                name,
+                tuple(
+                    record_cell(records.get((name, *place)), mark=loss_mark, unscored=0) for place in order
+                ),
+            )
+            for name in names
         )
 
     baselines = [name for name in run.scores if name in BASELINES]
     return Table(HEADLINE + LOSS, columns, groups_of(columns), rows(run.scorers), rows(baselines))
-
-
-def _loss(record: Record | None) -> Cell | None:
-    if record is None:
-        return None
-    if record["value"] is None:
-        return Cell(None, reason=record["reason"])
-    return Cell(number(record["value"]), interval(record), record["reason"], _loss_mark(record))
-
-
-def _loss_mark(record: Record) -> str:
-    """Where the whole interval is on one side of 0."""
-    if record["ci_low"] is None:
-        return ""
-    return "loses" if record["ci_low"] > 0 else "gains" if record["ci_high"] < 0 else ""

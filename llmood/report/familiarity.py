@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from llmood.displays import FamiliarityCurve
 from llmood.questions.familiarity import GAP, QUESTION, SLICES
+from llmood.report.cells import Cell, record_cell
 from llmood.report.figures import Picture, best_scorer
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, checks_about
-from llmood.report.text import count, interval, number
+from llmood.report.tables import checks_about
+from llmood.report.text import count
 
 SHOWN = 4  # scorers; the others stand in metrics.json
 LEFT_OUT = (
@@ -109,12 +110,8 @@ def _span(record: Record) -> str:
 
 
 def _cell(record: Record | None) -> Cell | None:
-    if record is None:
-        return None
-    if record["value"] is None:
-        return Cell(None, reason=record["reason"], unscored=record["n_unscored"])
-    unscored = record["n_unscored"] if record["metric"] != GAP else 0
-    return Cell(number(record["value"]), interval(record), record["reason"], _mark(record), unscored)
+    defined_gap = record is not None and record["metric"] == GAP and record["value"] is not None
+    return record_cell(record, mark=_mark, unscored=0 if defined_gap else None)
 
 
 def _mark(record: Record) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from llmood.displays import Sides
 from llmood.questions.modality import BOTH, CHANCE, CHANGE, IMAGE, NEW_SIDES, ON_PART, QUESTION, SIDES, TEXT
 from llmood.report.calibration_records import kind_of, ood_name
+from llmood.report.cells import Cell, record_cell
 from llmood.report.figures import Picture
 from llmood.report.population import MeasureRow
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, Column, column_of, number_cell
+from llmood.report.tables import Column, column_of
 from llmood.report.text import interval, number
 
 WHOLE = {TEXT: "the question alone", IMAGE: "the picture alone", BOTH: "both"}
@@ -112,7 +113,7 @@ def _sides(scorers: list[str], tasks: list[str], found: dict[Key, Record]) -> It
         for side in SIDES:
             cells = [found.get((ON_PART, scorer, side, task)) for task in tasks]
             if any(cells) and not _same_reason(cells):
-                yield MeasureRow(WHOLE[side], scorer, tuple(map(number_cell, cells)))
+                yield MeasureRow(WHOLE[side], scorer, tuple(map(record_cell, cells)))
 
 
 def _left_out(scorers: list[str], tasks: list[str], found: dict[Key, Record]) -> Iterator[Sentence]:

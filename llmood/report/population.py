@@ -8,9 +8,10 @@ from typing import Any
 
 from llmood.questions.population_shift import MISMATCH, MISTAKEN, MMD, QUESTION
 from llmood.report.calibration_records import kind_of, ood_name
+from llmood.report.cells import Cell
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
-from llmood.report.tables import Cell, Column, column_of
+from llmood.report.tables import Column, column_of
 from llmood.report.text import metric_name, number, percent
 
 SURE = 0.05

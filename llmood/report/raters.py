@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llmood.config import BootstrapConfig
 from llmood.displays import DisagreementCurve
 from llmood.lineage import group_keys
 from llmood.measures.votes import majority_share
-from llmood.questions.rater_disagreement import CORRELATION, QUESTION, SPLIT
+from llmood.questions.rater_disagreement import CORRELATION, QUESTION, SPLIT, disagreement_seed
 from llmood.report.calibration_records import kind_of, ood_name
+from llmood.report.cells import Cell, record_cell
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.sentences import Name, Sentence
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, Column, column_of, number_cell
+from llmood.report.tables import Column, column_of
 from llmood.report.text import count, interval, number
 
 SHOWN = 4  # scorers of a figure
@@ -56,7 +58,7 @@ def raters_part(run: RunFiles, prefix: str) -> RatersPart | None:
         RaterRow(
             name,
             tuple(
-                number_cell(index.get((metric, name, ood_name(task))))
+                record_cell(index.get((metric, name, ood_name(task))))
                 for task in tasks
                 for metric in (CORRELATION, SPLIT)
             ),
@@ -109,11 +111,14 @@ def _curve(run: RunFiles, task: Record) -> DisagreementCurve:
     votes = run.samples["votes"].to_pylist()
     groups = group_keys(run.samples)
     kept = [row for row in rows.tolist() if sum(votes[row] or ()) > 1]
-    level = (run.config.get("bootstrap") or {}).get("level", 0.95)
+    # As those of the records beside it.
+    settings = BootstrapConfig.model_validate(run.config.get("bootstrap") or {})
     return DisagreementCurve(
         {name: run.scores[name][kept] for name in run.scorers[:SHOWN]},
         majority_share([votes[row] for row in kept]),
         [groups[row] for row in kept],
         task=task["name"],
-        level=level,
+        draws=settings.draws,
+        level=settings.level,
+        seed=disagreement_seed(run.config.get("seed", 0), task["name"]),
     )

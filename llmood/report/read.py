@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,23 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from llmood.errors import StoreError
+from llmood.explanation_records import Explanation
 from llmood.manifest import check_planned, read_manifest, read_records
 from llmood.picture_records import Corruptions
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.explanations import FILE as EXPLANATIONS
 from llmood.questions.mistakes import asked_for
-from llmood.records import EVALUATED, SHIFTS, Check, Explanation, MetricRecord
+from llmood.records import EVALUATED, SHIFTS, Check, MetricRecord
 from llmood.report.check_lines import gathered
 from llmood.report.gallery import Gallery
 from llmood.report.kept_pictures import FILE as PICTURES
 from llmood.report.kept_pictures import read_pictures
+from llmood.report.read_scores import Floats, check_scored, reasons_of, score_columns
 from llmood.tables import SAMPLES, SCORES, read_table
 
 GRAVITY = {"error": 0, "warning": 1, "info": 2}
 
 Record = Mapping[str, Any]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,8 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
     every = None if "samples.parquet" in missing else read_table(folder / "samples.parquet", SAMPLES)
     samples = None if every is None else _evaluated(every)
     table = None if "scores.parquet" in missing else read_table(folder / "scores.parquet", SCORES)
-    _check_scored(folder, samples, table)
-    scores, unscored = _columns(samples, table)
+    check_scored(folder, samples, table)
+    scores, unscored = score_columns(samples, table)
     records = _records(folder / "metrics.json", MetricRecord, missing)
     checks = _records(folder / "checks.json", Check, missing)
     codes = list(dict.fromkeys(check["code"] for check in checks))
@@ -185,7 +184,7 @@ def read_run(folder: Path, status: str | None = None) -> RunFiles:
         records,
         list(gathered(checks)),
         tuple(missing),
-        _reasons(table),
+        reasons_of(table),
         explained,
         {} if every is None else _named(every, explained),
         Gallery(read_pictures(folder / PICTURES)),
@@ -214,52 +213,3 @@ def _records(path: Path, kind: type[MetricRecord | Check], missing: list[str]) -
         missing.append(path.name)
         return []
     return list(read_records(path, kind))
-
-
-def _check_scored(folder: Path, samples: pa.Table | None, table: pa.Table | None) -> None:
-    """Every scorer has a row for each sample, and none for another."""
-    if samples is None or table is None:
-        return
-    known = Counter(samples["sample_id"].to_pylist())
-    scored: dict[str, Counter[str]] = {}
-    for name, sample_id in zip(table["scorer"].to_pylist(), table["sample_id"].to_pylist(), strict=True):
-        scored.setdefault(name, Counter())[sample_id] += 1
-    for name, rows in scored.items():
-        if rows != known:
-            raise StoreError(
-                f"{folder}: is damaged: the rows of {name} in scores.parquet are not those of samples.parquet",
-                hint="'llmood run' makes both anew",
-            )
-
-
-def _reasons(table: pa.Table | None) -> dict[str, dict[str, int]]:
-    if table is None:
-        return {}
-    found: dict[str, Counter[str]] = {}
-    without = table.filter(pc.is_valid(table["reason"]))
-    for name, reason in zip(without["scorer"].to_pylist(), without["reason"].to_pylist(), strict=True):
-        found.setdefault(name, Counter())[reason] += 1
-    return {name: dict(counts.most_common()) for name, counts in found.items()}
-
-
-def _columns(
-    samples: pa.Table | None, table: pa.Table | None
-) -> tuple[dict[str, Floats], dict[str, dict[str, int]]]:
-    if samples is None or table is None:
-        return {}, {}
-    # A sample id can stand in two tasks only if its hash collides: rows are found by id.
-    place = {sample_id: row for row, sample_id in enumerate(samples["sample_id"].to_pylist())}
-    rows = np.array([place[sample_id] for sample_id in table["sample_id"].to_pylist()], dtype=np.int64)
-    names = np.array(table["scorer"].to_pylist(), dtype=object)
-    values = table["score"].to_numpy()
-    status = np.array(table["status"].to_pylist(), dtype=object)
-    scores, unscored = {}, {}
-    for name in dict.fromkeys(names):
-        own = names == name
-        column = np.full(samples.num_rows, np.nan)
-        column[rows[own]] = values[own]
-        scores[str(name)] = column
-        states, counts = np.unique(status[own].astype(str), return_counts=True)
-        pairs = zip(states, counts, strict=True)
-        unscored[str(name)] = {str(state): int(count) for state, count in pairs if state != "ok"}
-    return scores, unscored

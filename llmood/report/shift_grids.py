@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from llmood.displays import ShiftHeatMap
 from llmood.picture_records import Corruptions
 from llmood.questions.errors import ACCURACY
 from llmood.questions.ood_detection import HEADLINE
+from llmood.report.cells import Cell, record_cell
 from llmood.report.figures import Picture
 from llmood.report.read import Record, RunFiles
 from llmood.report.svg import inline_svg
-from llmood.report.tables import Cell, cell_of, column_of
-from llmood.report.text import interval, shown
+from llmood.report.tables import cell_of, column_of
+from llmood.report.text import shown
 
 NONE = "as it was"
 DETECTED = "Darker is higher, from 0.5 on. Hatched: not above chance."
@@ -152,11 +154,7 @@ def detected_table(run: RunFiles, grid: Grid, scorer: str) -> GridTable:
 def _right_table(run: RunFiles, grid: Grid) -> GridTable:
     def cell(task: Record) -> Cell | None:
         record = run.find_error(ACCURACY, None, None if task["population"] == "id" else task["name"])
-        if record is None:
-            return None
-        if record["value"] is None:
-            return Cell(None, reason=record["reason"] or "no reason given")
-        return Cell(shown(ACCURACY, record["value"]), interval(record), record["reason"])
+        return record_cell(record, partial(shown, ACCURACY), unscored=0)
 
     return grid.laid_out("Right answers", cell)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -21,31 +22,14 @@ from llmood.questions.ood_detection import BEHIND_BEST, HEADLINE, QUESTION
 from llmood.questions.population_shift import QUESTION as POPULATION
 from llmood.questions.promise import QUESTION as PROMISE
 from llmood.questions.rater_disagreement import QUESTION as RATERS
+from llmood.report.cells import Cell, record_cell
 from llmood.report.read import Record, RunFiles
-from llmood.report.text import count, interval, number, percent, shown
+from llmood.report.text import count, number, percent, shown
 from llmood.scorers.baselines import BASELINES
 
 STRONG_CORRELATION = 0.5
 REASONS_SHOWN = 3
 GROUPS = {"none": "In-distribution", "near": "Near OOD", "far": "Far OOD", "covariate": "Covariate shift"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value of a table, ready to be shown.
-
-    Attributes:
-        text: the value, or None where it is undefined; then `reason` says why.
-        mark: `best`, `tie`, `backwards`, `chance`, `strong`, `inverted`, `loses`, `gains`, `hard_familiar`,
-            `hard_unfamiliar`, `unlike`, `alike`, or one of calibration (`calibration_tables`), said in words beside it;
-            or empty.
-    """
-
-    text: str | None
-    interval: str | None = None
-    reason: str | None = None
-    mark: str = ""
-    unscored: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,27 +178,11 @@ def _why(reasons: Mapping[str, int]) -> tuple[str, ...]:
 def cell_of(run: RunFiles, metric: str, scorer: str, column: Column) -> Cell | None:
     """One metric of one scorer on one population; None where there is no record of it."""
     record = run.find(metric, scorer, None if column.shift == "none" else column.task)
-    if record is None:
-        return None
-    if record["value"] is None:
-        return Cell(None, reason=record["reason"] or "no reason given", unscored=record["n_unscored"])
-    mark = _mark(record, run.find("auroc_behind_best", scorer, column.task))
-    # A value whose interval is missing says why.
-    reason = record["reason"]
-    return Cell(shown(metric, record["value"]), interval(record), reason, mark, record["n_unscored"])
-
-
-def number_cell(record: Record | None, *, unscored: int | None = None) -> Cell | None:
-    """A record's number with its interval; None where there is no record.
-
-    Args:
-        unscored: how many samples have no score; None: as the record says.
-    """
-    if record is None:
-        return None
-    missing = record["n_unscored"] if unscored is None else unscored
-    value = None if record["value"] is None else number(record["value"])
-    return Cell(value, interval(record), record["reason"], unscored=missing)
+    return record_cell(
+        record,
+        partial(shown, metric),
+        mark=lambda found: _mark(found, run.find("auroc_behind_best", scorer, column.task)),
+    )
 
 
 def _mark(record: Record, behind: Record | None) -> str:

@@ -8,8 +8,9 @@ from llmood.metrics import UndefinedMetric
 from llmood.metrics.exact import clopper_pearson
 from llmood.metrics.trust import Trust, trust_above
 from llmood.report.calibration_records import CalibrationRecords, ood_name
+from llmood.report.cells import Cell
 from llmood.report.curves import Curve, Curves, named
-from llmood.report.tables import Cell, Column, column_of
+from llmood.report.tables import Column, column_of
 from llmood.report.text import count, number, percent
 
 LEVEL = 0.95

@@ -9,7 +9,8 @@ import numpy as np
 from llmood.measures.nearest import cosine_to_class_means
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.representation import OF, Learned, Representation
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF, Representation
 
 
 @register("cosine", OF)

@@ -7,7 +7,8 @@ from llmood.measures.linear_head import standardised
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
 from llmood.scorers.head import OfHead
-from llmood.scorers.representation import OF, Learned
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF
 
 
 @register("gaussian_head", OF)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from llmood.measures.linear_head import LinearHead
-from llmood.scorers.representation import Learned, Representation
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import Representation
 
 
 class OfHead(Representation):

@@ -12,7 +12,8 @@ from llmood.measures.token_statistics import Floats
 from llmood.records import Split
 from llmood.scorers.base import Probability, register
 from llmood.scorers.head import OfHead
-from llmood.scorers.representation import OF, Learned
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF
 
 
 @register("msp.tempered", OF)

@@ -9,8 +9,9 @@ from llmood.measures.nearest import Neighbours, cosine_neighbours, knn_distance
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.arguments import check_count
 from llmood.scorers.base import register
+from llmood.scorers.learned import Learned
 from llmood.scorers.neighbours import placed
-from llmood.scorers.representation import OF, Learned, Representation
+from llmood.scorers.representation import OF, Representation
 
 
 @register("knn", OF)

@@ -9,7 +9,8 @@ import numpy as np
 from llmood.measures.layer_prediction import LayerForecast, fit_layer_forecast, layer_prediction_error
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.representation import Learned, Representation
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import Representation
 from llmood.scorers.states import EYE, Layer, check_layer
 
 

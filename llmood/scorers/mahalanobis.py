@@ -8,7 +8,8 @@ from llmood.measures.covariance import Covariance
 from llmood.measures.mahalanobis import Gaussians, mahalanobis, relative_mahalanobis, shared_gaussians
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.representation import OF, Learned, Representation
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF, Representation
 
 
 class OfGaussians(Representation):

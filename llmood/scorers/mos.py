@@ -11,7 +11,8 @@ from llmood.measures.linear_head import LinearHead, fit_head, head_logits
 from llmood.measures.logit_scores import minimum_others
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.representation import OF, Learned, Representation
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF, Representation
 
 
 @register("mos", OF)

@@ -1,12 +1,10 @@
-"""What the scorers of one state a sample share: which state, the train rows that they learn from, and their classes."""
+"""What the scorers of one state a sample share: which state they read, and how they learn from train rows."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,14 +13,13 @@ from numpy.typing import NDArray
 from llmood.engines.base import EMBEDDING, ENCODER
 from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError
-from llmood.measures.covariance import StateStatistics
-from llmood.measures.linear_head import LinearHead, fit_head
 from llmood.measures.token_statistics import Floats
 from llmood.records import CaptureSpec, Scores, Split
 from llmood.scorers.arguments import check_count, check_seed
 from llmood.scorers.base import Scorer
 from llmood.scorers.combined import refuse_others
 from llmood.scorers.drawn import reasons_of
+from llmood.scorers.learned import Learned, learned_rows
 from llmood.scorers.settings import NINE_LAYERS, Params
 from llmood.scorers.states import (
     EYE,
@@ -32,7 +29,6 @@ from llmood.scorers.states import (
     states_at,
     states_in,
 )
-from llmood.seeds import unit_interval
 
 OF: Mapping[str, Mapping[str, Any]] = {
     "": {},
@@ -42,45 +38,6 @@ OF: Mapping[str, Mapping[str, Any]] = {
 """The variants: by whose states are read; plain: as the run has it."""
 LAST, WHOLE_PROMPT = -1, "mean_prompt"
 NO_DIRECTION = "a state of zeros has no direction"
-
-
-@dataclass(frozen=True)
-class Learned:
-    """Rows to learn from, and what several scorers make of them, once.
-
-    Rows without a label count only where none has one: all are of one class then, whose name is "".
-
-    Attributes:
-        states: float64 (n, d).
-        names: of the classes.
-        classes: int64 (n,), which of them a row has.
-        domains: of the classes; "" for one that has none or several.
-        ids: of the rows, their samples'.
-    """
-
-    states: Floats
-    names: list[str]
-    classes: NDArray[np.int64]
-    domains: list[str]
-    ids: list[str]
-
-    @cached_property
-    def statistics(self) -> StateStatistics:
-        """The sums that means and covariances come from."""
-        found = StateStatistics()
-        found.add(self.states, self.classes)
-        return found
-
-    @cached_property
-    def head(self) -> LinearHead:
-        """A linear head that tells the classes apart.
-
-        Raises:
-            ValueError: there is one class, or the head's fit did not converge.
-        """
-        if len(self.names) < 2:
-            raise ValueError("there is one class, and two are needed: label the rows of train")
-        return fit_head(self.states, self.classes)
 
 
 class Representation(Scorer):
@@ -257,33 +214,12 @@ class Representation(Scorer):
 
     def _gathered(self, train: Observations, *, labelled: bool) -> Learned:
         parts = [states_at(train, self.capture, layer, self.position) for layer in self.layers]
-        states = np.concatenate(parts, axis=1)
-        there = ~np.isnan(states).any(axis=1) if states.shape[1] else np.zeros(len(states), np.bool_)
-        names = ("sample_id", "label", "domain")
-        ids, labels, domains = (train.samples[name].to_pylist() for name in names)
-        rows = np.flatnonzero(there).tolist()
-        if not labelled:
-            labels = [None] * len(labels)
-        if any(labels[row] is not None for row in rows):
-            rows = [row for row in rows if labels[row] is not None]
-        drawn: Counter[str] = Counter()
-        places: dict[int, tuple[int, float]] = {}
-        for row in sorted(rows, key=lambda row: unit_interval(self.seed, "references", ids[row])):
-            label = labels[row] or ""
-            places[row] = (drawn[label], unit_interval(self.seed, "references", ids[row]))
-            drawn[label] += 1
-        kept = sorted(sorted(rows, key=lambda row: places[row])[: self.references], key=lambda row: ids[row])
-        classes = sorted({labels[row] or "" for row in kept})
-        of: dict[str, set[str]] = {name: set() for name in classes}
-        for row in kept:
-            of[labels[row] or ""].add(domains[row] or "")
-        number = {name: place for place, name in enumerate(classes)}
-        return Learned(
-            states[kept].astype(np.float64),
-            classes,
-            np.array([number[labels[row] or ""] for row in kept], dtype=np.int64),
-            [next(iter(of[name])) if len(of[name]) == 1 else "" for name in classes],
-            [ids[row] for row in kept],
+        return learned_rows(
+            train.samples,
+            np.concatenate(parts, axis=1),
+            references=self.references,
+            seed=self.seed,
+            labelled=labelled,
         )
 
 

@@ -16,7 +16,8 @@ from llmood.records import Split
 from llmood.scorers.arguments import check_count
 from llmood.scorers.base import register
 from llmood.scorers.head import OfHead
-from llmood.scorers.representation import OF, Learned
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF
 
 
 @register("sage", OF)

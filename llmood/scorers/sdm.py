@@ -23,7 +23,8 @@ from llmood.measures.token_statistics import Floats, Integers
 from llmood.records import Split
 from llmood.scorers.base import register
 from llmood.scorers.head import OfHead
-from llmood.scorers.representation import OF, Learned
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF
 
 MOST = 200
 """q counts no further: the published code's 2,048 would take as many neighbours of every row."""

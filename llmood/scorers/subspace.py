@@ -7,7 +7,8 @@ from typing import Any
 from llmood.measures.subspace import Neco, Subspace, fit_neco, neco, principal_subspace, residual_norm
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
-from llmood.scorers.representation import OF, Learned, Representation
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF, Representation
 
 
 class OfDirections(Representation):

@@ -10,7 +10,8 @@ from llmood.measures.subspace import Vim, residual_norm, vim, vim_origin, vim_sc
 from llmood.measures.token_statistics import Floats
 from llmood.scorers.base import register
 from llmood.scorers.head import OfHead
-from llmood.scorers.representation import OF, Learned
+from llmood.scorers.learned import Learned
+from llmood.scorers.representation import OF
 
 
 @register("vim", {**OF, ".residual": {"residual": True}})

@@ -2,7 +2,8 @@
 
 from llmood.tasks.catalogue import find_benchmark, find_task, list_benchmarks, list_tasks
 from llmood.tasks.load import LoadedTask, load_task
-from llmood.tasks.spec import FileSource, HubSource, TaskSpec
+from llmood.tasks.source_specs import FileSource, HubSource
+from llmood.tasks.spec import TaskSpec
 
 __all__ = [
     "FileSource",

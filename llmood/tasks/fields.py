@@ -14,7 +14,8 @@ from llmood.tasks.chat import ChatColumn
 from llmood.tasks.images.cells import files_named, pictures_of
 from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import MissingColumnError, RowError
-from llmood.tasks.spec import AnySource, Cell, TaskSpec
+from llmood.tasks.source_specs import AnySource, Cell
+from llmood.tasks.spec import TaskSpec
 
 Row = Mapping[str, Any]
 

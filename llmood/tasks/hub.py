@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmood.errors import DataError
-from llmood.tasks.spec import HubSource
+from llmood.tasks.source_specs import HubSource
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,7 +16,8 @@ from typing import Any
 from llmood.errors import ConfigError, MissingExtraError, UnknownNameError
 from llmood.records import Split
 from llmood.registry import suggest
-from llmood.tasks.spec import Fields, LmEvalSource, TaskSpec
+from llmood.tasks.source_specs import Fields, LmEvalSource
+from llmood.tasks.spec import TaskSpec
 from llmood.yaml_files import read_yaml
 
 PREFIX = "lm_eval:"

@@ -15,7 +15,7 @@ from llmood.tasks.hub import HubSplit, load_split
 from llmood.tasks.lm_eval import HarnessTask
 from llmood.tasks.prompt import Template
 from llmood.tasks.row_errors import RowError
-from llmood.tasks.spec import HubSource
+from llmood.tasks.source_specs import HubSource
 
 Row = dict[str, Any]
 

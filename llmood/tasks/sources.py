@@ -19,7 +19,8 @@ from llmood.tasks.images.archive import check_archive
 from llmood.tasks.lm_eval import find_harness_task
 from llmood.tasks.lm_eval_rows import HarnessData
 from llmood.tasks.read import read_rows
-from llmood.tasks.spec import AnySource, FileSource, GeneratedSource, HubSource, LmEvalSource, TaskSpec
+from llmood.tasks.source_specs import AnySource, FileSource, GeneratedSource, HubSource, LmEvalSource
+from llmood.tasks.spec import TaskSpec
 
 NumberedRows = Iterator[tuple[int, dict[str, Any]] | Reject]
 
@@ -88,9 +89,7 @@ def _open_files(spec: TaskSpec, source: FileSource, splits: Collection[Split]) -
     missing = [str(path) for split, paths in candidates.items() if found[split] is None for path in paths]
     paths = {split: path for split, path in found.items() if path is not None}
     if not paths:
-        root = data_root()
-        hint = f"LLMOOD_DATA is {root}" if root else "set LLMOOD_DATA to the folder that holds the data sets"
-        raise _NotThereError(f"no file {', '.join(missing)}", hint=hint)
+        raise _NotThereError(f"no file {', '.join(missing)}", hint=_where_data_is())
     if missing:
         # Half of one source and half of another would be no data set that anybody has described.
         raise DataError(f"{spec.file}: only part of the data is there: no file {', '.join(missing)}")
@@ -111,9 +110,17 @@ def _archive(spec: TaskSpec, name: str) -> Path:
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         shown = ", ".join(map(str, candidates))
-        raise DataError(f"{spec.file}: only part of the data is there: no file {shown}")
+        raise DataError(
+            f"{spec.file}: only part of the data is there: no file {shown}, the archive of its pictures",
+            hint=_where_data_is(),
+        )
     check_archive(found, name)
     return found.absolute()
+
+
+def _where_data_is() -> str:
+    root = data_root()
+    return f"LLMOOD_DATA is {root}" if root else "set LLMOOD_DATA to the folder that holds the data sets"
 
 
 def _digests(names: Mapping[Split, str], paths: Mapping[Split, Path]) -> dict[Split, dict[str, str]]:

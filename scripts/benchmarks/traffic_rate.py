@@ -75,4 +75,4 @@ def demo_questions(count: int) -> list[str]:
 def token_ids(detector: Detector, questions: list[str]) -> list[tuple[int, ...]]:
     """What the engine is given for these."""
     reads = [detector.content.form.read({"text": text}, row) for row, text in enumerate(questions)]
-    return [tuple(prompt.token_ids) for prompt in make_prompts(reads, detector.watch.engine).prompts]
+    return [tuple(prompt.token_ids) for prompt in make_prompts(reads, engine=detector.watch.engine).prompts]

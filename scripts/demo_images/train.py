@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from demo_world.train import Batch, Trainer, log, round_to_half, save_adapter
+from demo_world.train import Batch, Trainer, log, round_to_half, save_adapter, tune_epochs
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, Idefics3ForConditionalGeneration, Idefics3Processor
@@ -96,18 +95,6 @@ def shown(row: Row) -> Shown:
     return Shown(row.picture, ((row.question, row.answer),))
 
 
-@torch.no_grad()
-def mean_loss(model: torch.nn.Module, processor: Idefics3Processor, rows: Sequence[Row]) -> float:
-    """Mean loss a token over all rows."""
-    total, count = 0.0, 0
-    for start in range(0, len(rows), 64):
-        batch = collate(processor, [shown(row) for row in rows[start : start + 64]])
-        tokens = int((batch["labels"][:, 1:] >= 0).sum())
-        total += float(model(**batch).loss) * tokens
-        count += tokens
-    return total / count
-
-
 def tune(
     train: Sequence[Row], validation: Sequence[Row], base: Path, folder: Path, written_base: str
 ) -> None:
@@ -116,21 +103,16 @@ def tune(
     torch.manual_seed(SEED)
     config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=LAYERS)
     model = get_peft_model(load_base(base), config)
-    batches = math.ceil(len(train) / TUNING_BATCH)
-    trainer = Trainer(model, TUNING_RATE, TUNING_EPOCHS * batches, weight_decay=0.0)
-    best = math.inf
-    for epoch in range(1, TUNING_EPOCHS + 1):
-        model.train()
-        order = torch.randperm(len(train)).tolist()
-        losses = [
-            trainer.step(collate(processor, [shown(train[i]) for i in order[start : start + TUNING_BATCH]]))
-            for start in range(0, len(order), TUNING_BATCH)
-        ]
-        loss = mean_loss(model.eval(), processor, validation)
-        log(f"tuning epoch {epoch}: loss {sum(losses) / len(losses):.4f}, validation {loss:.4f}")
-        if loss < best:
-            best = loss
-            save_adapter(model, folder, written_base)
+    tune_epochs(
+        model,
+        train,
+        validation,
+        lambda rows: collate(processor, list(map(shown, rows))),
+        rate=TUNING_RATE,
+        epochs=TUNING_EPOCHS,
+        size=TUNING_BATCH,
+        save=lambda: save_adapter(model, folder, written_base),
+    )
     _halve(folder / "adapter_model.safetensors")
 
 

@@ -14,7 +14,8 @@ import pytest
 import llmood as package
 from llmood.engines.base import Captured, Request
 from llmood.engines.captures import EQUIVALENCE
-from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.engines.fake import FakeEngine
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.judging.equivalence.compare import NO_VERDICT
 from llmood.records import FAILED, CaptureSpec
 from llmood.scorers.base import scorers

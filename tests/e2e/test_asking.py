@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood as package
-from llmood.engines.fake import SAYINGS
+from llmood.engines.fake_model import SAYINGS
 from llmood.judging.judge_model import yes_or_no
 from llmood.measures.stated_confidence import stated_confidence
 from llmood.prompting.base import Material, Turns

@@ -15,7 +15,7 @@ from llmood.calibrators import calibrators
 from llmood.config_file import load_config
 from llmood.halves import halves
 from llmood.identity import digest
-from llmood.plan import make_plan
+from llmood.planning import make_plan
 from llmood.questions.calibration_severity import METRICS
 from llmood.questions.errors import QUESTION as ERRORS
 from llmood.questions.ood_detection import QUESTION as DETECTION

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood as package
-from llmood.engines.fake import LEXICON
+from llmood.engines.fake_model import LEXICON
 from llmood.errors import ConfigError
 from llmood.report import render_report
 from tests.task_files import write_jsonl

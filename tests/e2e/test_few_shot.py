@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood as package
-from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.engines.fake import FakeEngine
+from llmood.engines.fake_model import FakeTokenizer
 from tests.worlds import World, llmood, no_model_runs, refused, write_world
 
 SCORER = "p_true.few_shot"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llmood import Run
-from llmood.engines.fake import LEXICON
+from llmood.engines.fake_model import LEXICON
 from tests.worlds import llmood, write_world
 
 

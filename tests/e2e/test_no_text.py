@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood as package
-from llmood.engines.fake import LEXICON, FakeTokenizer
+from llmood.engines.fake_model import LEXICON, FakeTokenizer
 from tests.worlds import World, llmood, no_model_runs, tree, write_world
 
 # Every cell holds a word of its own, so that a leak says where it came from.

@@ -121,10 +121,16 @@ def test_what_no_picture_can_be_had_of(home: Path, detector: Path) -> None:
             assert found["status"].tolist() == ["failed"]
             assert found["reason"].tolist() == ["picture: names a file, and only data URLs are taken here"]
     without = [{"text": row["text"]}, {"prompt": f"<image>{row['text']}"}, {**row, "image": None}]
+    none = [{**row, "image": []}, {"messages": [{"role": "user", "content": row["text"]}]}]
     with loaded.open(folder=home) as opened:
         for record in without:
             (reason,) = opened.score([record])["reason"]
             assert "image" in reason or "picture" in reason or "text" in reason
+        found = opened.score([*none, row])
+        assert found["status"].tolist() == ["failed", "failed", "ok"]
+        assert set(found["reason"][:2]) == {
+            "picture: is missing, and each calibration row of the detector has one"
+        }
         other = opened.score([{**row, "image": absolute}, {**row, "image": "../x.png"}])
     assert other["status"].tolist() == ["ok", "failed"]
     assert "leaves the folder of the rows" in other["reason"][1]

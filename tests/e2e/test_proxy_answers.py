@@ -12,7 +12,7 @@ import openai
 import pytest
 
 import llmood
-from llmood.engines.fake import END, FakeModel, FakeTokenizer
+from llmood.engines.fake_model import END, FakeModel, FakeTokenizer
 from llmood.serve.settings import Policy
 from tests.detecting import detecting_world
 from tests.proxying import CLOSED, HOME_TURNS, MESSAGE, REFUSE, chat, events_in, guarding, without_field

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from llmood.engines.fake import BEGIN, FIRST_BYTE, FakeTokenizer
+from llmood.engines.fake_model import BEGIN, FIRST_BYTE, FakeTokenizer
 from llmood.engines.server.probe import TEXT
 from llmood.identity import digest_bytes
 from tests.stub_http import port_of, serving

@@ -165,7 +165,8 @@ def test_splits_that_share_content(tmp_path: Path, target: Path) -> None:
 def test_base_and_tuned_that_read_text_differently(
     world: World, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llmood.engines.fake import FakeEngine, FakeTokenizer
+    from llmood.engines.fake import FakeEngine
+    from llmood.engines.fake_model import FakeTokenizer
 
     class Shouting(FakeTokenizer):
         identity = "another"

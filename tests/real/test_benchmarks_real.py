@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llmood.config import BenchmarkSpec, EngineConfig, Models, RunConfig
-from llmood.plan import make_plan
+from llmood.planning import make_plan
 from llmood.records import Split
 from llmood.tasks import find_task, list_benchmarks
 from tests.task_accounts import loaded

@@ -18,7 +18,8 @@ from llmood.engines.store import Store
 from llmood.errors import ConfigError, LlmoodError, UnknownNameError
 from llmood.export import export_rows, export_run
 from llmood.importing import import_file
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.records import CaptureSpec
 from llmood.scorers.artefacts import load_scorer
 from llmood.scorers.states import states_at

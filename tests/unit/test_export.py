@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import llmood
-from llmood.engines.fake import FakeModel, FakeTokenizer
+from llmood.engines.fake_model import FakeModel, FakeTokenizer
 from llmood.engines.store import Store
 from llmood.errors import ConfigError, StoreError
 from llmood.export import export_rows, export_run

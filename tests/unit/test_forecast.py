@@ -10,7 +10,7 @@ import pytest
 import llmood
 from llmood.config_file import load_config
 from llmood.forecast import Forecast, forecast, forecast_comparing
-from llmood.plan import make_plan
+from llmood.planning import make_plan
 from tests.worlds import BANK, LETTERS, WEATHER, World, no_report, write_world
 
 EVERYTHING = len(BANK) + len(WEATHER) + len(LETTERS)

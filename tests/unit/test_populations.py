@@ -13,7 +13,7 @@ import llmood
 from llmood.config_file import load_config
 from llmood.engines.observations import Block, Observations
 from llmood.errors import ConfigError, DataError
-from llmood.plan import make_plan
+from llmood.planning import make_plan
 from llmood.records import SPLITS, Scores
 from llmood.scorers.base import Scorer, ScorerEntry, scorers
 from llmood.tasks import TaskSpec, load_task

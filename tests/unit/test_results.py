@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import llmood
-from llmood.engines.fake import FakeModel, FakeTokenizer
+from llmood.engines.fake_model import FakeModel, FakeTokenizer
 from tests.worlds import no_report, write_world
 
 

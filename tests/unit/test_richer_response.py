@@ -12,7 +12,8 @@ from llmood.config_file import load_config
 from llmood.engines.captures import richest_response, serves
 from llmood.engines.fake import FakeEngine
 from llmood.errors import ConfigError
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.records import CaptureSpec
 from llmood.scorers.base import scorers
 from tests.worlds import no_model_runs, write_world

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from llmood.config_file import load_config
 from llmood.engines.prompts import Prompt
 from llmood.errors import ConfigError
-from llmood.plan import Plan, make_plan
+from llmood.plan import Plan
+from llmood.planning import make_plan
 from llmood.records import Split
 from llmood.sharding import POSITION, Shard, cut, deal, outcomes, samples_digest
 from llmood.tables import INDEX, SAMPLES

@@ -17,7 +17,7 @@ from llmood.errors import ConfigError, DataError
 from llmood.export import export_run
 from llmood.forecast import forecast
 from llmood.importing import import_file
-from llmood.plan import make_plan
+from llmood.planning import make_plan
 from llmood.records import CaptureSpec, Scores
 from llmood.scorers.base import Scorer, register, scorers, with_reasons
 from llmood.scorers.on_adapter import OnAdapter

@@ -14,9 +14,11 @@ from tests.task_files import texts, write_task
 CHAT = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "{{ text }}"}]
 
 
-def form(folder: Path, *, answers: bool = False, turns: bool = False, **keys: Any) -> Form:
+def form(
+    folder: Path, *, answers: bool = False, turns: bool = False, pictures: bool = False, **keys: Any
+) -> Form:
     spec = write_task(folder, {"test": texts("a", "b")}, **keys)
-    made = form_of(spec, chat=spec.chat, answers=answers, turns=turns)
+    made = form_of(spec, chat=spec.chat, answers=answers, turns=turns, pictures=pictures)
     assert Form.from_json(made.to_json()) == made
     return made
 
@@ -63,8 +65,20 @@ def test_words_alone_are_no_question_about_a_picture(tmp_path: Path, name: str) 
         made.read({name: "what?", "response": "that"}, 0)
     with pytest.raises(RowError, match="no column 'question'"):  # what lacks here is the question
         made.read({name: "what?", "picture": "data:image/png;base64,AAAA"}, 0)
-    # A chat is taken as it was sent: it may well have no picture.
+    # A chat is taken as it was sent: where some calibration rows have no picture, it may well have none.
     assert words(made, {"messages": [{"role": "user", "content": "hi"}]}) == ["hi"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"text": "what?", "picture": []}, {"messages": [{"role": "user", "content": "what?"}]}],
+    ids=["an empty list", "a chat"],
+)
+def test_no_picture_is_no_question_where_every_row_had_one(tmp_path: Path, record: dict[str, Any]) -> None:
+    fields = {"images": "picture"}
+    with pytest.raises(RowError, match=r"^picture: is missing, and each calibration row"):
+        form(tmp_path, pictures=True, fields=fields).read(record, 0)
+    assert words(form(tmp_path, fields=fields), record) == ["what?"]
 
 
 def test_a_column_is_never_a_template(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_an_answer_of_the_models_own_words_is_the_models_own(
 
 def said_by(name: str, prompts: list[str]) -> list[str]:
     """What a fake model answers."""
-    from llmood.engines.fake import FakeModel, FakeTokenizer
+    from llmood.engines.fake_model import FakeModel, FakeTokenizer
 
     model = FakeModel(name)
     return [model.answer(ids)[0] for ids in FakeTokenizer().encode(prompts, rendered=False)]

@@ -11,7 +11,7 @@ import pytest
 from llmood.checks.base import CheckInput
 from llmood.checks.canary import canary, noise_floor
 from llmood.engines.canary import MOST_TOKENS, examine, worst
-from llmood.engines.fake import FakeModel
+from llmood.engines.fake_model import FakeModel
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import EngineError

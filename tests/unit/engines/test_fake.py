@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Request, batches_by_length
-from llmood.engines.fake import BEGIN, CONTEXT, END, FakeEngine, FakeModel, FakeTokenizer
+from llmood.engines.fake import FakeEngine
+from llmood.engines.fake_model import BEGIN, CONTEXT, END, FakeModel, FakeTokenizer
 from llmood.errors import ConfigError
 from llmood.records import CaptureSpec, Message
 

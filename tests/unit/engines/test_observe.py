@@ -13,7 +13,7 @@ import llmood.engines.observe as observing
 from llmood import interrupts
 from llmood.engines.base import Captured, Request
 from llmood.engines.captures import required_captures
-from llmood.engines.fake import FIRST_BYTE, FakeModel, FakeTokenizer
+from llmood.engines.fake_model import FIRST_BYTE, FakeModel, FakeTokenizer
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store
 from llmood.errors import StoreError

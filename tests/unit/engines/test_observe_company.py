@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from llmood.engines.base import Captured, Request
-from llmood.engines.fake import END, FIRST_BYTE, FakeTokenizer
+from llmood.engines.fake_model import END, FIRST_BYTE, FakeTokenizer
 from llmood.engines.observe import Observer
 from llmood.engines.prompts import Prompt
 from llmood.engines.store import Store

@@ -6,7 +6,7 @@ import pytest
 
 from llmood.engines.captures import asked_draws, capture_splits, derived_capture, required_captures
 from llmood.engines.drawn_texts import draws_texts
-from llmood.engines.fake import SAYINGS, FakeTokenizer
+from llmood.engines.fake_model import SAYINGS, FakeTokenizer
 from llmood.engines.observe import Observer
 from llmood.engines.prompts import Prompt, Unmade
 from llmood.engines.store import Store

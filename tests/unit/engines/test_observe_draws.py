@@ -84,7 +84,7 @@ def test_private_alternatives_have_no_ids() -> None:
 def test_draws_that_end_elsewhere_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Spy()
     before = Observer(engine, [], Store(), private=False).context(DRAWS)
-    monkeypatch.setattr("llmood.engines.fake.FakeTokenizer.end_ids", frozenset({1, 7}))
+    monkeypatch.setattr("llmood.engines.fake_model.FakeTokenizer.end_ids", frozenset({1, 7}))
     after = Observer(engine, [], Store(), private=False).context(DRAWS)
     assert before.key("a") != after.key("a")
 

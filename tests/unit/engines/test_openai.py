@@ -11,7 +11,8 @@ import pytest
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
-from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.engines.fake import FakeEngine
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.openai import OpenAIEngine
 from llmood.engines.server.wire import WireTokenizer, messages_of
 from llmood.errors import ConfigError, EngineError

@@ -13,7 +13,7 @@ from PIL import Image
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
-from llmood.engines.fake import FakeModel
+from llmood.engines.fake_model import FakeModel
 from llmood.engines.openai import OpenAIEngine
 from llmood.engines.pictures import PictureTokenizer
 from llmood.engines.placing import placing

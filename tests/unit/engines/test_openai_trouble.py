@@ -10,7 +10,8 @@ import pytest
 
 from llmood.config import EngineConfig, Models
 from llmood.engines.base import Captured, Request
-from llmood.engines.fake import FakeEngine, FakeTokenizer
+from llmood.engines.fake import FakeEngine
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.openai import OpenAIEngine
 from llmood.engines.server.budget import BudgetError
 from llmood.engines.server.client import Client

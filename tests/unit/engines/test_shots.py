@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmood.engines.captures import capture_splits, derived_capture, required_captures, shown_shots
-from llmood.engines.fake import FakeTokenizer
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.observe import Observer
 from llmood.engines.prompts import Prompt, Unmade
 from llmood.engines.shots import Shots, choose_shots

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from llmood.config import EngineConfig, Models
-from llmood.engines.base import Captured, Request, engines
+from llmood.engines.base import Captured, Request
 from llmood.engines.captures import within_reach
 from llmood.engines.decoding import Decoding
 from llmood.engines.vllm import VllmEngine
@@ -43,6 +42,7 @@ from tests.tiny_models import (
     save_adapter,
     save_model,
 )
+from tests.vllm_engines import run_all, run_well, vllm_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vllm")]
 
@@ -61,16 +61,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def engine_of(folders: dict[str, Path], *tuned: str, **config: Any) -> VllmEngine:
-    models = {
-        "base": str(folders["base"]),
-        "tuned": [{"adapter": str(folders[name])} for name in tuned],
-    }
-    found = engines.get("vllm")(
-        EngineConfig.model_validate({"dtype": "float32", "device": "cpu"} | config),
-        Models.model_validate(models if tuned else {"base": models["base"]}),
-    )
-    assert isinstance(found, VllmEngine)
-    return found
+    return vllm_engine(folders["base"], *(folders[name] for name in tuned), **config)
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +72,11 @@ def engine(folders: dict[str, Path]) -> Iterator[VllmEngine]:
 
 
 def captured(engine: VllmEngine, spec: CaptureSpec, rows: list[tuple[int, ...]]) -> list[Captured]:
-    found: dict[int, Captured] = {}
-    for finished in engine.run(spec, [Request(row) for row in rows]):
-        for index, result in finished:
-            assert index not in found
-            found[index] = result
-    return [found[index] for index in range(len(rows))]
+    return run_all(engine, spec, [Request(row) for row in rows])
 
 
 def values(engine: VllmEngine, spec: CaptureSpec, rows: list[tuple[int, ...]]) -> list[Any]:
-    results = captured(engine, spec, rows)
-    assert [result.status for result in results] == ["ok"] * len(rows), results
+    results = run_well(engine, spec, [Request(row) for row in rows])
     name = "token_ids" if spec.kind == "response" else "logprobs"
     return [result.values[name] for result in results]
 

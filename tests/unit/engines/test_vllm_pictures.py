@@ -11,23 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from llmood.config import EngineConfig, Models
-from llmood.engines.base import Captured, Request, engines
+from llmood.engines.base import Request
 from llmood.engines.models.shown import ShownRow, contracted
 from llmood.engines.pictures import seeing
-from llmood.engines.prompts import Prompt
-from llmood.engines.requests import request_of
 from llmood.engines.vllm import VllmEngine
 from llmood.engines.vllm_pictures import WINDOW_PICTURES
 from llmood.errors import ConfigError, EngineError
 from llmood.picture_records import Picture
 from llmood.records import CaptureSpec
-from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
-from tests.pictures import demo_pictures, saved, speckled
+from tests.pictures import demo_pictures, speckled
 from tests.plain_pictures import plain_logprobs, plain_states
+from tests.seeing import request_for as seeing_request
 from tests.tiny_models import BASE, TOLERANCE, TUNED, respond
 from tests.tiny_pictures import save_llava, save_picture_adapter, save_pictured
+from tests.vllm_engines import run_all, run_well, vllm_engine
 
 TOKEN = "<image>"
 WORDS = ("what is red?", "which", "is the circle above the square, or below?", "no picture here")
@@ -50,13 +48,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def made_of(folders: dict[str, Path], *tuned: str) -> VllmEngine:
-    adapters = [{"adapter": str(folders[name])} for name in tuned]
-    models = {"base": str(folders["base"]), **({"tuned": adapters} if tuned else {})}
-    found = engines.get("vllm")(
-        EngineConfig.model_validate({"dtype": "float32", "device": "cpu"}), Models.model_validate(models)
-    )
-    assert isinstance(found, VllmEngine)
-    return found
+    return vllm_engine(folders["base"], *(folders[name] for name in tuned))
 
 
 @pytest.fixture(scope="module")
@@ -75,27 +67,11 @@ def images() -> list[Image.Image | None]:
 def request_for(
     engine: VllmEngine, text: str, image: Image.Image | None, spec: CaptureSpec = BASE
 ) -> Request:
-    tokenizer = seeing(engine.tokenizer("base"))
-    if image is None:
-        return Request(tokenizer.encode([text], rendered=False)[0])
-    placed = tokenizer.place(TOKEN + text, [image], rendered=False)
-    shown = (Picture(image_digest(image), saved(image, "PNG")),)
-    made = request_of(engine, spec, Prompt("s", placed.token_ids, pictures=shown, places=placed.places), None)
-    assert isinstance(made, Request)
-    return made
-
-
-def captured(engine: VllmEngine, spec: CaptureSpec, requests: list[Request]) -> list[Captured]:
-    found: dict[int, Captured] = {}
-    for finished in engine.run(spec, requests):
-        found |= dict(finished)
-    return [found[index] for index in range(len(requests))]
+    return seeing_request(engine, text, *([] if image is None else [image]), spec=spec)
 
 
 def values(engine: VllmEngine, spec: CaptureSpec, requests: list[Request]) -> list[dict[str, Any]]:
-    results = captured(engine, spec, requests)
-    assert [(each.status, each.reason) for each in results] == [("ok", None)] * len(requests)
-    return [dict(each.values) for each in results]
+    return [dict(each.values) for each in run_well(engine, spec, requests)]
 
 
 def differences(ours: list[Any], theirs: list[float]) -> float:
@@ -152,7 +128,7 @@ def test_answers_draws_and_next_tokens_are_of_the_picture(
     draws = CaptureSpec.of(
         "generations", role, n=2, temperature=1.0, top_p=1.0, max_new_tokens=4, seed=0, top=2, entropy=True
     )
-    drawn = captured(engine, draws, [replace(each, seed=7) for each in requests])
+    drawn = run_all(engine, draws, [replace(each, seed=7) for each in requests])
     after = values(engine, CaptureSpec.of("next_token", role, top=3, labels="k|b"), requests)  # type: ignore[arg-type]
     answers = values(engine, respond(role), requests)
     scored = CaptureSpec.of("prompt_logprobs", role, "prompt_response")
@@ -180,7 +156,7 @@ def test_states_behind_and_at_the_picture_are_transformers_own(
     requests = [
         request_for(engine, text, image, spec) for text, image in zip(WORDS[:3], images, strict=False)
     ]
-    results = captured(engine, spec, requests)
+    results = run_all(engine, spec, requests)
     for text, image, request, result in zip(WORDS, images, requests, results, strict=False):
         assert image is not None
         assert result.states is not None
@@ -205,7 +181,7 @@ def test_a_misread_picture_fails_its_sample_alone(
     # Places for one size of picture, and a picture of another.
     wrong = replace(other, pictures=good.pictures)
     for spec in (BASE, respond("base"), CaptureSpec.of("next_token", "base", top=2)):
-        results = captured(engine, spec, [good, wrong, words])
+        results = run_all(engine, spec, [good, wrong, words])
         assert [each.status for each in results] == ["ok", "failed", "ok"]
         assert "vLLM read another prompt than it was to" in str(results[1].reason)
 
@@ -219,7 +195,7 @@ def test_what_cannot_be_shown_is_a_row_of_its_own(
     twice = replace(good, pictures=good.pictures * 2, spans=(*good.spans, ("picture", start, stop)))
     image_id = seeing(engine.tokenizer("base")).image_token_id
     word = replace(good, token_ids=(*good.token_ids, image_id))
-    results = captured(engine, BASE, [gone, twice, good, word])
+    results = run_all(engine, BASE, [gone, twice, good, word])
     assert [each.status for each in results] == ["failed", "unscored", "ok", "failed"]
     reasons = [str(each.reason) for each in results]
     assert "gone.png" in reasons[0]
@@ -242,7 +218,7 @@ def test_a_picture_that_vllm_refuses_fails_alone(
         return plain(prompts, *args, **kwargs)
 
     monkeypatch.setattr(model.llm, "generate", refusing)
-    results = captured(engine, BASE, [good, bad])
+    results = run_all(engine, BASE, [good, bad])
     assert [each.status for each in results] == ["ok", "failed"]
     assert results[1].reason == "vLLM refuses the picture: no such picture"
 
@@ -279,7 +255,7 @@ def test_a_model_that_looks_ahead_is_refused(
 
     monkeypatch.setattr(VllmModel, "token_logprobs", ahead)
     with pytest.raises(EngineError, match="looks ahead"):
-        captured(engine, BASE, [request_for(engine, WORDS[0], images[0])])
+        run_all(engine, BASE, [request_for(engine, WORDS[0], images[0])])
 
 
 def test_one_image_token_a_picture() -> None:

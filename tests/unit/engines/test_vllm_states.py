@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmood.config import EngineConfig, Models
-from llmood.engines.base import Request, engines
+from llmood.engines.base import Request
 from llmood.engines.vllm import VllmEngine
 from llmood.errors import EngineError
 from llmood.records import CaptureSpec
@@ -25,6 +24,7 @@ from tests.unit.engines.test_transformers_states import (
     requests_of,
     spec_of,
 )
+from tests.vllm_engines import run_well, vllm_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vllm")]
 
@@ -40,27 +40,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def engine_of(base: Path, tuned: Path | None = None) -> VllmEngine:
-    models = {"base": str(base)} | ({"tuned": {"adapter": str(tuned)}} if tuned else {})
-    found = engines.get("vllm")(
-        EngineConfig.model_validate({"dtype": "float32", "device": "cpu"}), Models.model_validate(models)
-    )
-    assert isinstance(found, VllmEngine)
-    return found
-
-
 @pytest.fixture(scope="module")
 def engine(folders: dict[str, Path]) -> Iterator[VllmEngine]:
-    made = engine_of(folders["base"], folders["tuned"])
+    made = vllm_engine(folders["base"], folders["tuned"])
     yield made
     made.close()
 
 
 def states_of(engine: VllmEngine, spec: CaptureSpec, requests: list[Request]) -> list[Any]:
-    found = {index: result for finished in engine.run(spec, requests) for index, result in finished}
-    results = [found[index] for index in range(len(requests))]
-    assert [result.status for result in results] == ["ok"] * len(requests), results
-    return [result.states for result in results]
+    return [result.states for result in run_well(engine, spec, requests)]
 
 
 # Room for the token that vLLM makes at the end.
@@ -183,7 +171,7 @@ def test_a_model_whose_blocks_are_elsewhere_is_refused(engine: VllmEngine) -> No
 
 
 def test_blocks_that_pass_one_tensor(folders: dict[str, Path]) -> None:
-    engine = engine_of(folders["gpt2"])
+    engine = vllm_engine(folders["gpt2"])
     model = plain_model(folders["gpt2"])
     for row, ours in zip(ROWS, states_of(engine, spec_of(), requests_of(ROWS)), strict=True):
         assert cosine(ours, expected(plain_states(model, row))) > 0.9999
@@ -194,7 +182,7 @@ def test_the_runner_that_states_need_is_gone_with_the_model(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
-    engine = engine_of(folders["base"])
+    engine = vllm_engine(folders["base"])
     states_of(engine, spec_of(layers="0"), requests_of(LONG[:1]))
     assert os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "0"
     engine.close()

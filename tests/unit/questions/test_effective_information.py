@@ -15,6 +15,7 @@ from llmood.cli.gating import run_gates
 from llmood.emi_config import EmiConfig
 from llmood.errors import ConfigError
 from llmood.gates import judge
+from llmood.questions.emi_populations import NO_REFERENCES
 from llmood.questions.emi_states import emi_captures
 from tests.worlds import World, no_report, refused, write_world
 from tests.worlds import llmood as call
@@ -133,6 +134,7 @@ def test_rows_without_a_reference_are_counted(tmp_path: Path) -> None:
     for row in near[:10]:
         row["right"] = None
     few = rows("zyx qqq", 12)
+    few[0]["right"] = None
     world = write_world(tmp_path / "world", bank=rows("bank card", 50), near=near, far=few, **REFERENCES)
     run = llmood.evaluate(world.config, output_dir=tmp_path / "run")
     found, own = records_of(run), records_of(run)["emi", NEAR]
@@ -144,14 +146,17 @@ def test_rows_without_a_reference_are_counted(tmp_path: Path) -> None:
     assert found["emid", NEAR]["n_unscored"] == own["n_unscored"] + found["emi", None]["n_unscored"]
     for metric in ("emi", "emid", "emid_bound"):
         short = found[metric, FAR]
-        assert (short["value"], short["reason"]) == (None, "fewer than 20 rows have all their vectors")
+        assert short["value"] is None
+        assert short["reason"].startswith("fewer than 20 rows have all their vectors (")
+        assert "no reference: 1" in short["reason"]
 
 
 def test_without_references_there_is_a_reason(tmp_path: Path) -> None:
     world = write_world(tmp_path / "world", bank=rows("bank card", 50), scorers=["likelihood"], emi=True)
     found = records_of(llmood.evaluate(world.config, output_dir=tmp_path / "run"))
     assert {record["value"] for record in found.values()} == {None}
-    assert all(record["reason"] for record in found.values())
+    reasons = {record["reason"].removeprefix("the ID task: ") for record in found.values()}
+    assert reasons == {NO_REFERENCES}
 
 
 def test_without_words_the_numbers_are_the_same(tmp_path: Path) -> None:

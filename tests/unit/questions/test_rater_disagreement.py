@@ -15,9 +15,10 @@ import llmood
 from llmood.cli.gating import run_gates
 from llmood.config import BootstrapConfig
 from llmood.displays import DisagreementCurve
+from llmood.displays.style import LINES
 from llmood.gates import judge
 from llmood.measures.votes import majority_share, vote_entropy
-from llmood.metrics import auroc
+from llmood.metrics import auroc, mean_bootstrap
 from llmood.questions.populations import Population, ScoredBenchmark
 from llmood.questions.rater_disagreement import rater_disagreement
 from llmood.records import MetricRecord
@@ -194,3 +195,26 @@ def test_the_curve_rises_with_a_score_that_knows_the_votes() -> None:
     nothing = DisagreementCurve({}, np.empty(0), [], task="t")
     nothing.plot()
     assert "no sample has both" in nothing.describe()
+
+
+def test_scorers_beyond_the_sixth_are_in_the_frame_alone() -> None:
+    votes, names = VOTES * 5, [f"s{place}" for place in range(len(LINES) + 1)]
+    entropy, groups = vote_entropy(votes), [str(n) for n in range(20)]
+    display = DisagreementCurve(dict.fromkeys(names, entropy), majority_share(votes), groups, task="t")
+    assert display.frame()["scorer"].unique().tolist() == names
+    (legend,) = display.plot().legends
+    assert [text.get_text() for text in legend.get_texts()] == names[:-1]
+
+
+def test_the_curves_intervals_are_drawn_as_those_of_the_records() -> None:
+    votes = VOTES * 5
+    scores = {"noise": np.random.default_rng(0).normal(size=20)}
+    given = {"draws": 150, "level": 0.8, "seed": 7}
+    frame = DisagreementCurve(
+        scores, majority_share(votes), [str(n) for n in range(20)], task="t", **given
+    ).frame()
+    ranks = scores["noise"].argsort().argsort() / 19
+    for row in frame.itertuples():
+        own = ranks[np.round(majority_share(votes), 2) == row.majority]
+        expected = mean_bootstrap(own, **given)
+        assert (row.ci_low, row.ci_high) == pytest.approx((expected.low, expected.high))

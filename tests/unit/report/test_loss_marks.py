@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmood.report.errors import _loss
+from llmood.report.cells import loss_mark, record_cell
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,8 @@ def test_what_is_clear_is_marked_either_way(low: float | None, high: float | Non
         "ci_high": high,
         "ci_level": 0.95,
         "reason": None,
+        "n_unscored": 0,
     }
-    cell = _loss(record)
+    cell = record_cell(record, mark=loss_mark)
     assert cell is not None
     assert cell.mark == mark

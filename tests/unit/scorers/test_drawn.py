@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from llmood.engines.fake import FakeTokenizer
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.observations import Observations
 from llmood.engines.observe import Observer
 from llmood.engines.store import Store

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmood.engines.fake import FakeTokenizer
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.server.answers import (
     AnswerError,
     check_sent,

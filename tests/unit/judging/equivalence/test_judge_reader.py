@@ -11,7 +11,7 @@ import pytest
 
 from llmood.config import Models
 from llmood.engines.captures import comparison_of
-from llmood.engines.fake import FakeTokenizer
+from llmood.engines.fake_model import FakeTokenizer
 from llmood.engines.labels import label_ids
 from llmood.engines.store import Store
 from llmood.errors import EngineError

@@ -15,7 +15,7 @@ import pytest
 
 from llmood.errors import ConfigError, DataError
 from llmood.picture_records import ArchiveMember
-from llmood.tasks import LoadedTask, load_task
+from llmood.tasks import LoadedTask, TaskSpec, load_task
 from llmood.tasks.images import read
 from llmood.tasks.images.archive import check_archive, read_member
 from llmood.tasks.images.cells import load_picture
@@ -116,6 +116,26 @@ def test_an_archive_for_each_split(tmp_path: Path) -> None:
         samples = load_task(spec).samples
         found = {split: samples[split][0].images for split in ("train", "test")}  # type: ignore[index]
         assert found == {"train": (image_digest(ONE),), "test": (image_digest(OTHER),)}
+
+
+def test_a_split_without_an_archive_is_one_mistake(tmp_path: Path) -> None:
+    """And not a row without a file for each of its rows."""
+    rows = {split: [{"text": f"{split}?", "image": "a.png"}] for split in ("train", "test")}
+    write_zip(tmp_path / "train.zip", {"a.png": saved(ONE, "PNG")})
+    files = {"files": "{split}.jsonl", "splits": {"train": "train", "test": "test"}}
+
+    def made(images: Any) -> TaskSpec:
+        return write_task(tmp_path, rows, fields={"images": "image"}, sources=[{**files, "images": images}])
+
+    with pytest.raises(
+        ConfigError, match=r"sources.0: 'images' names no archive for the split 'test': name one"
+    ):
+        made({"train": "train.zip"})
+    with pytest.raises(
+        DataError, match=r"t.yaml: only part of the data is there: no file .*test.zip"
+    ) as raised:
+        load_task(made("{split}.zip"))
+    assert "LLMOOD_DATA" in str(raised.value.hint)
 
 
 def test_an_archive_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
