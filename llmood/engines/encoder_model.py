@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from llmood.config import EngineConfig, FullModel
 from llmood.engines.folders import ModelFolder, resolve_model
 from llmood.engines.local import choose_device, need
+from llmood.engines.processor import picture_libraries
 from llmood.engines.tokenizer import tokenizer_files
 from llmood.errors import ConfigError, first_line
 from llmood.identity import FileDigests
@@ -65,13 +66,15 @@ class EncoderModel:
     def identity(self) -> dict[str, Any]:
         folder = self.weights.folder
         files = [path for path in folder.rglob("*") if path.suffix in DECIDING and path.is_file()]
-        own = "pillow" if self.sees else "sentence-transformers"
-        libraries = (own, "transformers", "torch")
+        own = () if self.sees else ("sentence-transformers",)
+        sees = {"pictures": picture_libraries()} if self.sees else {}
+        libraries = (*own, "transformers", "torch")
         return {
             "engine": "picture_encoder" if self.sees else "text_encoder",
             "version": [VERSION, *map(version, libraries)],
             "weights": self.weights.digest,
             "files": FileDigests().of_all(sorted(files)),
+            **sees,
             "max_length": self.max_length,
             "dtype": self._dtype,
             "device": self.device.split(":")[0],

@@ -20,7 +20,7 @@ from llmood.engines.folders import ModelFolder, processor_files, resolve_adapter
 from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.layers import depth_of, exit_layer
 from llmood.engines.pictures import PictureTokenizer, seeing
-from llmood.engines.processor import QWEN_VL
+from llmood.engines.processor import QWEN_VL, picture_libraries
 from llmood.engines.states import HIDDEN_STATES, States, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
@@ -77,7 +77,10 @@ class LocalEngine(Engine):
     def identity(self, role: str) -> dict[str, Any]:
         adapter = self.adapters.get(role)
         weights = self.weights(role)
-        sees = {"processor": FileDigests().of_all(processor_files(weights.folder))} if weights.sees else {}
+        sees: dict[str, Any] = {}
+        if weights.sees:
+            processor = FileDigests().of_all(processor_files(weights.folder))
+            sees = {"processor": processor, "pictures": picture_libraries()}
         return {
             "engine": self.kind,
             "version": {**self.version, **({"peft": version("peft")} if adapter else {})},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ QWEN_MARKS = ("<|vision_start|>", "<|vision_end|>")
 UNREADABLE = (OSError, ValueError, ImportError, TypeError, KeyError, AttributeError)
 """What transformers raises where it can't read a processor."""
 INSTALL_TORCHVISION = "install torchvision in the version that belongs to torch's"
+
+
+def picture_libraries() -> dict[str, str | None]:
+    """Who resizes pictures, for identities: transformers leaves it to torchvision where that is installed."""
+    found: dict[str, str | None] = {"pillow": version("pillow")}
+    try:
+        return {**found, "torchvision": version("torchvision")}
+    except PackageNotFoundError:
+        return {**found, "torchvision": None}
 
 
 def read_processor(folder: Path, place: str, *, trust: bool) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from llmood.config import BenchmarkSpec, RunConfig
 from llmood.engines.folders import ModelFolder, resolve_model
+from llmood.engines.processor import picture_libraries
 from llmood.errors import ConfigError, DataError, MissingExtraError
 from llmood.finetune_config import Settings
 from llmood.identity import canonical_json
@@ -90,6 +91,8 @@ class TuningPlan:
 
     def folder(self, output: Output) -> AdapterFolder:
         versions = {name: version(name) for name in PACKAGES} | {"device": self.device.split(":")[0]}
+        if self.shows_pictures:
+            versions |= {name: number for name, number in picture_libraries().items() if number}
         # By way of JSON, so that it compares with what is read from a file.
         identity = json.loads(canonical_json(self.identity(output.seed)))
         return AdapterFolder(output.folder, identity, versions)

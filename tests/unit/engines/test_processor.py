@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pytest
+
+from llmood.engines import processor
 from llmood.engines.processor import read_processor
+from tests.tiny_models import engine_of, save_model
 from tests.tiny_pictures import save_pictured
 
 WARNED = "Model config: pad_token_id must be `None` or an integer within the vocabulary (between 0 and %d), got %d."
@@ -21,3 +25,16 @@ def test_defaults_that_no_model_has_are_not_warned_of(tmp_path: Path) -> None:
 
     assert not told(32_000, 128_002)  # Idefics3's own
     assert told(431, 500)  # a model's
+
+
+def test_who_resizes_pictures_is_in_a_model_s_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeing, blind = engine_of(save_pictured(tmp_path / "seeing")), engine_of(save_model(tmp_path / "blind"))
+    before = seeing.identity("base"), blind.identity("base")
+    real = processor.version
+    monkeypatch.setattr(processor, "version", lambda name: "9.9" if name == "torchvision" else real(name))
+    after = seeing.identity("base"), blind.identity("base")
+    assert after[0]["pictures"] == before[0]["pictures"] | {"torchvision": "9.9"}
+    assert after[0] != before[0]
+    assert after[1] == before[1]

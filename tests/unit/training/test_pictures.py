@@ -38,9 +38,7 @@ from tests import tiny_models
 from tests.pictures import demo_pictures, speckled
 from tests.seeing import picture
 from tests.tiny_models import TUNED, engine_of
-from tests.tiny_pictures import save_llava, save_pictured
-
-TOKEN = "<image>"
+from tests.tiny_pictures import TOKEN, save_llava, save_pictured
 
 QUESTIONS = ("what is red?", "which", "is the circle above the square?", "what is red?")
 ANSWERS = ("a square", "circle", "yes", "a ring")
