@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from llmood.detector.kept_task import fields_naming, kept_of, plain_fields, spec_without
 from llmood.detector.shown import without_pictures
 from llmood.errors import kind_of
 from llmood.identity import digest
@@ -23,7 +24,6 @@ from llmood.tasks.splits import content_key
 
 _BARE = re.compile(r"\s*\{\{[^{}]*\}\}\s*")  # a template that is a column and nothing else
 MESSAGES, PROMPT, TEXT, RESPONSE = "messages", "prompt", "text", "response"
-IMAGES = "images"  # the field that is never left out: without its picture a question is another one
 SHOWN_COLUMNS = 4  # of a record, in a message
 
 
@@ -158,9 +158,7 @@ class Form:
     @cached_property
     def _plain_fields(self) -> tuple[tuple[str, str], ...]:
         """The fields that are one column as it stands, with that column."""
-        named = _named(self.task["fields"]).items()
-        plain = ((name, value) for name, value in named if isinstance(value, str) and "{" not in value)
-        return tuple((name, value) for name, value in plain if name != IMAGES)
+        return plain_fields(self.task)
 
     def _own(self, record: Mapping[str, Any], folder: Path | None = None) -> Sample:
         """A row of the task; of the fields beside the prompt, those that it has, and its pictures always."""
@@ -174,7 +172,7 @@ class Form:
                 sample = reader.sample(record, EVALUATED, "", folder)
             except MissingColumnError as error:
                 # A question whose picture is left out is another question.
-                lacking = _naming(self.task["fields"], error.column) - dropped - {IMAGES}
+                lacking = fields_naming(self.task, error.column) - dropped
                 if not lacking or error.column in self.columns:
                     raise
                 dropped |= lacking
@@ -223,7 +221,7 @@ class Form:
 
     def _reader(self, dropped: frozenset[str]) -> RowReader:
         if dropped not in self._readers:
-            spec = _spec_of({**self.task, "fields": _without(self.task["fields"], dropped)})
+            spec = spec_without(self.task, dropped)
             self._readers[dropped] = RowReader(spec, spec.sources[0])
         return self._readers[dropped]
 
@@ -235,38 +233,4 @@ def _shown(column: Any) -> str:
 
 def form_of(spec: TaskSpec, *, chat: bool, answers: bool, turns: bool, pictures: bool) -> Form:
     """The form of a task's rows; the arguments are those of `Form`."""
-    task = {
-        "name": spec.name,
-        "prompt": spec.prompt,
-        "messages": None if spec.messages is None else [turn.model_dump() for turn in spec.messages],
-        "messages_column": spec.messages_column,
-        "language": spec.language,
-        "fields": spec.fields_of(spec.sources[0]).model_dump(),
-    }
-    return Form(task, chat=chat, answers=answers, turns=turns, pictures=pictures)
-
-
-def _spec_of(task: Mapping[str, Any]) -> TaskSpec:
-    given = {name: value for name, value in task.items() if value is not None}
-    return TaskSpec.model_validate({**given, "sources": [{"files": {EVALUATED: "records"}}]})
-
-
-def _without(fields: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
-    kept = {name: None if name in dropped else value for name, value in fields.items() if name != "meta"}
-    meta = {name: value for name, value in fields["meta"].items() if f"meta.{name}" not in dropped}
-    return {**kept, "meta": meta}
-
-
-def _named(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {**fields, **{f"meta.{name}": value for name, value in fields["meta"].items()}}
-
-
-def _naming(fields: Mapping[str, Any], column: str) -> frozenset[str]:
-    """The fields that read a column."""
-    return frozenset(
-        name
-        for name, value in _named(fields).items()
-        if name != IMAGES
-        and isinstance(value, str)
-        and (value == column or ("{" in value and column in value))
-    )
+    return Form(kept_of(spec), chat=chat, answers=answers, turns=turns, pictures=pictures)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmood.displays.style import (
-    LINES,
     MUTED,
-    beside,
-    draw_intervals,
+    draw_scorers,
     legend_or_undefined,
     new_figure,
     styled,
@@ -67,24 +65,15 @@ class ConceptCurve:
 
     def plot(self) -> Figure:
         frame = self.frame()
-        drawn = list(dict.fromkeys(frame["scorer"]))[: len(LINES)]
+        scorers = list(dict.fromkeys(frame["scorer"]))
         counts = sorted(set(frame["concepts"]))
         with styled():
             figure, axes = new_figure(4.6, 3.1)
             for kept in (0.0, 1.0):
                 axes.axhline(kept, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-            for position, scorer in enumerate(drawn):
-                own = frame[frame["scorer"] == scorer]
-                places = [counts.index(count) + beside(position, len(drawn)) for count in own["concepts"]]
-                draw_intervals(
-                    axes,
-                    places,
-                    own["completeness"],
-                    own["ci_low"],
-                    own["ci_high"],
-                    position=position,
-                    name=scorer,
-                )
+            draw_scorers(
+                axes, frame, scorers, "completeness", lambda own: list(map(counts.index, own["concepts"]))
+            )
             axes.set_xticks(range(len(counts)), [str(count) for count in counts])
             axes.grid(False, axis="x")
             axes.set_xlabel("concepts")

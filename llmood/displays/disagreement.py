@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmood.displays.style import (
-    LINES,
     MUTED,
-    beside,
-    draw_intervals,
+    draw_scorers,
     legend_or_undefined,
     new_figure,
     styled,
@@ -67,16 +65,16 @@ class DisagreementCurve:
     def plot(self) -> Figure:
         frame = self.frame()
         shares = sorted(frame["majority"].unique(), reverse=True)
-        drawn = list(self.scores)[: len(LINES)]
         with styled():
             figure, axes = new_figure(4.8, 3.0)
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-            for position, name in enumerate(drawn):
-                own = frame[frame["scorer"] == name]
-                if len(own):
-                    places = [shares.index(each) + beside(position, len(drawn)) for each in own["majority"]]
-                    ends = (own["mean_rank"], own["ci_low"], own["ci_high"])
-                    draw_intervals(axes, places, *ends, position=position, name=name)
+            draw_scorers(
+                axes,
+                frame,
+                list(self.scores),
+                "mean_rank",
+                lambda own: list(map(shares.index, own["majority"])),
+            )
             axes.set_xticks(range(len(shares)), [f"{share * 100:.0f} %" for share in shares])
             axes.set_ylim(-0.02, 1.02)
             axes.set_xlabel("raters for the commonest answer")

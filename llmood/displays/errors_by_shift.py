@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmood.displays.style import (
-    LINES,
     MUTED,
-    beside,
-    draw_intervals,
+    draw_scorers,
     label,
     legend_or_undefined,
     new_figure,
@@ -67,16 +65,10 @@ class ErrorsByShift:
 
     def plot(self) -> Figure:
         frame = self.frame()
-        drawn = list(self.scorers)[: len(LINES)]
         with styled():
             figure, axes = new_figure(6.4, 3.2)
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-            for position, scorer in enumerate(drawn):
-                own = frame[frame["scorer"] == scorer]
-                places = [place + beside(position, len(drawn)) for place in range(len(own))]
-                draw_intervals(
-                    axes, places, own["auroc"], own["ci_low"], own["ci_high"], position=position, name=scorer
-                )
+            draw_scorers(axes, frame, self.scorers, "auroc", lambda own: range(len(own)))
             names = [
                 f"{label(task, 14)}\n{'ID' if shift == 'none' else shift}" for task, shift in self.populations
             ]

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmood.displays.style import (
-    LINES,
     MUTED,
-    beside,
-    draw_intervals,
+    draw_scorers,
     legend_or_undefined,
     new_figure,
     styled,
@@ -61,16 +59,11 @@ class FamiliarityCurve:
 
     def plot(self) -> Figure:
         frame = self.frame()
-        drawn = list(dict.fromkeys(frame["scorer"]))[: len(LINES)]
+        scorers = list(dict.fromkeys(frame["scorer"]))
         with styled():
             figure, axes = new_figure(4.6, 3.1)
             axes.axhline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-            for position, scorer in enumerate(drawn):
-                own = frame[frame["scorer"] == scorer]
-                places = [place + beside(position, len(drawn)) for place in range(len(own))]
-                draw_intervals(
-                    axes, places, own["auroc"], own["ci_low"], own["ci_high"], position=position, name=scorer
-                )
+            draw_scorers(axes, frame, scorers, "auroc", lambda own: range(len(own)))
             axes.set_xticks(range(len(SLICES)), SLICES)
             axes.grid(False, axis="x")
             axes.set_xlabel("to the base model")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from llmood.clean import clean
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -114,13 +115,13 @@ def legend_or_undefined(figure: Figure, axes: Axes, *, defined: bool) -> None:
         axes.text(0.5, 0.55, "undefined", ha="center", color=MUTED, transform=axes.transAxes)
 
 
-def draw_intervals(
+def _draw_intervals(
     axes: Axes, places: Sequence[float], values: Any, low: Any, high: Any, *, position: int, name: str
 ) -> None:
     """The line of one of several scorers, with an interval at each of its dots. Call within `styled()`.
 
     Args:
-        places: where its dots stand; see `beside`.
+        places: where its dots stand; see `_beside`.
         position: which of the scorers, from 0: its colour and dashes.
     """
     colour = LINES[position]
@@ -136,7 +137,31 @@ def draw_intervals(
     axes.vlines(places, low, high, color=colour, linewidth=1.4)
 
 
-def beside(position: int, of: int) -> float:
+def draw_scorers(
+    axes: Axes,
+    frame: pd.DataFrame,
+    scorers: Sequence[str],
+    value: str,
+    places: Callable[[pd.DataFrame], Sequence[float]],
+) -> None:
+    """A line with intervals for each of the first six scorers that has rows. Call within `styled()`.
+
+    Args:
+        frame: with columns `scorer`, `ci_low`, `ci_high` and that of the value.
+        value: the column that is drawn.
+        places: where a scorer's rows stand on the axis.
+    """
+    drawn = scorers[: len(LINES)]
+    for position, name in enumerate(drawn):
+        own = frame[frame["scorer"] == name]
+        if len(own):
+            moved = [place + _beside(position, len(drawn)) for place in places(own)]
+            _draw_intervals(
+                axes, moved, own[value], own["ci_low"], own["ci_high"], position=position, name=name
+            )
+
+
+def _beside(position: int, of: int) -> float:
     """How far a scorer's dots stand from their place, so that the intervals of several can be told apart."""
     return 0.06 * (position - (of - 1) / 2)
 
