@@ -70,8 +70,9 @@ class Form:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Form:
         """The form that `to_json` made JSON of."""
-        names = ("chat", "answers", "turns", "pictures")
-        return cls(value["task"], **{name: value[name] for name in names})
+        own = {name: value[name] for name in ("chat", "answers", "turns")}
+        # Detectors of before don't say whether each row had a picture, and go on as they were.
+        return cls(value["task"], **own, pictures=value.get("pictures", False))
 
     def read(self, record: Any, row: int, folder: Path | None = None) -> Read:
         """A record as a sample.
