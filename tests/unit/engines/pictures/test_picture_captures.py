@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,10 @@ from llmood.engines.requests import request_of
 from llmood.engines.states import states_of
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
-from tests.pictures import demo_pictures, speckled
 from tests.plain_pictures import plain_states
 from tests.seeing import WORDS, prompt_for, request_for, requests_of
-from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import save_picture_adapter
-from tests.tiny_qwen import KINDS, seen, text_of
+from tests.tiny_models import TOLERANCE
+from tests.tiny_qwen import seen, text_of
 
 DEPTH = 2
 POSITIONS = "last_prompt,mean_prompt,mean_image,mean_text,prompt-2"
@@ -46,34 +44,6 @@ SPECS = [
     CaptureSpec.of("attention", "tuned", "prompt_response", layers="all", statistic="previous"),
     CaptureSpec.of("generations", "tuned", **DRAWING),
 ]
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return KINDS[kind](tmp_path_factory.mktemp("sees"))
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Path:
-    return save_picture_adapter(folder / "adapter", folder)
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
-    made = engine_of(folder, {"adapter": str(adapter)})
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def images() -> list[Image.Image]:
-    """Of two shapes: one gives fewer tiles."""
-    return [*demo_pictures(2), speckled(64, 32)]
 
 
 def numbers(captured: Captured) -> list[NDArray[np.float64]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,42 +12,11 @@ from PIL import Image
 from llmood.engines.base import EMBEDDING, engines, why_never
 from llmood.engines.transformers import TransformersEngine
 from llmood.records import CaptureSpec
-from tests.pictures import demo_pictures, speckled
 from tests.plain_pictures import plain_eye
 from tests.seeing import captured, request_for
-from tests.tiny_models import TOLERANCE, engine_of
-from tests.tiny_pictures import save_picture_adapter
-from tests.tiny_qwen import KINDS
+from tests.tiny_models import TOLERANCE
 
 SPECS = {role: CaptureSpec.of(EMBEDDING, role) for role in ("base", "tuned")}
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return KINDS[kind](tmp_path_factory.mktemp("sees"))
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Path:
-    return save_picture_adapter(folder / "adapter", folder)
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
-    made = engine_of(folder, {"adapter": str(adapter)})
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def images() -> list[Image.Image]:
-    """Of two shapes: one has fewer tiles, or is padded to a square."""
-    return [*demo_pictures(2), speckled(64, 32)]
 
 
 def vectors(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +22,11 @@ from llmood.tasks.images.cells import load_picture
 from llmood.tasks.images.limits import Limits
 from llmood.tasks.images.read import image_digest
 from llmood.tasks.row_errors import RowError
-from tests.pictures import demo_pictures, speckled
 from tests.plain_pictures import plain_logprobs
 from tests.seeing import WORDS, captured, picture, request_for, requests_of
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_pictures import TOKEN, save_picture_adapter, save_pictured
-from tests.tiny_qwen import KINDS, seen, text_of
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return KINDS[kind](tmp_path_factory.mktemp("sees"))
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Path:
-    return save_picture_adapter(folder / "adapter", folder)
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
-    made = engine_of(folder, {"adapter": str(adapter)})
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def images() -> list[Image.Image]:
-    """Of two shapes: one gives fewer tiles."""
-    return [*demo_pictures(2), speckled(64, 32)]
+from tests.tiny_pictures import TOKEN, save_pictured
+from tests.tiny_qwen import seen, text_of
 
 
 @pytest.mark.parametrize("spec", [BASE, TUNED], ids=["base", "adapter"])

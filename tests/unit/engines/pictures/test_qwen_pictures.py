@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from tests.pictures import demo_pictures, speckled
 from tests.plain_pictures import plain_answer, plain_logprobs
 from tests.seeing import WORDS, captured, request_for
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_pictures import save_picture_adapter
 from tests.tiny_qwen import QWEN_TOKEN, save_qwen
 
 STEPS = 8
@@ -33,18 +31,6 @@ STEPS = 8
 @pytest.fixture(scope="module", params=["2", "2_5", "3"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_qwen(tmp_path_factory.mktemp("qwen"), version=request.param)
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Path:
-    return save_picture_adapter(folder / "adapter", folder)
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path, adapter: Path) -> Iterator[TransformersEngine]:
-    made = engine_of(folder, {"adapter": str(adapter)})
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
