@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmood.engines.folders import ModelFolder, processor_files
 from llmood.engines.pictures import PictureTokenizer
+from llmood.engines.processor import GRIDS, OF_PIXELS
 from llmood.engines.tokenizer import FolderTokenizer
 from llmood.errors import ConfigError, EngineError
 from llmood.identity import FileDigests
@@ -17,7 +18,7 @@ from llmood.tasks.row_errors import RowError
 if TYPE_CHECKING:
     from llmood.engines.models.pixels import Pixels
 
-LEARNED_BESIDE = frozenset({"pixel_values", "pixel_attention_mask"})
+LEARNED_BESIDE = OF_PIXELS | {GRIDS}
 """The tensors of pictures that a training was tried with. A model that asks for more may count positions by them."""
 
 

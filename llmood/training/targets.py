@@ -12,6 +12,8 @@ QUERY_AND_VALUE = ("q_proj", "v_proj")
 EMBEDDINGS = ("embed_tokens", "lm_head")
 WORDS = r"(text_model|language_model)"  # where a model that sees keeps its language model
 _OF_WORDS = re.compile(rf"\.{WORDS}\.")
+# Files of these kinds call the language model `model` and the eye `visual`; the models themselves have both in `model`.
+_FLAT = ("qwen2_vl", "qwen2_5_vl")
 
 
 def choose_targets(wanted: Sequence[str] | None, base: ModelFolder) -> tuple[str, ...] | str:
@@ -24,7 +26,7 @@ def choose_targets(wanted: Sequence[str] | None, base: ModelFolder) -> tuple[str
         ConfigError: the base has no such layer, or uses it twice; or nobody knows what its query and value
             projections are called.
     """
-    layers = {name.removesuffix(".weight") for name in base.shapes() if name.endswith(".weight")}
+    layers = _layers(base)
     if wanted is not None:
         _check_named(wanted, base, layers)
     if "vision_config" in base.config:
@@ -37,6 +39,20 @@ def choose_targets(wanted: Sequence[str] | None, base: ModelFolder) -> tuple[str
     if all(_called(name, layers) for name in QUERY_AND_VALUE):
         return QUERY_AND_VALUE
     raise _unknown(str(base.config.get("model_type")), layers)
+
+
+def _layers(base: ModelFolder) -> set[str]:
+    """What a base's files call its layers; where they name no language model, what the model itself calls them."""
+    found = {name.removesuffix(".weight") for name in base.shapes() if name.endswith(".weight")}
+    if base.config.get("model_type") not in _FLAT:
+        return found
+    return set(map(_in_model, found))
+
+
+def _in_model(name: str) -> str:
+    if name.startswith("visual."):
+        return f"model.{name}"
+    return re.sub(r"^model\.(?!language_model\.|visual\.)", "model.language_model.", name)
 
 
 def _of_words(wanted: Sequence[str] | None, base: ModelFolder, layers: set[str]) -> str:

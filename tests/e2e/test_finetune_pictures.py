@@ -21,7 +21,8 @@ from llmood.training.models.lora import LoraModel
 from tests import tiny_models
 from tests.pictures import demo_module, saved, speckled
 from tests.task_files import write_task
-from tests.tiny_pictures import save_llava, save_pictured
+from tests.tiny_pictures import save_pictured
+from tests.tiny_qwen import KINDS
 from tests.worlds import llmood, refused, spawn, tree
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -160,15 +161,21 @@ def test_vllm_switches_it_on(undisturbed: Path, base: Path) -> None:
     assert why_merged(*folders) is None
 
 
-def test_a_model_of_llavas_kind(tmp_path: Path, shapes: Path) -> None:
+@pytest.mark.parametrize("kind", ["llava", "qwen2", "qwen2_5", "qwen3"])
+def test_models_of_other_kinds(tmp_path: Path, shapes: Path, kind: str) -> None:
     shutil.copytree(shapes, tmp_path / "shapes")
-    config = write_config(tmp_path, save_llava(tmp_path / "base"))
+    config = write_config(tmp_path, KINDS[kind](tmp_path / "base"))
     outcome = llmood("finetune", config, "--set", "finetune.epochs=1", "--json")
     assert outcome.code == 0, outcome.err
     loss = record_of(adapter_of(config))["loss"]
     assert loss["best"]["validation_loss"] < loss["before"]
     run = llmood(*shlex.split(outcome.json()["next"])[1:], "-o", tmp_path / "run")
     assert run.code == 0, run.err
+    scores = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
+    assert all(abs(row["score"]) > 1e-6 for row in scores if row["scorer"] == "likelihood_ratio")
+    tuned = json.loads((tmp_path / "run" / "run.json").read_text())["canary"]["differences"]["tuned"]
+    assert tuned["largest"] < 1e-4
+    assert not tuned["closer_to_base"]
 
 
 @pytest.mark.parametrize("after", [0, 7])
@@ -238,7 +245,7 @@ def test_rows_that_the_model_does_not_take_are_left_out(config: Path, base: Path
     pair = {"text": "same?", "image": ["train/0.png", "train/1.png"], "answer": "no"}
     with (home / "train.jsonl").open("a") as file:
         file.write(json.dumps(pair) + "\n")
-    llava = save_llava(tmp_path / "llava")
+    llava = KINDS["llava"](tmp_path / "llava")
     for model, left_out in (
         (base, {}),
         (llava, {"unfit for the model: 2 pictures, and the model takes 1": 1}),

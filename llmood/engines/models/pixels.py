@@ -24,11 +24,17 @@ def joined(pixels: Sequence[Pixels] | None) -> Pixels | None:
 
 
 def laid_out(model: Any, rows: Sequence[Sequence[int]], shown: Pixels) -> Layout:
-    """Rows side by side, with the pixels in them. A model that counts by grids is told which ids are a picture's."""
+    """Rows side by side, with the pixels in them."""
     layout = padded(rows)
-    if GRIDS in shown:
-        shown = {**shown, "mm_token_type_ids": types_of(model, layout.ids)}
-    return replace(layout, arguments=shown)
+    return replace(layout, arguments=told(model, layout.ids, shown))
+
+
+def told(model: Any, ids: torch.Tensor, shown: Pixels) -> Pixels:
+    """What a pass gets beside its ids. A model that counts by grids is told which ids are a picture's.
+
+    It counts from a row's first id, and what pads a row behind its last moves nothing before it: no mask is needed.
+    """
+    return {**shown, "mm_token_type_ids": types_of(model, ids)} if GRIDS in shown else shown
 
 
 def types_of(model: Any, ids: torch.Tensor) -> torch.Tensor:

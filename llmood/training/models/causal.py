@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from llmood.engines.models.pixels import Pixels
+from llmood.engines.models.pixels import Pixels, told
 from llmood.errors import EngineError
 
 TOLERANCE = {torch.float32: 1e-3}  # of a logit, between two right ways to make it
@@ -25,8 +25,10 @@ def check_causal(model: Any, row: Sequence[int], pixels: Pixels) -> None:
     ids = torch.tensor([list(row)], device=device)
     model.eval()
     with torch.no_grad():
-        whole = model(input_ids=ids, use_cache=False, **shown).logits[:, :-1].float()
-        shorter = model(input_ids=ids[:, :-1], use_cache=False, **shown).logits.float()
+        whole, shorter = (
+            model(input_ids=each, use_cache=False, **told(model, each, shown)).logits.float()
+            for each in (ids, ids[:, :-1])
+        )
     tolerance = TOLERANCE.get(next(iter(model.get_base_model().parameters())).dtype, HALF_TOLERANCE)
-    if not bool(torch.allclose(whole, shorter, rtol=0, atol=tolerance)):
+    if not bool(torch.allclose(whole[:, :-1], shorter, rtol=0, atol=tolerance)):
         raise EngineError("the model looks ahead in a prompt with a picture, and can't be tuned on it")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from llmood.engines.models.pixels import Pixels, joined
+from llmood.engines.models.pixels import Pixels, joined, told
 from llmood.training.examples import Example
 
 
@@ -48,7 +48,7 @@ def _of_pass(model: Any, rows: Sequence[Example], pixels: Pixels) -> torch.Tenso
             learned[index, start:end] = True
     ids, learned = ids.to(model.device), learned.to(model.device)
     shown = {name: value.to(model.device) for name, value in pixels.items()}
-    logits = model(input_ids=ids, use_cache=False, **shown).logits
+    logits = model(input_ids=ids, use_cache=False, **told(model, ids, shown)).logits
     # Position t is predicted at t − 1.
     return functional.cross_entropy(
         logits[:, :-1][learned[:, 1:]].float(), ids[:, 1:][learned[:, 1:]], reduction="sum"

@@ -22,15 +22,13 @@ from llmood.engines.kept_pixels import KeptPixels
 from llmood.errors import ConfigError, EngineError
 from llmood.finetune_config import PROFILES
 from llmood.picture_records import Picture
-from llmood.records import Message, Sample
 from llmood.tokenise import read_all
-from llmood.training.examples import GONE, MARKED, UNFIT, Example, Examples, make_examples
+from llmood.training.examples import GONE, MARKED, UNFIT, Example
 from llmood.training.models import lora
 from llmood.training.models.lora import LoraModel
 from llmood.training.pictures import (
     EndingPictureTokenizer,
     check_tensors,
-    ending_tokenizer,
     pixels_of,
 )
 from llmood.training.targets import choose_targets
@@ -39,90 +37,36 @@ from tests.pictures import demo_pictures, speckled
 from tests.seeing import picture
 from tests.tiny_models import TUNED, engine_of
 from tests.tiny_pictures import TOKEN, save_llava, save_pictured
+from tests.tiny_qwen import KINDS
+from tests.tuning import (
+    ANSWERS,
+    QUESTIONS,
+    examples,
+    images,
+    learn,
+    make,
+    plain_losses,
+    sample,
+    samples,
+    tokenizer_of,
+    tuned_by,
+)
 
-QUESTIONS = ("what is red?", "which", "is the circle above the square?", "what is red?")
-ANSWERS = ("a square", "circle", "yes", "a ring")
 
-
-@pytest.fixture(scope="module", params=["whole", "tiles", "llava"])
+@pytest.fixture(scope="module", params=sorted(KINDS))
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("sees")
-    if request.param == "llava":
-        return save_llava(made)
-    return save_pictured(made, split=request.param == "tiles", max_position_embeddings=512)
+    return made_in(tmp_path_factory.mktemp("sees"), request.param)
+
+
+def made_in(folder: Path, kind: str) -> Path:
+    if kind == "tiles":
+        return save_pictured(folder, split=True, max_position_embeddings=512)
+    return KINDS[kind](folder)
 
 
 @pytest.fixture(scope="module")
 def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_pictured(tmp_path_factory.mktemp("pictured"))
-
-
-def images() -> list[Image.Image]:
-    """Of two shapes: one gives fewer tiles."""
-    return [*demo_pictures(3), speckled(64, 32)]
-
-
-def sample(text: str, answer: str, *shown: Image.Image, chat: bool = False) -> Sample:
-    pictures = tuple(map(picture, shown))
-    digests = tuple(each.digest for each in pictures)
-    turns = (Message("user", text),)
-    return Sample(
-        text, "t", "train", turns, chat=chat, references=(answer,), images=digests, pictures=pictures
-    )
-
-
-def samples(chat: bool = False) -> list[Sample]:
-    """Questions about pictures, and one without any."""
-    rows = zip(QUESTIONS, ANSWERS, images(), strict=True)
-    return [*(sample(*row, chat=chat) for row in rows), sample("no picture here", "words", chat=chat)]
-
-
-def tokenizer_of(folder: Path) -> EndingPictureTokenizer:
-    made = ending_tokenizer(ModelFolder("models.base", "b", folder), trust=False)
-    assert isinstance(made, EndingPictureTokenizer)
-    return made
-
-
-def examples(
-    tokenizer: EndingPictureTokenizer, rows: Sequence[Sample], *, end: bool = True, **changes: Any
-) -> Examples:
-    settings = PROFILES["small"].model_copy(update={"answers": True, "loss_on": "response"} | changes)
-    end_id = tokenizer.end_id if end else None
-    return make_examples(rows, tokenizer, settings, chat=None, end_id=end_id, longest=999)
-
-
-def make(folder: Path, tokenizer: EndingPictureTokenizer, **changes: Any) -> LoraModel:
-    settings = PROFILES["small"].model_copy(update={"rank": 4, "alpha": 8} | changes)
-    targets = choose_targets(settings.targets, ModelFolder("models.base", "b", folder))
-    shown = partial(pixels_of, tokenizer)
-    return LoraModel(folder, settings, targets, seed=0, dtype="float32", device="cpu", pixels=shown)
-
-
-def learn(model: LoraModel, rows: Sequence[Example], steps: int) -> list[float]:
-    with model.training():
-        return [model.step(rows, rate=1e-2, step=step) for step in range(steps)]
-
-
-def plain_losses(folder: Path, rows: Sequence[Sample], shown: Sequence[Sequence[Image.Image]]) -> list[float]:
-    """transformers' own loss of each answer and the end, by its own processor, model and labels: no llmood."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    processor = AutoProcessor.from_pretrained(folder)
-    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
-    found = []
-    for row, own in zip(rows, shown, strict=True):
-        asked = TOKEN * len(own) + row.text
-        given = {"images": [list(own)]} if own else {}
-        prompt = processor(text=[asked], return_tensors="pt", **given)["input_ids"][0]
-        both = processor(text=[f"{asked} {row.references[0]}"], return_tensors="pt", **given)
-        ids = torch.cat([both["input_ids"], torch.tensor([[processor.tokenizer.eos_token_id]])], dim=1)
-        labels = ids.clone()
-        labels[0, : len(prompt)] = -100
-        pixels = {name: value for name, value in both.items() if name.startswith("pixel")}
-        with torch.no_grad():
-            mean = model(input_ids=ids, labels=labels, **pixels).loss
-        found.append(float(mean) * int((labels >= 0).sum()))
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------- ids
@@ -132,9 +76,9 @@ def test_prompt_ids_are_those_that_a_run_sends(folder: Path) -> None:
     check_ids(folder, chat=False)
 
 
-@pytest.mark.parametrize("split", [False, True])
-def test_and_so_are_a_chat_s(tmp_path: Path, split: bool) -> None:
-    check_ids(save_pictured(tmp_path, split=split, max_position_embeddings=512), chat=True)
+@pytest.mark.parametrize("kind", ["whole", "tiles", "qwen2", "qwen3"])
+def test_and_so_are_a_chat_s(tmp_path: Path, kind: str) -> None:
+    check_ids(made_in(tmp_path, kind), chat=True)
 
 
 def test_words_alone_are_rendered_in_parts_too(pictured: Path) -> None:
@@ -256,7 +200,9 @@ def test_the_adapter_lowers_the_loss_and_the_engine_reads_it(folder: Path, tmp_p
     assert learn(model, rows, 6)[0] == pytest.approx(before, rel=1e-5)
     after = model.losses(rows)
     assert after < before - 0.1
-    assert {"vision" in name or "connector" in name for name in model.adapter()} == {False}
+    assert {any(part in name for part in ("vision", "visual", "connector")) for name in model.adapter()} == {
+        False
+    }
     save_file(model.adapter(), tmp_path / "adapter_model.safetensors", {"format": "pt"})
     config = {**model.adapter_config(), "base_model_name_or_path": str(folder)}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
@@ -375,11 +321,11 @@ def test_tensors_that_no_training_was_tried_with_are_refused(
     honest = EndingPictureTokenizer.pixels
 
     def further(self: EndingPictureTokenizer, pictures: Any) -> Any:
-        return {**honest(self, pictures), "image_grid_thw": torch.ones(1, 3)}
+        return {**honest(self, pictures), "image_sizes": torch.ones(1, 2)}
 
     monkeypatch.setattr(EndingPictureTokenizer, "pixels", further)
     check_tensors(tokenizer, [()])
-    with pytest.raises(ConfigError, match="gives image_grid_thw beside pixels"):
+    with pytest.raises(ConfigError, match="gives image_sizes beside pixels"):
         check_tensors(tokenizer, shown)
 
 
@@ -391,14 +337,6 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelFolder]:
     made = tmp_path_factory.mktemp("bases")
     folders = {"idefics3": save_pictured(made / "a"), "llava": save_llava(made / "b")}
     return {name: ModelFolder("models.base", name, path) for name, path in folders.items()}
-
-
-def tuned_by(base: ModelFolder, wanted: Sequence[str] | None) -> set[str]:
-    """The layers that peft adapts, by the model's own names."""
-    settings = PROFILES["small"].model_copy(update={"rank": 2})
-    targets = choose_targets(wanted, base)
-    model = LoraModel(base.folder, settings, targets, seed=0, dtype="float32", device="cpu")
-    return {name.partition(".lora_")[0].removeprefix("base_model.model.") for name in model.adapter()}
 
 
 @pytest.mark.parametrize("kind", ["idefics3", "llava"])
