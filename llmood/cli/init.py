@@ -34,6 +34,7 @@ def command(
     test: own.Test = None,
     prompt: own.Prompt = None,
     text_column: own.TextColumn = None,
+    image_column: own.ImageColumn = None,
     reference_column: own.ReferenceColumn = None,
     label_column: own.LabelColumn = None,
     group_column: own.GroupColumn = None,
@@ -55,7 +56,12 @@ def command(
     from llmood.scaffold import write
 
     files: dict[Split, Path | None] = {"train": train, "validation": validation, "test": test}
-    columns = {"references": reference_column, "label": label_column, "group": group_column}
+    columns = {
+        "images": image_column,
+        "references": reference_column,
+        "label": label_column,
+        "group": group_column,
+    }
     given = Given(
         file=file,
         splits={split: path for split, path in files.items() if path is not None},

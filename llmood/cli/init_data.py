@@ -14,6 +14,7 @@ from llmood.registry import suggest
 from llmood.scaffold import Columns, guess, read_head, text_template
 from llmood.scaffold.columns import column_names
 from llmood.scaffold.files import columns_of
+from llmood.scaffold.pictures import picture_columns
 from llmood.scaffold.prompts import LAST_TURN, ends_with_answers
 from llmood.scaffold.text import said
 from llmood.tasks.prompt import Template
@@ -77,13 +78,16 @@ def columns_of_id(given: Given, rows: Sequence[Row], asking: Asking) -> Columns:
         asking.decisions.append(("prompt", f"the chat turns of '{found.messages_column}'", "its rows"))
     else:
         found = _prompted(found, template, rows, asking)
-    changed: dict[str, str | None] = {}
-    for field in ("references", "label", "group"):
+    given_pictures = (given.columns or {}).get("images")
+    changed: dict[str, Any] = {}
+    # Whoever has no pictures isn't asked for them.
+    fields = ("images", "references", "label", "group")
+    for field in fields if found.images or given_pictures else fields[1:]:
         option = (given.columns or {}).get(field)
         changed[field] = _column_of(field, found, option, rows, asking)
     for field, column in found.unasked.items():
         asking.decisions.append((field, column, "its columns"))
-    return replace(found, references=changed["references"], label=changed["label"], group=changed["group"])
+    return replace(found, **changed)
 
 
 def _show_columns(rows: Sequence[Row], asking: Asking) -> None:
@@ -146,7 +150,7 @@ def _check_column(place: str, column: str, known: Sequence[str]) -> None:
 def _check_prompt(prompt: str, rows: Sequence[Row], place: str) -> None:
     """Refuse a template that fails for every row that was looked at."""
     template = Template(prompt, place=place)
-    if not template.columns:
+    if not template.columns and not picture_columns(rows):  # a question about each picture may be the same
         raise ConfigError(f"{place}: uses no column", hint="write one as {{ text }}")
     known = column_names(rows)
     for column in sorted(template.columns):

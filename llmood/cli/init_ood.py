@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,12 @@ def _drafted(one: OodGiven, id_columns: Columns, taken: set[str], asking: Asking
     if one.head.unread:
         asking.notes.append(f"rows of {one.name}: {one.head.unread}")
     columns = _alike(id_columns, one.head.rows, Path(one.name))
+    if id_columns.images is None:
+        columns = replace(columns, images=None)
+    elif columns.images is None:
+        asking.notes.append(
+            f"rows of {one.name}: no column of pictures is found, and each of the ID task has one"
+        )
     rule = rule_for(columns, one.head.rows)
     name = _free(file_name(one.stem or "ood"), taken)
     task = TaskDraft(name, {"test": Path(one.name)}, columns, rule)

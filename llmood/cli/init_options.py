@@ -48,6 +48,7 @@ Prompt = Annotated[
     ),
 ]
 TextColumn = Annotated[str | None, _column("The column that the model reads, as it stands.")]
+ImageColumn = Annotated[str | None, _column("Of the pictures, or none.")]
 ReferenceColumn = Annotated[str | None, _column("Of the accepted answers; none: there are none.")]
 LabelColumn = Annotated[str | None, _column("Of what kind a question is, or none.")]
 GroupColumn = Annotated[str | None, _column("Of what rows belong to (a document, a person), or none.")]

@@ -20,10 +20,11 @@ from llmood.scaffold.answers import rule_for
 from llmood.scaffold.files import stem
 from llmood.scaffold.make import base_name
 from llmood.scaffold.prompts import first_prompt
-from llmood.scaffold.surroundings import check_base, has_chat_template, profile_of
+from llmood.scaffold.surroundings import check_base, check_sight, has_chat_template, profile_of
 from llmood.scorers.base import scorers as known_scorers
 
 BASE = "HuggingFaceTB/SmolLM2-135M"
+SEEING_BASE = "HuggingFaceTB/SmolVLM-256M-Instruct"
 SCORERS = ("likelihood_ratio", "likelihood_ratio.mean", "likelihood", "likelihood.mean")
 ANSWER_SCORERS = ("sequence_probability.mean", "token_entropy")  # both from one greedy answer
 LONGEST_NAME = 200  # file systems hold 255 bytes, and endings come behind it
@@ -55,9 +56,12 @@ def decide(given: Given, asking: Asking) -> tuple[Draft, str | None]:
     )
     columns = columns_of_id(given, rows, asking)
     shifted = ood_of(ood, columns, name, asking, but=list(files.values()))
-    base = asking.decide("base model", "Base model (hub name or folder)", BASE, given.base, guessed="default")
-    note = check_base(base)
-    asking.notes += [f"base model: {note}"] if note else []
+    proposed = SEEING_BASE if columns.images else BASE
+    base = asking.decide(
+        "base model", "Base model (hub name or folder)", proposed, given.base, guessed="default"
+    )
+    notes = [check_base(base), check_sight(base) if columns.images else None]
+    asking.notes += [f"base model: {note}" for note in notes if note]
     folder = given.folder or Path(name)
     adapters, seeds = _adapters(given, name, asking)
     if seeds and "train" not in files:

@@ -249,14 +249,25 @@ class Observer:
             if key not in self._decoded and key in located:
                 by_shard.setdefault(located[key].shard, []).append((key, located[key].row))
         for shard, rows in by_shard.items():
-            table = self.store.read(shard, ["text", "token_ids"]).take(pa.array([row for _, row in rows]))
+            table = self.store.read(shard, ["text", "token_ids", "status", "reason"]).take(
+                pa.array([row for _, row in rows])
+            )
             self._decoded |= {key: value for (key, _), value in zip(rows, table.to_pylist(), strict=True)}
         self._responses |= {
-            (wanted.spec.target, wanted.spec.control, wanted.spec.model, name): self._decoded[key]
+            (wanted.spec.target, wanted.spec.control, wanted.spec.model, name): _response_of(
+                self._decoded[key]
+            )
             for name, key in wanted.keys.items()
             if key in self._decoded
         }
         self._decoded = {}
+
+
+def _response_of(row: Mapping[str, Any]) -> Mapping[str, Any] | Unmade:
+    """What a model responded, or why that is no answer."""
+    if row["status"] == OK:
+        return row
+    return Unmade(row["status"], row["reason"] or "there is no answer")
 
 
 __all__ = ["SHARD_BYTES", "SHARD_ROWS", "SHARD_SECONDS", "Observer", "Prompt", "Wanted"]

@@ -53,7 +53,7 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
 
     logging.getLogger("transformers.configuration_utils").addFilter(_of_a_model)
     try:
-        return AutoProcessor.from_pretrained(folder, trust_remote_code=trust, local_files_only=True)
+        found = AutoProcessor.from_pretrained(folder, trust_remote_code=trust, local_files_only=True)
     except UNREADABLE as error:
         kind = _kind_named(folder)
         if isinstance(error, ImportError) and kind in QWEN_VL.values():
@@ -66,6 +66,13 @@ def read_processor(folder: Path, place: str, *, trust: bool) -> Any:
             first = first.partition(". ")[0]
             hint = INSTALL_TORCHVISION if "torchvision" in first.lower() else None
         raise ConfigError(f"{place}: the processor in {folder} can't be read: {first}", hint=hint) from error
+    # Of a class that it doesn't know transformers makes a tokenizer, in silence.
+    if not hasattr(found, "tokenizer"):
+        named = _kind_named(folder) or "none"
+        raise ConfigError(
+            f"{place}: the processor in {folder} can't be read: transformers knows no processor_class '{named}'"
+        )
+    return found
 
 
 def _kind_named(folder: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmood.errors import ConfigError
 from llmood.scaffold.names import ANSWERS, CHATS, CHOICES, DOMAINS, GROUPS, IDS, LABELS, PAIRS, TEXT
+from llmood.scaffold.pictures import picture_columns
 from llmood.tasks.chat import FORMS
 from llmood.tasks.prompt import Template
 
@@ -30,12 +31,16 @@ class Columns:
     group: str | None = None
     choices: str | None = None
     id: str | None = None
+    images: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, str]:
         """The mapped fields by name."""
-        named = {name: getattr(self, name) for name in ("references", "label", "domain", "group", "choices")}
+        named = {
+            name: getattr(self, name)
+            for name in ("images", "references", "label", "domain", "group", "choices")
+        }
         return {name: column for name, column in named.items() if column is not None}
 
     @property
@@ -61,11 +66,14 @@ def guess(rows: Sequence[Row], *, prompt: str | None = None) -> Columns:
     Raises:
         ConfigError: there is no column of text.
     """
+    seen = picture_columns(rows)
     chat = None if prompt is not None else _chat_column(rows)
     if prompt is None and chat is None:
-        prompt = _prompt(rows)
-    used = set(Columns(prompt=prompt, messages_column=chat).reads)
+        prompt = _prompt([{name: row[name] for name in row if name not in seen} for row in rows], bool(seen))
+    used = {*seen, *Columns(prompt=prompt, messages_column=chat).reads}
     references, notes = _references(rows, used)
+    if len(seen) > 1:
+        notes = (*notes, f"columns of pictures: {', '.join(seen)}; of them {seen[0]} alone is shown")
     used |= {references} if references else set()
 
     def first(names: Iterable[str], fits: Callable[[list[Any]], bool]) -> str | None:
@@ -83,6 +91,7 @@ def guess(rows: Sequence[Row], *, prompt: str | None = None) -> Columns:
         group=first(GROUPS, _is_group),
         choices=first(CHOICES, _is_choices),
         id=first(IDS, lambda cells: all(isinstance(cell, str | int) for cell in cells)),
+        images=seen[0] if seen else None,
         notes=notes,
     )
 
@@ -148,7 +157,7 @@ def _is_chat(rows: Sequence[Row], column: str) -> bool:
     return len(alike) > MOST * len(rows)
 
 
-def _prompt(rows: Sequence[Row]) -> str:
+def _prompt(rows: Sequence[Row], pictured: bool) -> str:
     for one, two, optional in PAIRS:
         found = _named(rows, (one, two))
         if len(found) == 2 and _is_text(rows, found[0]):
@@ -157,7 +166,7 @@ def _prompt(rows: Sequence[Row]) -> str:
             if not optional and _is_text(rows, found[1]):
                 return f"{{{{ {found[0]} }}}}\n\n{{{{ {found[1]} }}}}"
     named = [column for column in _named(rows, TEXT) if _is_text(rows, column)]
-    column = named[0] if named else _longest(rows)
+    column = named[0] if named else _longest(rows, pictured)
     return text_template(column)
 
 
@@ -170,7 +179,7 @@ def _instruction(main: str, more: str, *, everywhere: bool) -> str:
     return f"{{{{ {main} }}}}{{% if {given} %}}\n\n{{{{ {more} }}}}{{% endif %}}"
 
 
-def _longest(rows: Sequence[Row]) -> str:
+def _longest(rows: Sequence[Row], pictured: bool) -> str:
     """The column of the longest texts that are mostly unlike one another."""
     lengths: dict[str, float] = {}
     for column in column_names(rows):
@@ -181,7 +190,9 @@ def _longest(rows: Sequence[Row]) -> str:
     if not lengths:
         raise ConfigError(
             f"no column of text is found among: {', '.join(column_names(rows)) or 'none'}",
-            hint=f"say what the model reads: --prompt '{{{{ {_nested(rows) or 'column.key'} }}}}'",
+            hint="say what is asked about each picture: --prompt 'What is shown?'"
+            if pictured
+            else f"say what the model reads: --prompt '{{{{ {_nested(rows) or 'column.key'} }}}}'",
         )
     return max(lengths, key=lambda column: lengths[column])
 

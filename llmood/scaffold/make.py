@@ -17,6 +17,7 @@ from llmood.scaffold.text import flow, join, line, quoted, said
 from llmood.tables import write_text
 
 FIELD_COMMENTS = {
+    "images": "pictures: paths beside the rows' file, data URLs or bytes",
     "references": "accepted answers: a column of text, or of lists",
     "label": "what kind of question it is",
     "domain": "a coarser kind",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from llmood.config import FullModel
-from llmood.engines.folders import is_folder_name, resolve_model
+from llmood.engines.folders import is_folder_name, resolve_model, sees
 from llmood.errors import ConfigError
 from llmood.paths import data_root, find_model_folder
 from llmood.tasks import FileSource, list_tasks
@@ -37,6 +37,14 @@ def check_base(base: str) -> str | None:
     if is_folder_name(base):
         return f"no folder '{base}' yet: it is written as given"
     return f"'{base}' is no folder here: taken for a name on the hub"
+
+
+def check_sight(base: str) -> str | None:
+    """What whoever has pictures should know of a base that is here and sees none, or None."""
+    folder = find_model_folder(base)
+    if folder is None or sees(folder):
+        return None
+    return f"'{base}' lacks a vision_config or a processor, and sees no pictures: name one that sees (--base)"
 
 
 def has_chat_template(base: str) -> bool | None:

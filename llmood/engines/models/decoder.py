@@ -99,8 +99,9 @@ class Decoder:
         if not self._sees:
             if self._head is None:
                 raise EngineError(HEADLESS)
-            check_decoded(self._model, self._head, row, pixels, answer.ids, answer.logprobs, self._tolerance)
-            self._sees = True
+            self._sees = check_decoded(
+                self._model, self._head, row, pixels, answer.ids, answer.logprobs, self._tolerance
+            )
 
     @cached_property
     def steps_are_right(self) -> bool:

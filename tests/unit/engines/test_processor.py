@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from llmood.engines import processor
 from llmood.engines.processor import read_processor
+from llmood.errors import ConfigError
 from tests.tiny_models import engine_of, save_model
 from tests.tiny_pictures import save_pictured
 
@@ -25,6 +27,20 @@ def test_defaults_that_no_model_has_are_not_warned_of(tmp_path: Path) -> None:
 
     assert not told(32_000, 128_002)  # Idefics3's own
     assert told(431, 500)  # a model's
+
+
+def test_a_class_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    folder = save_pictured(tmp_path)
+    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.exists():
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values = {key: "Unheard" if key == "processor_class" else value for key, value in values.items()}
+            path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"models\.base: the processor in .* knows no processor_class 'Unheard'"
+    ):
+        read_processor(folder, "models.base", trust=False)
 
 
 def test_who_resizes_pictures_is_in_a_model_s_identity(

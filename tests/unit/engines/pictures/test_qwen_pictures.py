@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from llmood.engines.decoding import Answer
+from llmood.engines.models.decoder import Decoder
 from llmood.engines.models.shown import contracted
 from llmood.engines.pictures import seeing
 from llmood.engines.placing import with_marks, without_marks
@@ -52,6 +55,31 @@ def test_answers_are_those_of_generate(
             folder, QWEN_TOKEN * len(own) + text, own, adapter if role == "tuned" else None, steps=STEPS
         )
         assert values["token_ids"] == theirs
+
+
+def test_an_answer_that_holds_a_picture_s_token_is_none(
+    folder: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole pass over it would look for the pixels of that token; the answers beside it stay."""
+    engine = engine_of(folder)
+    requests = [request_for(engine, text, images[0]) for text in WORDS[:2]]
+    known = captured(engine, respond("base", STEPS), requests)
+    mark = seeing(engine.tokenizer("base")).image_token_id
+    original = Decoder._decode
+
+    def decode(self: Decoder, *args: Any, **kwargs: Any) -> list[Answer]:
+        first, *others = original(self, *args, **kwargs)
+        return [replace(first, ids=[*first.ids[:2], mark, *first.ids[3:]]), *others]
+
+    monkeypatch.setattr(Decoder, "_decode", decode)
+    monkeypatch.setattr(Decoder, "padding_is_unseen", True)
+    fresh = engine_of(folder)
+    first, second = fresh.capture(respond("base", STEPS), requests)
+    assert (first.status, first.reason) == (
+        "unscored",
+        "the model's answer holds <|image_pad|>, which stands for a picture",
+    )
+    assert second.values["token_ids"] == known[1]["token_ids"]
 
 
 def test_pictures_whose_tensors_are_alike_share_a_pass(
