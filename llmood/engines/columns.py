@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from llmood.engines.base import PICTURE, Captured, Tokenizer
 from llmood.engines.decoding import STATISTICS, Answer, Decoding, NextToken
-from llmood.records import FAILED, CaptureSpec
+from llmood.engines.pictures import PictureTokenizer
+from llmood.records import FAILED, UNSCORED, CaptureSpec
 
 NOT_A_NUMBER = Captured(status=FAILED, reason="the model gave a log-probability that is not a number")
 
@@ -112,7 +113,13 @@ def next_token_of(found: NextToken, label_ids: Sequence[int]) -> Captured:
 def answers_of(
     spec: CaptureSpec, answers: Sequence[Answer], decoding: Decoding, tokenizer: Tokenizer
 ) -> Captured:
-    """What is recorded of a request's answers."""
+    """What is recorded of a request's answers; nothing where a model that sees says a picture's own token."""
+    if isinstance(tokenizer, PictureTokenizer) and any(
+        tokenizer.image_token_id in each.ids for each in answers
+    ):
+        # Whoever read such an answer again would look for the picture of that token.
+        reason = f"the model's answer holds {tokenizer.image_token}, which stands for a picture"
+        return Captured(status=UNSCORED, reason=reason)
     if spec.kind == "generations":
         return draws_of(answers, decoding, tokenizer)
     return response_of(answers[0], decoding, tokenizer)

@@ -24,12 +24,11 @@ from llmood.engines.labels import label_ids
 from llmood.engines.layers import exit_layer
 from llmood.engines.local import LocalEngine
 from llmood.engines.models.memory import give_back_freed_memory
-from llmood.engines.pictures import seeing
 from llmood.engines.requests import ANSWERS
 from llmood.engines.shown_batches import Reading, Shown, begin_shown
 from llmood.engines.states import HIDDEN_STATES, captured_states
 from llmood.errors import ConfigError
-from llmood.records import FAILED, UNSCORED, CaptureSpec
+from llmood.records import FAILED, CaptureSpec
 
 if TYPE_CHECKING:
     from llmood.engines.models.causal_lm import CausalLM
@@ -244,17 +243,7 @@ class TransformersEngine(LocalEngine, BatchedEngine):
             adapter=adapter,
             pixels=pixels,
         )
-        found = [answers_of(spec, each, decoding, tokenizer) for each in answers]
-        if pixels is None:
-            return found
-        # Whoever read such an answer again would look for the picture of that token.
-        mark = seeing(tokenizer)
-        says = [any(mark.image_token_id in one.ids for one in own) for own in answers]
-        reason = f"the model's answer holds {mark.image_token}, which stands for a picture"
-        return [
-            Captured(status=UNSCORED, reason=reason) if said else one
-            for said, one in zip(says, found, strict=True)
-        ]
+        return [answers_of(spec, each, decoding, tokenizer) for each in answers]
 
     def _next(
         self,
