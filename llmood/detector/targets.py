@@ -27,7 +27,10 @@ FALSE_ALARMS: Target = "false_alarms"
 WRONG_ANSWERED: Target = "wrong_answered"
 ERROR_AMONG_ANSWERED: Target = "error_among_answered"
 DELTA = 0.1
-MORE = "promise less, or give the ID task more rows of its split 'calibration'"
+MORE = (
+    "promise less, or give the ID task more rows of its split 'calibration' (where answers are judged, "
+    "about half of them make confidences instead)"
+)
 
 
 @dataclass(frozen=True, slots=True)
