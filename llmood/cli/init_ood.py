@@ -80,7 +80,7 @@ def ood_of(
             found = [OodDraft(task, "far") for task in _listed(answer)]
         else:
             asking.notes.append(
-                "no OOD file: only typing mistakes are measured; add --ood near:FILE or far:FILE, or set "
+                "no OOD file: only spoilt questions of your own are measured; add --ood near:FILE or far:FILE, or set "
                 "LLMOOD_DATA to a folder with built-in sets"
             )
     return tuple(found)

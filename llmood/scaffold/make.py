@@ -16,6 +16,7 @@ from llmood.scaffold.columns import Columns
 from llmood.scaffold.text import flow, join, line, quoted, said
 from llmood.tables import write_text
 
+PICTURES_SPOILT = "blur"
 FIELD_COMMENTS = {
     "images": "pictures: paths beside the rows' file, data URLs or bytes",
     "references": "accepted answers: a column of text, or of lists",
@@ -233,6 +234,10 @@ def _ood_lines(draft: Draft) -> list[str]:
     if draft.corruption is not None:
         text = f"    - {flow({'corruption': draft.corruption})}"
         found.append(line(text, "the test questions themselves, in five grades: a covariate shift"))
+        if draft.id.columns.images is not None:
+            found.append(
+                line(f"    - {flow({'corruption': PICTURES_SPOILT})}", "and their pictures, in five grades")
+            )
     return ["  ood:", *found] if found else ["  ood: []"]
 
 

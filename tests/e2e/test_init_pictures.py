@@ -38,6 +38,10 @@ def test_the_pictures_are_shown() -> None:
     assert found["base model"][0] == "HuggingFaceTB/SmolVLM-256M-Instruct"
     assert read("mine/mine.yaml")["fields"] == {"images": "picture", "references": "answer"}
     assert read("mine/mine_2.yaml")["fields"]["images"] == "picture"
+    spoilt = [
+        ood["corruption"] for ood in read("mine/config.yaml")["benchmark"]["ood"] if "corruption" in ood
+    ]
+    assert spoilt == ["typos", "blur"]
     assert llmood("validate", "mine/mine.yaml").code == 0
 
 
@@ -45,6 +49,7 @@ def test_no_pictures_if_you_say_so() -> None:
     outcome = llmood("init", "mine.jsonl", "--ood", "far:mine.jsonl", "--image-column", "none", "--json")
     assert outcome.code == 0
     assert "images" not in read("mine/mine.yaml")["fields"]
+    assert "blur" not in Path("mine/config.yaml").read_text(encoding="utf-8")
     assert "images" not in read("mine/mine_2.yaml")["fields"]
 
 
