@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.tiny_models import save_tokenizer
 from tests.tiny_pictures import (
     PATCH,
@@ -105,6 +107,11 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "qwen3": partial(save_qwen, version="3"),
 }
 """Makers of a model of each kind, in a folder."""
+ALIKE = ("llava", "qwen2_5", "qwen3")  # they go the way of another kind, and take as long
+EACH_KIND = [pytest.param(kind, marks=[pytest.mark.slow] if kind in ALIKE else []) for kind in KINDS]
+"""The same, as parameters."""
+EACH_VERSION = ["2", *(pytest.param(version, marks=pytest.mark.slow) for version in ("2_5", "3"))]
+"""Those of Qwen-VL."""
 
 
 def text_of(kind: str) -> str:

@@ -113,13 +113,11 @@ def next_token_of(found: NextToken, label_ids: Sequence[int]) -> Captured:
 def answers_of(
     spec: CaptureSpec, answers: Sequence[Answer], decoding: Decoding, tokenizer: Tokenizer
 ) -> Captured:
-    """What is recorded of a request's answers; nothing where a model that sees says a picture's own token."""
-    if isinstance(tokenizer, PictureTokenizer) and any(
-        tokenizer.image_token_id in each.ids for each in answers
-    ):
-        # Whoever read such an answer again would look for the picture of that token.
-        reason = f"the model's answer holds {tokenizer.image_token}, which stands for a picture"
-        return Captured(status=UNSCORED, reason=reason)
+    """What is recorded of a request's answers; of a response nothing where it holds a picture's own token."""
     if spec.kind == "generations":
         return draws_of(answers, decoding, tokenizer)
+    if isinstance(tokenizer, PictureTokenizer) and tokenizer.image_token_id in answers[0].ids:
+        # Models read a response again, and would look for the picture of that token. Of draws words alone are read.
+        reason = f"the model's answer holds {tokenizer.image_token}, which stands for a picture"
+        return Captured(status=UNSCORED, reason=reason)
     return response_of(answers[0], decoding, tokenizer)

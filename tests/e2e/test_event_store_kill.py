@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 
 import numpy as np
+import pytest
 
 from llmood.events import EventStore
 from tests.deciding import events, kept
@@ -56,6 +57,7 @@ def started(program: str, *arguments: object) -> Popen[bytes]:
     return Popen(command, bufsize=0, stdout=PIPE, stderr=PIPE, env={**os.environ})
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_loses_no_event(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     done = 0

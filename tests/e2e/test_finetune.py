@@ -116,6 +116,7 @@ def test_from_a_configuration_to_a_run_without_an_edit(world: World, tmp_path: P
     assert "was there already" in again.out
 
 
+@pytest.mark.slow
 def test_a_run_says_whether_the_adapter_knows_its_train_rows(world: World, tmp_path: Path) -> None:
     """The same rows, another row, and one more setting that decides what was learned."""
     assert llmood("finetune", world.config).code == 0

@@ -44,6 +44,7 @@ def auroc(run: package.Run, **wanted: Any) -> float:
     return float(record["value"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fresh_cache")
 def test_four_commands_reach_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.tiny_models import save_model

@@ -12,7 +12,7 @@ import yaml
 from tests.pictures import demo_pictures, speckled
 from tests.task_files import write_task
 from tests.tiny_pictures import save_picture_adapter
-from tests.tiny_qwen import QWEN_TOKEN, save_qwen
+from tests.tiny_qwen import EACH_VERSION, QWEN_TOKEN, save_qwen
 from tests.worlds import Outcome, llmood, refused
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -29,7 +29,7 @@ SCORERS = {
 }
 
 
-@pytest.fixture(scope="module", params=["2", "2_5", "3"])
+@pytest.fixture(scope="module", params=EACH_VERSION)
 def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A task of one picture each, and one of two of other sizes; a base and an adapter of its words and its eye."""
     folder = tmp_path_factory.mktemp("qwen")
@@ -97,6 +97,7 @@ def test_a_run(home: Path, tmp_path: Path) -> None:
     assert not canary["differences"]["tuned"]["closer_to_base"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("vllm")
 def test_vllm_says_what_it_lacks_and_what_runs_it(home: Path, tmp_path: Path) -> None:
     from llmood.engines.vllm_build import has_torchvision

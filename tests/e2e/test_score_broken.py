@@ -167,6 +167,7 @@ def test_a_full_disk_keeps_what_is_scored(
     assert not list(tmp_path.glob(".out*"))
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_neither_repeats_nor_skips_a_row(folder: Path, tmp_path: Path) -> None:
     source = jsonl(
         tmp_path / "in.jsonl", [{"id": i, "text": f"card {i} of town {i % 7}"} for i in range(400)]

@@ -36,6 +36,7 @@ def uncut(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     return {name: content for name, content in tree(folder / "uncut").items() if name in SAME}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_jobs_at_the_same_time(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
@@ -58,6 +59,7 @@ def test_jobs_at_the_same_time(world: World, tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 @pytest.mark.usefixtures("no_report")
 def test_a_shard_that_is_killed_goes_on(

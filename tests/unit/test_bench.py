@@ -164,6 +164,7 @@ def test_against_lm_polygraph(scripts: SimpleNamespace, context: Any, stand_ins:
     assert records[1].value == pytest.approx(4 * np.log(1000), rel=0.1)
 
 
+@pytest.mark.slow
 def test_sampling_against_lm_polygraph(
     scripts: SimpleNamespace, context: Any, stand_ins: dict[str, Any]
 ) -> None:
@@ -250,6 +251,7 @@ def test_nearest_neighbours(scripts: SimpleNamespace, context: Any) -> None:
     assert [record.target for record in records] == [1.0]
 
 
+@pytest.mark.slow
 def test_clinc150_on_other_texts(scripts: SimpleNamespace, context: Any) -> None:
     line = scripts.clinc150.Clinc150(texts=4)
     with pytest.raises(scripts.record.Skip, match="LLMOOD_DATA"):
@@ -435,6 +437,7 @@ def test_the_memory_and_the_rate_of_scored_traffic(
     assert not list(context.folder.glob("*.scored.jsonl"))
 
 
+@pytest.mark.slow
 def test_the_rate_of_scoring_against_its_engine(
     scripts: SimpleNamespace, context: Any, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
+import pytest
+
 from tests.killing import kill_again_and_again
 from tests.unit.traffic.stand_in import Lengths, scored, scoring
 
@@ -25,6 +27,7 @@ scored(scoring(Slow()), Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_writes_every_row_once(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{"id": place, "text": "a" * (place % 11)} for place in range(4000)]

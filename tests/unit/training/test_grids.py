@@ -17,13 +17,11 @@ from llmood.training.models.loss import alike
 from llmood.training.pictures import pixels_of
 from llmood.training.targets import choose_targets
 from tests.pictures import demo_pictures, speckled
-from tests.tiny_qwen import save_qwen
+from tests.tiny_qwen import EACH_VERSION, save_qwen
 from tests.tuning import examples, learn, make, plain_losses, sample, tokenizer_of, tuned_by
 
-VERSIONS = ("2", "2_5", "3")
 
-
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(scope="module", params=EACH_VERSION)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_qwen(tmp_path_factory.mktemp("qwen"), version=request.param)
 

@@ -37,7 +37,7 @@ from tests.pictures import demo_pictures, speckled
 from tests.seeing import picture
 from tests.tiny_models import TUNED, engine_of
 from tests.tiny_pictures import TOKEN, save_llava, save_pictured
-from tests.tiny_qwen import KINDS
+from tests.tiny_qwen import EACH_KIND, KINDS
 from tests.tuning import (
     ANSWERS,
     QUESTIONS,
@@ -53,7 +53,7 @@ from tests.tuning import (
 )
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+@pytest.fixture(scope="module", params=EACH_KIND)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_in(tmp_path_factory.mktemp("sees"), request.param)
 

@@ -12,10 +12,10 @@ from llmood.engines.transformers import TransformersEngine
 from tests.pictures import demo_pictures, speckled
 from tests.tiny_models import engine_of
 from tests.tiny_pictures import save_picture_adapter
-from tests.tiny_qwen import KINDS
+from tests.tiny_qwen import EACH_KIND, KINDS
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

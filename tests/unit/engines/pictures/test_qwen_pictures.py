@@ -26,12 +26,12 @@ from tests.pictures import demo_pictures, speckled
 from tests.plain_pictures import plain_answer, plain_logprobs
 from tests.seeing import WORDS, captured, request_for
 from tests.tiny_models import BASE, TOLERANCE, TUNED, engine_of, far, respond
-from tests.tiny_qwen import QWEN_TOKEN, save_qwen
+from tests.tiny_qwen import EACH_VERSION, QWEN_TOKEN, save_qwen
 
 STEPS = 8
 
 
-@pytest.fixture(scope="module", params=["2", "2_5", "3"])
+@pytest.fixture(scope="module", params=EACH_VERSION)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_qwen(tmp_path_factory.mktemp("qwen"), version=request.param)
 
