@@ -245,6 +245,20 @@ def test_a_failed_response_fails_what_depends_on_it() -> None:
         ] * 2
 
 
+def test_what_reads_a_response_that_is_none_takes_its_reason_over() -> None:
+    engine = Spy()
+    engine.before = lambda spec, requests: (
+        [Captured(status="unscored", reason="no words")] * len(requests) if spec == RESPONSE else None
+    )
+    for _ in range(2):  # from the engine, and from the store
+        _, observations = observe(TEXTS[:2], [RESPONSE, *AFTER], engine)
+        for block in observations.blocks([RESPONSE, *AFTER]):
+            for spec in (RESPONSE, *AFTER):
+                told = [(row["status"], row["reason"]) for row in block[spec].to_pylist()]
+                assert told == [("unscored", "no words")] * 2
+    assert len(engine.batches(RESPONSE)) == 1
+
+
 def interrupt_after(batches: int, error: BaseException) -> Any:
     left = iter(range(batches))
 
