@@ -23,6 +23,7 @@ from llmood.training import loop, plan
 from llmood.training.models.lora import LoraModel
 from llmood.tuning import Tuned, finetune
 from tests import tiny_models
+from tests.adapter_folders import losses, record_of, weights
 from tests.task_files import write_task
 from tests.tiny_models import TUNED, captured, engine_of, far, plain_logprobs, rows_of
 from tests.worlds import Outcome, World, llmood, refused, spawn, tree, write_world
@@ -69,22 +70,6 @@ def make_world(folder: Path, base: Path) -> World:
 
 def adapter_of(world: World, name: str = "mine") -> Path:
     return world.folder / "adapters" / name
-
-
-def record_of(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "training.json").read_text(encoding="utf-8")))
-
-
-def losses(folder: Path) -> list[float]:
-    loss = record_of(folder)["loss"]
-    return [
-        loss["before"],
-        *(value for epoch in loss["epochs"] for value in (epoch["training_loss"], epoch["validation_loss"])),
-    ]
-
-
-def weights(folder: Path) -> bytes:
-    return (folder / "adapter_model.safetensors").read_bytes()
 
 
 # --------------------------------------------------------------------------------------------- made, and read by a run

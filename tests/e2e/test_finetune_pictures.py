@@ -19,6 +19,7 @@ from llmood.identity import FileDigests
 from llmood.training import loop
 from llmood.training.models.lora import LoraModel
 from tests import tiny_models
+from tests.adapter_folders import losses, record_of, weights
 from tests.pictures import demo_module, saved, speckled
 from tests.task_files import write_task
 from tests.tiny_pictures import save_pictured
@@ -101,22 +102,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, base: Path, shapes: Pa
 
 def adapter_of(config: Path) -> Path:
     return config.parent / "adapters" / "mine"
-
-
-def record_of(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "training.json").read_text(encoding="utf-8")))
-
-
-def losses(folder: Path) -> list[float]:
-    loss = record_of(folder)["loss"]
-    return [
-        loss["before"],
-        *(value for epoch in loss["epochs"] for value in (epoch["training_loss"], epoch["validation_loss"])),
-    ]
-
-
-def weights(folder: Path) -> bytes:
-    return (folder / "adapter_model.safetensors").read_bytes()
 
 
 def test_from_a_configuration_to_a_run(config: Path, base: Path, tmp_path: Path) -> None:
