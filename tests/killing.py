@@ -1,4 +1,4 @@
-"""A process that scores a file, killed again and again in the midst of it."""
+"""Processes that are killed in the midst of their work: a scoring again and again, a training once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ from subprocess import Popen
 from typing import Any
 
 import numpy as np
+
+# Killed in the ninth pass of a training, which keeps what it has after every step.
+NINTH_PASS = """
+import os, signal
+import llmood.training.loop as loop
+from llmood.training.models.lora import LoraModel
+loop.CHECKPOINT_SECONDS = 0.0
+honest, taken = LoraModel._gradients, []
+def gradients(self, rows):
+    taken.append(1)
+    if len(taken) == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return honest(self, rows)
+LoraModel._gradients = gradients
+"""
 
 
 def kill_again_and_again(

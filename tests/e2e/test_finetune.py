@@ -24,6 +24,7 @@ from llmood.training.models.lora import LoraModel
 from llmood.tuning import Tuned, finetune
 from tests import tiny_models
 from tests.adapter_folders import losses, record_of, weights
+from tests.killing import NINTH_PASS
 from tests.task_files import write_task
 from tests.tiny_models import TUNED, captured, engine_of, far, plain_logprobs, rows_of
 from tests.worlds import Outcome, World, llmood, refused, spawn, tree, write_world
@@ -317,20 +318,7 @@ def test_an_interrupt_that_a_library_swallows_still_ends_the_training(
 
 @pytest.mark.slow
 def test_kill_9_in_the_midst_of_a_training(world: World, undisturbed: Path, tmp_path: Path) -> None:
-    patch = """
-import os, signal
-import llmood.training.loop as loop
-from llmood.training.models.lora import LoraModel
-loop.CHECKPOINT_SECONDS = 0.0
-honest, taken = LoraModel._gradients, []
-def gradients(self, rows):
-    taken.append(1)
-    if len(taken) == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return honest(self, rows)
-LoraModel._gradients = gradients
-"""
-    with spawn("finetune", world.config, cwd=tmp_path, patch=patch) as process:
+    with spawn("finetune", world.config, cwd=tmp_path, patch=NINTH_PASS) as process:
         assert process.wait() == -signal.SIGKILL
     assert (adapter_of(world) / ".tuning" / "state.safetensors").is_file()
     assert llmood("finetune", world.config).code == 0

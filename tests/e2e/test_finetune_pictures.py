@@ -20,6 +20,7 @@ from llmood.training import loop
 from llmood.training.models.lora import LoraModel
 from tests import tiny_models
 from tests.adapter_folders import losses, record_of, weights
+from tests.killing import NINTH_PASS
 from tests.pictures import demo_module, saved, speckled
 from tests.task_files import write_task
 from tests.tiny_pictures import save_pictured
@@ -188,20 +189,7 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
 
 @pytest.mark.slow
 def test_kill_9_in_the_midst_of_a_training(config: Path, undisturbed: Path, tmp_path: Path) -> None:
-    patch = """
-import os, signal
-import llmood.training.loop as loop
-from llmood.training.models.lora import LoraModel
-loop.CHECKPOINT_SECONDS = 0.0
-honest, taken = LoraModel._gradients, []
-def gradients(self, rows):
-    taken.append(1)
-    if len(taken) == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return honest(self, rows)
-LoraModel._gradients = gradients
-"""
-    with spawn("finetune", config, cwd=tmp_path, patch=patch) as process:
+    with spawn("finetune", config, cwd=tmp_path, patch=NINTH_PASS) as process:
         assert process.wait() == -signal.SIGKILL
     assert (adapter_of(config) / ".tuning" / "state.safetensors").is_file()
     assert llmood("finetune", config).code == 0
