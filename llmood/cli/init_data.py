@@ -69,20 +69,24 @@ def columns_of_id(given: Given, rows: Sequence[Row], asking: Asking) -> Columns:
     if given.text_column is not None:
         _check_column("--text-column", given.text_column, known)
         template = text_template(given.text_column)
+    wanted = (given.columns or {}).get("images")
+    images = wanted if wanted in known else None
+    # A question about each picture may be the same.
+    shown = bool(picture_columns(rows)) if wanted is None else wanted not in NONE
     if template is not None:
-        _check_prompt(template, rows, "--prompt" if given.prompt is not None else "--text-column")
-    found = guess(rows, prompt=template)
+        place = "--prompt" if given.prompt is not None else "--text-column"
+        _check_prompt(template, rows, place, shown=shown)
+    found = guess(rows, prompt=template, images=images)
     asking.notes += found.notes
     _show_columns(rows, asking)
     if found.messages_column is not None:
         asking.decisions.append(("prompt", f"the chat turns of '{found.messages_column}'", "its rows"))
     else:
-        found = _prompted(found, template, rows, asking)
-    given_pictures = (given.columns or {}).get("images")
+        found = _prompted(found, template, rows, asking, images, shown=shown)
     changed: dict[str, Any] = {}
     # Whoever has no pictures isn't asked for them.
     fields = ("images", "references", "label", "group")
-    for field in fields if found.images or given_pictures else fields[1:]:
+    for field in fields if found.images or wanted else fields[1:]:
         option = (given.columns or {}).get(field)
         changed[field] = _column_of(field, found, option, rows, asking)
     for field, column in found.unasked.items():
@@ -101,17 +105,27 @@ def _show_columns(rows: Sequence[Row], asking: Asking) -> None:
         asking.tell(f"  {name.ljust(width)}  {cut}".rstrip())
 
 
-def _prompted(found: Columns, template: str | None, rows: Sequence[Row], asking: Asking) -> Columns:
+def _prompted(
+    found: Columns,
+    template: str | None,
+    rows: Sequence[Row],
+    asking: Asking,
+    images: str | None,
+    *,
+    shown: bool,
+) -> Columns:
     """The columns once the prompt is decided; a `template` that an option gives is checked already."""
-    shown = (found.prompt or "").replace("\n", "\\n")
+    proposed = (found.prompt or "").replace("\n", "\\n")
 
     def check(said: str) -> None:
-        if said != shown:
-            _check_prompt(said.replace("\\n", "\n"), rows, "prompt")
+        if said != proposed:
+            _check_prompt(said.replace("\\n", "\n"), rows, "prompt", shown=shown)
 
-    option = shown if template is not None else None
-    said = asking.decide("prompt", "Prompt (a template)", shown, option, guessed="its columns", check=check)
-    return found if said == shown else guess(rows, prompt=said.replace("\\n", "\n"))
+    option = proposed if template is not None else None
+    said = asking.decide(
+        "prompt", "Prompt (a template)", proposed, option, guessed="its columns", check=check
+    )
+    return found if said == proposed else guess(rows, prompt=said.replace("\\n", "\n"), images=images)
 
 
 def _column_of(
@@ -147,10 +161,14 @@ def _check_column(place: str, column: str, known: Sequence[str]) -> None:
         raise ConfigError(f"{place}: no column '{column}'", hint=suggest(column, known))
 
 
-def _check_prompt(prompt: str, rows: Sequence[Row], place: str) -> None:
-    """Refuse a template that fails for every row that was looked at."""
+def _check_prompt(prompt: str, rows: Sequence[Row], place: str, *, shown: bool) -> None:
+    """Refuse a template that fails for every row that was looked at.
+
+    Args:
+        shown: whether pictures stand beside it.
+    """
     template = Template(prompt, place=place)
-    if not template.columns and not picture_columns(rows):  # a question about each picture may be the same
+    if not template.columns and not shown:
         raise ConfigError(f"{place}: uses no column", hint="write one as {{ text }}")
     known = column_names(rows)
     for column in sorted(template.columns):

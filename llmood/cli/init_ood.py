@@ -149,17 +149,18 @@ def _check_tasks(answer: str) -> None:
 def _alike(pattern: Columns, rows: Sequence[Row], file: Path) -> Columns:
     """The columns of OOD rows, read as the ID rows are: with the same words around the text."""
     known = set(column_names(rows))
+    images = pattern.images if pattern.images in known else None
     if pattern.prompt is None:
-        return guess(rows)
+        return guess(rows, images=images)
     if pattern.reads <= known:
-        return guess(rows, prompt=pattern.prompt)
-    found = guess(rows)
+        return guess(rows, prompt=pattern.prompt, images=images)
+    found = guess(rows, images=images)
     if found.prompt is None or len(pattern.reads) != 1 or len(found.reads) != 1:
         return found
     (theirs,), (ours,) = pattern.reads, found.reads
     swapped, count = re.subn(rf"(?<![\w.'\"]){re.escape(theirs)}(?!\w)(?=[^{{]*}})", ours, pattern.prompt)
     if count and Template(swapped, place=str(file)).columns == {ours}:
-        return guess(rows, prompt=swapped)
+        return guess(rows, prompt=swapped, images=images)
     return found
 
 

@@ -57,16 +57,17 @@ class Columns:
         return Template(self.prompt, place="prompt").columns if self.prompt else frozenset()
 
 
-def guess(rows: Sequence[Row], *, prompt: str | None = None) -> Columns:
+def guess(rows: Sequence[Row], *, prompt: str | None = None, images: str | None = None) -> Columns:
     """What the columns of these rows most likely are.
 
     Args:
         prompt: the user's own template, which is then not guessed.
+        images: the user's own column of pictures, likewise.
 
     Raises:
         ConfigError: there is no column of text.
     """
-    seen = picture_columns(rows)
+    seen = list(dict.fromkeys([*([] if images is None else [images]), *picture_columns(rows)]))
     chat = None if prompt is not None else _chat_column(rows)
     if prompt is None and chat is None:
         prompt = _prompt([{name: row[name] for name in row if name not in seen} for row in rows], bool(seen))

@@ -59,6 +59,28 @@ def test_one_question_about_all_pictures() -> None:
     refused(llmood("init", "blind.jsonl", "--prompt", "How many?", "-o", "none"), "uses no column")
 
 
+def test_the_column_that_is_named_is_shown_everywhere_and_is_no_prompt(home: Path) -> None:
+    rows = [
+        {
+            "thumbnail": f"seen/{n}.png",
+            "photo": f"a very long name of file {n} without an ending",
+            "q": f"Who, {n}?",
+        }
+        for n in range(60)
+    ]
+    write_jsonl(home / "two.jsonl", rows)
+    done = llmood("init", "two.jsonl", "--ood", "far:two.jsonl", "--image-column", "photo", "-o", "two")
+    assert done.code == 0, done.err
+    for name in ("two", "two_2"):
+        assert read(f"two/{name}.yaml")["fields"]["images"] == "photo"
+        assert read(f"two/{name}.yaml")["prompt"] == "{{ q }}"
+
+
+def test_one_question_needs_a_picture_that_is_shown() -> None:
+    constant = ("init", "mine.jsonl", "--prompt", "How many?", "-o", "none", "--image-column", "none")
+    refused(llmood(*constant), "--prompt", "uses no column")
+
+
 def test_what_will_not_fit_is_said(home: Path) -> None:
     (home / "base").mkdir()
     (home / "base" / "config.json").write_text("{}", encoding="utf-8")
