@@ -19,8 +19,8 @@ from llmood.engines.exits import exit_of
 from llmood.engines.folders import ModelFolder, processor_files, resolve_adapter, resolve_model
 from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.layers import depth_of, exit_layer
-from llmood.engines.pictures import PictureTokenizer, seeing
-from llmood.engines.processor import QWEN_VL, picture_libraries
+from llmood.engines.pictures import PictureTokenizer, why_blind
+from llmood.engines.processor import picture_libraries
 from llmood.engines.states import HIDDEN_STATES, States, states_of
 from llmood.engines.tokenizer import FolderTokenizer, tokenizer_files
 from llmood.errors import ConfigError, MissingExtraError
@@ -171,12 +171,9 @@ class LocalEngine(Engine):
     def why_blind(self) -> str | None:
         """Which of this run's models is none for pictures, as a message begins; None where all are."""
         for role in prompted_roles(self):
-            weights = self.weights(role)
-            if not weights.sees:
-                return f"{weights.place}: {weights.name} lacks a vision_config or a processor, and sees no pictures"
-            kind = str(weights.config.get("model_type"))
-            if kind not in QWEN_VL and seeing(self.tokenizer(role)).is_qwen:
-                return f"{weights.place}: models of the kind '{kind}' aren't known for pictures yet"
+            why = why_blind(self.weights(role), self.tokenizer(role))
+            if why is not None:
+                return why
         return None
 
     def second_path(

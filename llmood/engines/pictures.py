@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from llmood.engines.base import Pictures, Tokenizer
-from llmood.engines.folders import processor_files
+from llmood.engines.folders import ModelFolder, processor_files
 from llmood.engines.kept_pixels import KeptPixels
 from llmood.engines.opened_pictures import load_all
 from llmood.engines.placing import Placed, Places, with_marks, without_marks
@@ -226,6 +226,16 @@ def seeing(tokenizer: Tokenizer) -> PictureTokenizer:
     if not isinstance(tokenizer, PictureTokenizer):
         raise TypeError(f"{type(tokenizer).__name__} takes no pictures")
     return tokenizer
+
+
+def why_blind(weights: ModelFolder, tokenizer: Tokenizer) -> str | None:
+    """Why a model is none for pictures, as a message begins; None where it is one."""
+    if not weights.sees:
+        return f"{weights.place}: {weights.name} lacks a vision_config or a processor, and sees no pictures"
+    kind = str(weights.config.get("model_type"))
+    if kind not in QWEN_VL and seeing(tokenizer).is_qwen:
+        return f"{weights.place}: models of the kind '{kind}' aren't known for pictures yet"
+    return None
 
 
 def _check_words(found: Sequence[int], plain: Sequence[int]) -> None:

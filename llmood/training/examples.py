@@ -16,7 +16,7 @@ from llmood.identity import digest
 from llmood.records import FAILED, Sample
 
 TOO_LONG = "longer than max_length"
-TOO_SHORT = "nothing to learn: one token"
+TOO_SHORT = "nothing to learn: one token, or a picture alone"
 UNFIT = "unfit for the model"
 GONE = "a picture can't be read any more"
 MARKED = "the reference holds what stands for a picture"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llmood.engines.folders import ModelFolder, processor_files
-from llmood.engines.pictures import PictureTokenizer
-from llmood.engines.processor import GRIDS, OF_PIXELS
+from llmood.engines.pictures import PictureTokenizer, why_blind
 from llmood.engines.tokenizer import FolderTokenizer
 from llmood.errors import ConfigError, EngineError
 from llmood.identity import FileDigests
@@ -17,9 +16,6 @@ from llmood.tasks.row_errors import RowError
 
 if TYPE_CHECKING:
     from llmood.engines.models.pixels import Pixels
-
-LEARNED_BESIDE = OF_PIXELS | {GRIDS}
-"""The tensors of pictures that a training was tried with. A model that asks for more may count positions by them."""
 
 
 class EndingTokenizer(FolderTokenizer):
@@ -41,37 +37,17 @@ def ending_tokenizer(base: ModelFolder, *, trust: bool) -> EndingTokenizer:
     return kind(base.folder, base.folder, place="models.base", trust_remote_code=trust)
 
 
-def check_sees(base: ModelFolder, tasks: Iterable[LoadedTask]) -> None:
-    """Refuse pictures for a model that sees none: their words alone are another question.
+def check_sees(base: ModelFolder, tokenizer: FolderTokenizer, tasks: Iterable[LoadedTask]) -> None:
+    """Refuse pictures for a model that sees none, as a run does: their words alone are another question.
 
     Raises:
         ConfigError: a task has pictures.
     """
-    for task in () if base.sees else tasks:
+    for task in tasks:
         if any(sample.pictures for samples in task.samples.values() for sample in samples):
-            raise ConfigError(
-                f"{base.place}: {base.name} lacks a vision_config or a processor, and sees no pictures, and "
-                f"{task.spec.name} has them",
-                hint="name a model that sees",
-            )
-
-
-def check_tensors(tokenizer: FolderTokenizer, shown: Sequence[tuple[Picture, ...]]) -> None:
-    """Refuse a processor whose tensors no training was tried with, by the first pictures of a split.
-
-    Raises:
-        ConfigError: it gives others.
-    """
-    first = next((pictures for pictures in shown if pictures), None)
-    if first is None:
-        return
-    further = sorted(pixels_of(tokenizer, first).keys() - LEARNED_BESIDE)
-    if further:
-        raise ConfigError(
-            f"models.base: its processor gives {further[0]} beside pixels, and 'llmood finetune' can't train such a "
-            "model yet",
-            hint="tune with peft itself, and name the folder as models.tuned.adapter",
-        )
+            why = why_blind(base, tokenizer)
+            if why is not None:
+                raise ConfigError(f"{why}, and {task.spec.name} has them", hint="name a model that sees")
 
 
 def processor_digest(base: ModelFolder) -> str:

@@ -26,7 +26,6 @@ from llmood.training.outputs import Output, outputs_of
 from llmood.training.pictures import (
     EndingTokenizer,
     check_sees,
-    check_tensors,
     ending_tokenizer,
     processor_digest,
 )
@@ -135,8 +134,8 @@ def make_tuning_plan(
     # All splits, those that have to be carved too: what a run measures or calibrates on must not be learned.
     task = load_task(spec, SPLITS, limit=config.limit, seed=config.seed)
     mixed = tuple(_mixed(config, include, folder))
-    check_sees(base, (task, *(other for other, _ in mixed)))
     tokenizer = ending_tokenizer(base, trust=trust)
+    check_sees(base, tokenizer, (task, *(other for other, _ in mixed)))
     reader = _Reader(config, settings, base, tokenizer)
     train = reader.examples(
         [*task.samples["train"], *(sample for _, rows in mixed for sample in rows)], "train"
@@ -206,7 +205,6 @@ class _Reader:
                 hint="raise finetune.max_length" if TOO_LONG in found.left_out else None,
             )
         self._check_embedded(found)
-        check_tensors(self._tokenizer, [row.pictures for row in found.rows])
         return found
 
     def _end_id(self) -> int | None:

@@ -24,7 +24,7 @@ from tests.killing import NINTH_PASS
 from tests.pictures import demo_module, saved, speckled
 from tests.task_files import write_task
 from tests.tiny_pictures import save_pictured
-from tests.tiny_qwen import KINDS
+from tests.tiny_qwen import KINDS, save_qwen
 from tests.worlds import llmood, refused, spawn, tree
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -309,3 +309,11 @@ def test_a_model_that_sees_nothing_is_refused(config: Path, tmp_path: Path) -> N
             "sees no pictures, and shapes has them",
         )
     assert tree(tmp_path) == before
+
+
+def test_a_kind_that_no_run_would_show_pictures_is_not_tuned_on_them(config: Path, tmp_path: Path) -> None:
+    save_qwen(tmp_path / "other")
+    described = json.loads((tmp_path / "other" / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "other" / "config.json").write_text(json.dumps({**described, "model_type": "qwen9_vl"}))
+    done = llmood("finetune", config, "--set", f"models.base={tmp_path / 'other'}", "--dry-run")
+    refused(done, "models.base", "'qwen9_vl' aren't known for pictures yet", "shapes has them")

@@ -28,7 +28,6 @@ from llmood.training.models import lora
 from llmood.training.models.lora import LoraModel
 from llmood.training.pictures import (
     EndingPictureTokenizer,
-    check_tensors,
     pixels_of,
 )
 from llmood.training.targets import choose_targets
@@ -310,23 +309,6 @@ def test_a_model_that_looks_ahead_is_refused(pictured: Path, monkeypatch: pytest
     monkeypatch.setattr(type(model._model), "forward", ahead)
     with pytest.raises(EngineError, match="looks ahead in a prompt with a picture"):
         model.check_causal(row)
-
-
-def test_tensors_that_no_training_was_tried_with_are_refused(
-    pictured: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizer = tokenizer_of(pictured)
-    shown = [(), (picture(demo_pictures(1)[0]),)]
-    check_tensors(tokenizer, shown)
-    honest = EndingPictureTokenizer.pixels
-
-    def further(self: EndingPictureTokenizer, pictures: Any) -> Any:
-        return {**honest(self, pictures), "image_sizes": torch.ones(1, 2)}
-
-    monkeypatch.setattr(EndingPictureTokenizer, "pixels", further)
-    check_tensors(tokenizer, [()])
-    with pytest.raises(ConfigError, match="gives image_sizes beside pixels"):
-        check_tensors(tokenizer, shown)
 
 
 # ------------------------------------------------------------------------------------------------------------ targets
